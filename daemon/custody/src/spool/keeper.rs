@@ -76,6 +76,11 @@ impl Shelf {
         }
     }
 
+    /// One that was taken and is not used.
+    pub(super) fn put_back(&self, spare: PathBuf) {
+        self.lock().spares.push(spare);
+    }
+
     /// Puts back a segment that retention emptied. It need not be filled with zeros again: its old records carry
     /// another epoch. Returns false when enough segments are ready.
     pub(super) fn give(&self, log: &Path, freed: &Path) -> bool {

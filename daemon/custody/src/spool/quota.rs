@@ -100,10 +100,17 @@ pub(super) fn apply(shared: &Arc<Shared>, evict_below: u64) -> Result<Evicted> {
         return Ok(Evicted::default());
     }
     let mut connection = shared.store.connect(Durability::Full)?;
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let now = store::now_utc();
-    let (contents, exams) = judged(&transaction, &now)?;
+    let (mut contents, exams) = judged(&connection, &now)?;
+    contents.extend(places::empty_segments(&connection, shared.segment_size)?);
     let mut chosen = choose(candidates(by_place(contents), exams), &rules);
+    // Results may be left of what went before: they were waited for then.
+    if chosen.is_empty() && results::jobs_of_evicted(&connection)?.is_empty() {
+        return Ok(Evicted::default());
+    }
+    // Nobody can write to the database from here on, so only what was chosen is looked at again.
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    still_finished(&transaction, &mut chosen)?;
     chosen.retain(|candidate| match candidate.what {
         What::Place(Place::Segment(number)) => shared.leases.retire(number),
         What::Place(Place::File(_)) | What::Exam(..) => true,
@@ -135,6 +142,22 @@ pub(super) fn apply(shared: &Arc<Shared>, evict_below: u64) -> Result<Evicted> {
         segment::sync_directory(&shared.log)?;
     }
     Ok(Evicted { instances, bytes: chosen.iter().map(|candidate| candidate.bytes).sum() })
+}
+
+/// Takes out what is not finished any more: a late image, a rerun, a hold came meanwhile.
+pub(super) fn still_finished(connection: &Connection, chosen: &mut Vec<Candidate>) -> Result<()> {
+    let with_exams = chosen.iter().any(|candidate| matches!(candidate.what, What::Exam(..)));
+    let exams = if with_exams { results::finished_exams(connection)? } else { Vec::new() };
+    let mut finished_now = Vec::with_capacity(chosen.len());
+    for candidate in chosen.iter() {
+        finished_now.push(match &candidate.what {
+            What::Place(place) => places::contents_of(connection, place)?.iter().all(finished),
+            What::Exam(series_id, _) => exams.iter().any(|exam| exam.series_id == *series_id),
+        });
+    }
+    let mut finished_now = finished_now.into_iter();
+    chosen.retain(|_| finished_now.next().unwrap_or_default());
+    Ok(())
 }
 
 /// All that could be evicted once it is finished, with the times of arrival mended.
@@ -191,12 +214,16 @@ fn mark(connection: &Connection, chosen: &[Candidate]) -> Result<(u64, Vec<Strin
                 continue;
             }
         };
+        let undecided = places::undecided(connection, place)?;
         let rows = places::evict(connection, place)?;
         instances += rows as u64;
         if let Place::Segment(number) = place {
             segments::remove(connection, *number)?;
         }
-        let told = format!("{rows} instances, {} bytes", candidate.bytes);
+        let mut told = format!("{rows} instances, {} bytes", candidate.bytes);
+        if undecided > 0 {
+            told.push_str(&format!("; {undecided} of them sent again with other content, of which nobody had decided"));
+        }
         events::record(connection, &place.subject(), "evicted", &told)?;
     }
     let jobs = results::jobs_of_evicted(connection)?;

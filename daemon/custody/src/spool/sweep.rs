@@ -78,7 +78,8 @@ pub(super) fn sweep(shared: &Shared, connection: &mut Connection) -> Result<(Res
         };
         let known = known.get(&number).copied();
         let end = match known {
-            Some(known) if known.sealed => known.indexed_to,
+            // The last one is looked at all the same: versions up to 0.1.0 wrote to a sealed one when there was no room for another.
+            Some(known) if known.sealed && Some(number) != last => known.indexed_to,
             _ => replay(directory, &segment, known, connection, &mut recovery)?,
         };
         let open = Some(number) == last && known.is_none_or(|known| !known.sealed) && end < segment.head.size;

@@ -23,10 +23,10 @@ const SAME: &str = "the same content in another encoding came before";
 /// The background thread: compares each object in conflict once, those of an earlier run first. Ends when the spool closes.
 pub(super) fn run(shared: &Arc<Shared>) {
     hal::urgency::step_back();
-    let (mut compared, mut seen) = (0, 0);
+    let mut looked = (0, 0);
     while shared.shelf.sleep(EVERY) {
-        match compare(shared, compared, seen) {
-            Ok(newest) => (compared, seen) = (seen, newest),
+        match round(shared, looked) {
+            Ok(now) => looked = now,
             Err(error) => {
                 tracing::warn!(%error, "objects in conflict were not compared; they will be");
                 shared.told(&error);
@@ -35,14 +35,21 @@ pub(super) fn run(shared: &Arc<Shared>) {
     }
 }
 
-/// Compares the objects in conflict whose ids are above `compared` and up to `seen`; returns the highest id in conflict.
+/// One look: compares what was there at the last one. Takes and returns the ids up to which objects were compared, and seen.
+pub(super) fn round(shared: &Arc<Shared>, (compared, seen): (i64, i64)) -> Result<(i64, i64)> {
+    let newest = compare(shared, compared, seen)?;
+    // An id above the newest one is given again once its row is gone.
+    Ok((seen.min(newest), newest))
+}
+
+/// Compares the objects in conflict whose ids are above `compared` and up to `seen`; returns the highest id that is in conflict then,
+/// 0 without any.
 ///
 /// # Errors
 /// When the database fails. One object that cannot be read keeps none of the others.
 pub(super) fn compare(shared: &Arc<Shared>, compared: i64, seen: i64) -> Result<i64> {
     let connection = shared.store.connect(Durability::Full)?;
-    let all = instances::in_conflict(&connection)?;
-    for id in all.iter().filter(|id| (compared + 1..=seen).contains(id)) {
+    for id in instances::in_conflict(&connection)?.iter().filter(|id| (compared + 1..=seen).contains(id)) {
         if shared.shelf.is_stopped() {
             break;
         }
@@ -52,7 +59,7 @@ pub(super) fn compare(shared: &Arc<Shared>, compared: i64, seen: i64) -> Result<
             tracing::warn!(instance = id, %error, "an object that came again was not compared");
         }
     }
-    Ok(all.last().copied().unwrap_or(seen))
+    Ok(instances::in_conflict(&connection)?.last().copied().unwrap_or_default())
 }
 
 /// Whether an object in conflict says the same as the one that counts; then it is no conflict any more.

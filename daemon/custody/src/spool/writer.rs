@@ -137,13 +137,18 @@ impl Writer {
 
     /// Ensures that the active segment has `size` bytes left; starts a new one if not.
     fn make_room(&mut self, size: u64) -> Result<()> {
-        if let Some(active) = &self.active {
-            if self.position + size <= active.head.size {
-                return Ok(());
-            }
-            segments::seal(&self.connection, active.head.number)?;
+        if self.active.as_ref().is_some_and(|active| self.position + size <= active.head.size) {
+            return Ok(());
         }
+        // Sealed only once there is another one: what is sealed is neither written to nor read at a start. Without another one smaller
+        // instances still go into the rest of this one.
         let spare = self.shared.shelf.take()?;
+        if let Some(active) = &self.active
+            && let Err(error) = segments::seal(&self.connection, active.head.number)
+        {
+            self.shared.shelf.put_back(spare);
+            return Err(error.into());
+        }
         let (number, bytes) = (self.next_number, self.shared.segment_size);
         // The number counts as used even when `take` fails half-way: no two files may ever have the same number.
         self.next_number += 1;
@@ -270,12 +275,11 @@ pub(super) enum Match {
 pub(super) fn judge(known: &[Known], sha256: &str, state: InstanceState) -> Match {
     let quarantined = state == InstanceState::Quarantined;
     let mut others = known.iter().enumerate().filter(|(_, k)| (k.state == InstanceState::Quarantined) == quarantined);
-    let alone = known
-        .iter()
-        .all(|k| (k.state == InstanceState::Quarantined) != quarantined || k.state == InstanceState::Replaced);
+    // When the one that counted is damaged or gone, the next one counts, whatever else waits for a decision.
+    let none_counts = known.iter().all(|k| k.state != InstanceState::Kept);
     match others.find(|(_, k)| k.sha256 == sha256) {
         Some((index, _)) => Match::Same(index),
-        None if alone || quarantined => Match::Keep(state),
+        None if none_counts || quarantined => Match::Keep(state),
         None => Match::Keep(InstanceState::Conflict),
     }
 }
@@ -431,6 +435,9 @@ mod tests {
         assert_eq!(judge(&decided, "a", InstanceState::Kept), Match::Same(0), "a person has decided about it");
         assert_eq!(judge(&decided, "c", InstanceState::Kept), Match::Keep(InstanceState::Conflict));
         assert_eq!(judge(&decided[..1], "c", InstanceState::Kept), Match::Keep(InstanceState::Kept));
+        let damaged_since = [known("b", InstanceState::Conflict)];
+        assert_eq!(judge(&damaged_since, "a", InstanceState::Kept), Match::Keep(InstanceState::Kept), "sent again");
+        assert_eq!(judge(&damaged_since, "b", InstanceState::Kept), Match::Same(0));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::series::SeriesKey;
 pub enum Choice {
     /// The one that came last.
     TakeNew,
-    /// The one that is used now.
+    /// The one that is used now. Where it is damaged nothing is decided: sent again it counts.
     KeepOld,
 }
 
@@ -31,6 +31,10 @@ pub struct Resolved {
 pub fn resolve(transaction: &Transaction<'_>, study_uid: &str, choice: Choice) -> Result<Resolved> {
     let mut resolved = Resolved::default();
     for sop_uid in objects(transaction, study_uid)? {
+        // The old one is to count, and is damaged: it must be sent again first.
+        if choice == Choice::KeepOld && is_lost(transaction, &sop_uid)? {
+            continue;
+        }
         resolved.objects += 1;
         let winner: i64 = match choice {
             Choice::TakeNew => transaction.query_row(
@@ -38,7 +42,7 @@ pub fn resolve(transaction: &Transaction<'_>, study_uid: &str, choice: Choice) -
                 [&sop_uid],
                 |row| row.get(0),
             )?,
-            // When the first was evicted or damaged there is no old one: none wins.
+            // When the first was evicted there is no old one: none wins.
             Choice::KeepOld => transaction.query_row(
                 "SELECT coalesce(max(id), 0) FROM instances WHERE sop_uid = ?1 AND state = 'kept'",
                 [&sop_uid],
@@ -58,6 +62,15 @@ pub fn resolve(transaction: &Transaction<'_>, study_uid: &str, choice: Choice) -
     resolved.series.sort();
     resolved.series.dedup();
     Ok(resolved)
+}
+
+/// Is the content that counted damaged on the disk, and no other one in its place?
+fn is_lost(connection: &Connection, sop_uid: &str) -> Result<bool> {
+    let mut statement = connection.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM instances WHERE sop_uid = ?1 AND state = 'damaged') \
+         AND NOT EXISTS (SELECT 1 FROM instances WHERE sop_uid = ?1 AND state = 'kept')",
+    )?;
+    Ok(statement.query_row([sop_uid], |row| row.get(0))?)
 }
 
 /// SOP Instance UIDs in conflict of which any content belongs to this study.

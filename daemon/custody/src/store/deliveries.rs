@@ -393,6 +393,16 @@ pub fn parked(connection: &Connection, id: i64, status: Option<u16>, reason: &st
     Ok(changed == 1)
 }
 
+/// The connection broke while this object was on its way: the destination may have it, or not.
+///
+/// # Errors
+/// When the database fails.
+pub fn unanswered(connection: &Connection, id: i64) -> Result<()> {
+    let sql = "UPDATE deliveries SET attempts = attempts + 1, status = NULL WHERE id = ?1 AND state IN ('pending', 'superseded')";
+    connection.execute(sql, [id])?;
+    Ok(())
+}
+
 /// Nothing can be sent to `destination` before `until`: notes that on everything that would have been due earlier.
 ///
 /// # Errors

@@ -3,7 +3,7 @@
 use dicom::header::Header;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{Error, Result};
+use super::{Error, Result, series};
 use crate::instance::{Instance, Location, Origin};
 
 /// The state of an instance.
@@ -57,7 +57,8 @@ pub struct New<'a> {
     pub origin: &'a Origin,
 }
 
-/// Returns the id of the new row.
+/// Returns the id of the new row. The series of one that is kept is being received from then on, in the same transaction: whatever
+/// ends the process before anybody is told, it is assembled again at the next start.
 ///
 /// # Errors
 /// When the database fails.
@@ -91,7 +92,11 @@ pub fn insert(connection: &Connection, new: &New<'_>) -> Result<i64> {
             signed(new.origin.association),
             new.header_json,
         ])?;
-    Ok(connection.last_insert_rowid())
+    let id = connection.last_insert_rowid();
+    if new.state == InstanceState::Kept {
+        series::stirred(connection, &new.header.study_instance_uid, &new.header.series_instance_uid)?;
+    }
+    Ok(id)
 }
 
 /// SQLite integers are signed; every number here is far below 2^63.

@@ -72,7 +72,52 @@ const UNREAD: &str = "(coalesce(s.kind = 'ct' AND s.state = 'refused', 0) \
 /// When the database fails (as for all below).
 pub fn contents(connection: &Connection) -> Result<Vec<Content>> {
     // A result may go when its archive has it, and has said that it keeps it if it is asked for that.
-    read(connection, deliveries::OPEN)
+    read(connection, deliveries::OPEN, None)
+}
+
+/// Of [`contents`] that of one place.
+///
+/// # Errors
+/// When the database fails.
+pub fn contents_of(connection: &Connection, place: &Place) -> Result<Vec<Content>> {
+    read(connection, deliveries::OPEN, Some(place))
+}
+
+/// Sealed segments in which nothing lies any more: what they held came again in another encoding and was no conflict. Each is
+/// `bytes` long and as old as the oldest.
+///
+/// # Errors
+/// When the database fails.
+pub fn empty_segments(connection: &Connection, bytes: u64) -> Result<Vec<Content>> {
+    let mut statement = connection.prepare(
+        "SELECT id FROM segments WHERE sealed = 1 \
+         AND NOT EXISTS (SELECT 1 FROM instances i WHERE i.segment = segments.id AND i.state <> 'evicted')",
+    )?;
+    let empty = |number: i64| Content {
+        place: Place::Segment(number),
+        state: InstanceState::Evicted,
+        study_uid: String::new(),
+        held: false,
+        series_state: None,
+        newest_utc: String::new(),
+        newest_id: 0,
+        objects: 0,
+        bytes,
+        open_jobs: 0,
+        undelivered: 0,
+    };
+    let rows = statement.query_map([], |row| row.get(0).map(empty))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// How many objects at this place wait for somebody to decide which content counts.
+///
+/// # Errors
+/// When the database fails.
+pub fn undecided(connection: &Connection, place: &Place) -> Result<u64> {
+    let (column, key) = place.key();
+    let sql = format!("SELECT count(*) FROM instances WHERE {column} = ?1 AND state = 'conflict'");
+    Ok(connection.query_row(&sql, params![key], |row| row.get::<_, i64>(0))?.unsigned_abs())
 }
 
 /// Of [`contents`] those (by `newest_id`) with results that are still to be sent; the results of others that are undelivered
@@ -81,12 +126,16 @@ pub fn contents(connection: &Connection) -> Result<Vec<Content>> {
 /// # Errors
 /// When the database fails.
 pub fn to_be_sent(connection: &Connection) -> Result<HashSet<i64>> {
-    let waiting = read(connection, "d.state = 'pending'")?.into_iter().filter(|content| content.undelivered > 0);
+    let waiting = read(connection, "d.state = 'pending'", None)?.into_iter().filter(|content| content.undelivered > 0);
     Ok(waiting.map(|content| content.newest_id).collect())
 }
 
-fn read(connection: &Connection, open: &str) -> Result<Vec<Content>> {
+fn read(connection: &Connection, open: &str, place: Option<&Place>) -> Result<Vec<Content>> {
     let held = holds::held("i.study_uid");
+    let (which, key) = place.map_or((String::new(), None), |place| {
+        let (column, key) = place.key();
+        (format!("AND i.{column} = ?1"), Some(key))
+    });
     let mut statement = connection.prepare(&format!(
         "SELECT i.segment, i.file, i.state, s.state, max(i.received_utc), sum(i.length), max(i.id), \
            (SELECT count(*) FROM jobs j WHERE j.series_id = s.id AND j.state NOT IN ('done', 'superseded')) \
@@ -105,10 +154,10 @@ fn read(connection: &Connection, open: &str) -> Result<Vec<Content>> {
            i.study_uid, {held}, count(*) \
          FROM instances i LEFT JOIN series s ON s.study_uid = i.study_uid AND s.series_uid = i.series_uid \
          LEFT JOIN segments g ON g.id = i.segment \
-         WHERE i.state <> 'evicted' AND (i.segment IS NULL OR g.sealed = 1) \
+         WHERE i.state <> 'evicted' AND (i.segment IS NULL OR g.sealed = 1) {which} \
          GROUP BY i.segment, i.file, i.state, i.study_uid, i.series_uid",
     ))?;
-    let mut rows = statement.query([])?;
+    let mut rows = statement.query(rusqlite::params_from_iter(key))?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         let Some(place) = Place::of(row.get(0)?, row.get(1)?) else { continue };
@@ -132,7 +181,8 @@ fn read(connection: &Connection, open: &str) -> Result<Vec<Content>> {
 }
 
 /// Marks the instances at this place as evicted, because they are all finished and delivered; their bytes are removed
-/// next. Returns their number. Their series become evicted too: without these bytes they cannot be analysed again.
+/// next. Returns their number. Their series become evicted too: without these bytes they cannot be analysed again. That of an object
+/// in conflict does not: nothing was made of it.
 ///
 /// # Errors
 /// When the database fails.
@@ -141,7 +191,7 @@ pub fn evict(connection: &Connection, place: &Place) -> Result<usize> {
     connection.execute(
         &format!(
             "UPDATE series SET state = 'evicted' WHERE state IN ('processed', 'refused') AND EXISTS (\
-             SELECT 1 FROM instances i WHERE i.{column} = ?1 AND i.state IN ('kept', 'conflict') \
+             SELECT 1 FROM instances i WHERE i.{column} = ?1 AND i.state = 'kept' \
              AND i.study_uid = series.study_uid AND i.series_uid = series.series_uid)"
         ),
         params![key],

@@ -67,14 +67,16 @@ pub struct Due {
     pub code: String,
 }
 
-/// Of which this destination has not been told.
+/// Of which this destination has not been told. Also what it may have: an attempt that had no answer. A note of an object that is not
+/// there does no harm.
 ///
 /// # Errors
 /// When the database fails.
 pub fn due(connection: &Connection, destination: &str) -> Result<Vec<Due>> {
     let mut statement = connection.prepare_cached(
         "SELECT r.id, r.rejected FROM results r JOIN deliveries d ON d.result_id = r.id \
-         WHERE r.rejected IS NOT NULL AND d.destination = ?1 AND d.state = 'delivered' \
+         WHERE r.rejected IS NOT NULL AND d.destination = ?1 \
+         AND (d.state = 'delivered' OR (d.state = 'superseded' AND d.attempts > 0 AND d.status IS NULL)) \
          AND NOT EXISTS (SELECT 1 FROM rejections x WHERE x.result_id = r.id AND x.destination = ?1) ORDER BY r.id",
     )?;
     let ids = statement.query_map([destination], |row| Ok((row.get(0)?, row.get(1)?)))?;
@@ -164,6 +166,35 @@ mod tests {
         assert_eq!(results::insert(&transaction, &result(second, "sr", "1.5")).unwrap(), report);
         transaction.commit().unwrap();
         assert!(due(&connection, "pacs").unwrap().is_empty());
+    }
+
+    /// The connection broke after the archive had stored the report, and before its answer came.
+    #[test]
+    fn what_a_destination_may_have_without_an_answer_is_rejected_there_too() {
+        for (attempt, status, told) in [(false, None, 0), (true, None, 1), (true, Some(0xA700), 0)] {
+            let folder = tempfile::tempdir().unwrap();
+            let store = Store::open(&folder.path().join("scanside.db")).unwrap();
+            let mut connection = store.connect(Durability::Full).unwrap();
+            let transaction = connection.transaction().unwrap();
+            let key = SeriesKey { study_uid: "1.2".into(), series_uid: "1.2.3".into() };
+            let kind = dicom::kind::SeriesKind::Ct;
+            let (row, _) = series::opened(&transaction, &key, "CT", kind, 1, &now_utc()).unwrap();
+            let version = series::completed(&transaction, row.id, "quiet", &now_utc()).unwrap();
+            let job = jobs::enqueue(&transaction, row.id, version, &now_utc()).unwrap();
+            jobs::done(&transaction, job, None, "[]", &now_utc()).unwrap();
+            let report = results::insert(&transaction, &result(job, "sr", "1.5")).unwrap();
+            deliveries::enqueue(&transaction, &[report], "pacs", None, &now_utc()).unwrap();
+            let id = deliveries::due(&transaction, "pacs", "9999", 1).unwrap()[0].id;
+            if attempt {
+                deliveries::unanswered(&transaction, id).unwrap();
+            }
+            if status.is_some() {
+                assert!(deliveries::failed(&transaction, id, status, "full", &now_utc()).unwrap());
+            }
+            let version = series::completed(&transaction, row.id, "review", &now_utc()).unwrap();
+            of_reviewed(&transaction, row.id, version, "113001").unwrap();
+            assert_eq!(due(&transaction, "pacs").unwrap().len(), told, "{attempt} {status:?}");
+        }
     }
 
     #[test]

@@ -91,6 +91,20 @@ pub fn studies_without_verdict(connection: &Connection, kind: SeriesKind) -> Res
     Ok(studies.collect::<rusqlite::Result<_>>()?)
 }
 
+/// A series of which an instance has come is being received again, in whatever state it was; what it was found to be stays until it
+/// is [`opened`].
+///
+/// # Errors
+/// When the database fails.
+pub fn stirred(connection: &Connection, study_uid: &str, series_uid: &str) -> Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE series SET state = 'receiving' WHERE study_uid = ?1 AND series_uid = ?2 AND state <> 'receiving'",
+        )?
+        .execute([study_uid, series_uid])?;
+    Ok(())
+}
+
 /// Makes the row of a series, or reopens it for a late instance (then says `true`). `total` is the number of kept
 /// instances.
 ///
@@ -104,7 +118,7 @@ pub fn opened(
     total: u32,
     now: &str,
 ) -> Result<(SeriesRow, bool)> {
-    let reopened = find(transaction, key)?.is_some_and(|row| row.state != SeriesState::Receiving);
+    let reopened = find(transaction, key)?.is_some_and(|row| row.version > 0 || row.state != SeriesState::Receiving);
     transaction
         .prepare_cached(
             "INSERT INTO series (study_uid, series_uid, modality, kind, state, instance_count, first_utc, last_utc) \

@@ -127,6 +127,31 @@ async fn a_damaged_record_does_not_hide_those_behind_it() {
     assert_whole(&place, &[2, 3, 4]);
 }
 
+/// The disk fills up: no further segment can be had, and what is left of this one is used for what fits.
+#[tokio::test]
+async fn what_still_fits_when_there_is_no_room_for_another_segment_survives_a_power_cut() {
+    let place = Place::new();
+    let (spool, _) = place.open();
+    keep(&spool, 1, 1000).await;
+    spool.0.shared.shelf.stop();
+    // Those that are ready are used up.
+    let mut number = 100;
+    while send(&spool, &uid(number), &data_set(&uid(number), number as u8, 100_000)).await.is_ok() {
+        number += 1;
+        assert!(number < 200, "segments do not end");
+    }
+    // The rows as they are now; the log as it is later.
+    let after = place.copy();
+    let small = keep(&spool, 7, 1000).await;
+    let Location::Log { segment, .. } = small.location else { panic!() };
+    drop(spool);
+    let path = segment::path(Path::new(LOG), segment);
+    fs::copy(place.path().join(&path), after.path().join(&path)).unwrap();
+    let (spool, recovery) = after.open();
+    assert_eq!(recovery.instances_recovered, 1);
+    assert!(after.all(&spool).iter().any(|(sop_uid, _)| *sop_uid == uid(7)));
+}
+
 #[tokio::test]
 async fn a_lost_database_is_made_again_from_the_log() {
     let place = Place::new();

@@ -66,6 +66,49 @@ async fn the_same_content_in_another_encoding_is_no_conflict() {
     assert!(matches!(taken, Outcome::Conflict(_) | Outcome::New(_)), "not answered as if it were here: {taken:?}");
 }
 
+/// A router sends every study on in another encoding: each time it is compared, though the ids of those before are given again.
+#[tokio::test]
+async fn what_comes_again_and_again_in_another_encoding_is_compared_each_time() {
+    let place = Place::new();
+    let (spool, _) = place.open();
+    keep(&spool, 1, 1000).await;
+    keep(&spool, 2, 1000).await;
+    let group_length = [8, 0, 0, 0, b'U', b'L', 4, 0, 99, 0, 0, 0];
+    let mut looked = (0, 0);
+    for time in 0..3 {
+        for number in 1..=2 {
+            let other = [group_length.to_vec(), data_set(&uid(number), number as u8, 1000)].concat();
+            assert!(matches!(send(&spool, &uid(number), &other).await.unwrap(), Outcome::Conflict(_)));
+        }
+        for _ in 0..2 {
+            looked = twin::round(&spool.0.shared, looked).unwrap();
+        }
+        assert_eq!(place.counts().conflict, 0, "time {time}");
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_object_that_is_sent_again_counts_though_another_content_of_it_waits_for_a_decision() {
+    use crate::store::conflicts::{self, Choice};
+    let place = Place::new();
+    let (spool, _) = place.open();
+    let first = keep(&spool, 1, 1000).await;
+    assert!(matches!(send(&spool, &uid(1), &data_set(&uid(1), 9, 1000)).await.unwrap(), Outcome::Conflict(_)));
+    let mut connection = place.store().connect(Durability::Full).unwrap();
+    instances::set_damaged(&connection, &first, "rot").unwrap();
+    // Whoever wants the old content cannot have it yet, and loses nothing by asking.
+    let transaction = connection.transaction().unwrap();
+    assert_eq!(conflicts::resolve(&transaction, "1.2.3", Choice::KeepOld).unwrap().objects, 0);
+    transaction.commit().unwrap();
+    assert_eq!((place.counts().conflict, place.counts().replaced), (1, 0));
+    let again = send(&spool, &uid(1), &data_set(&uid(1), 1, 1000)).await.unwrap();
+    assert!(matches!(again, Outcome::New(_)), "{again:?}");
+    let transaction = connection.transaction().unwrap();
+    assert_eq!(conflicts::resolve(&transaction, "1.2.3", Choice::KeepOld).unwrap().objects, 1);
+    transaction.commit().unwrap();
+    assert_eq!((place.counts().kept, place.counts().conflict, place.counts().replaced), (1, 0, 1));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn many_senders_at_once_and_each_instance_exactly_once() {
     let place = Place::new();

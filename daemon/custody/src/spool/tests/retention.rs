@@ -260,6 +260,92 @@ async fn at_start_lost_results_are_made_again_and_folders_without_a_row_go() {
     assert_eq!((job.as_str(), series.as_str()), ("queued", "complete"));
 }
 
+fn unfinished(place: &Place) -> usize {
+    crate::store::series::unfinished(&place.store().connect(Durability::Full).unwrap()).unwrap().len()
+}
+
+/// Between its acknowledgement and the first row about it anything may end the process.
+#[tokio::test]
+async fn an_image_of_a_series_that_was_evicted_or_processed_is_not_forgotten_when_nobody_was_told_of_it() {
+    let place = Place::new();
+    let (spool, _) = place.open();
+    fill(&spool, 1..20).await;
+    conclude(&place, false);
+    let connection = place.store().connect(Durability::Full).unwrap();
+    connection.execute("UPDATE series SET instance_count = 19", []).unwrap();
+    assert_eq!(unfinished(&place), 0);
+    assert!(evict(&spool).instances > 0);
+    assert_eq!(unfinished(&place), 0, "evicted, and what is left of it lies in the segment that is being written");
+    keep(&spool, 1, 200_000).await;
+    assert_eq!(unfinished(&place), 1);
+    fill(&spool, 30..40).await;
+    assert_eq!(evict(&spool).instances, 0, "it is not concluded");
+
+    // Processed; one image is damaged and sent again, so that there are as many as before.
+    connection.execute("UPDATE series SET state = 'processed', instance_count = 1000", []).unwrap();
+    let kept = instances::of_series(&connection, "1.2.3", "1.2.3.1").unwrap();
+    let damaged = kept.iter().find(|one| one.header.sop_instance_uid == uid(30)).unwrap();
+    instances::set_damaged(&connection, damaged, "rot").unwrap();
+    assert_eq!(unfinished(&place), 0);
+    keep(&spool, 30, 200_000).await;
+    assert_eq!(unfinished(&place), 1);
+}
+
+#[tokio::test]
+async fn a_segment_of_which_everything_was_no_conflict_is_given_back() {
+    let place = Place::new();
+    let (spool, _) = place.open();
+    fill(&spool, 1..6).await;
+    let group_length = [8, 0, 0, 0, b'U', b'L', 4, 0, 99, 0, 0, 0];
+    for number in 1..6 {
+        let other = [group_length.to_vec(), data_set(&uid(number), number as u8, 200_000)].concat();
+        assert!(matches!(send(&spool, &uid(number), &other).await.unwrap(), Outcome::Conflict(_)));
+    }
+    fill(&spool, 10..11).await;
+    let before = segments(&place);
+    twin::compare(&spool.0.shared, 0, i64::MAX).unwrap();
+    assert_eq!(evict(&spool), Evicted { instances: 0, bytes: 1 << 20 });
+    let after = segments(&place);
+    assert_eq!(after.len() + 1, before.len(), "{before:?} {after:?}");
+    assert_eq!(place.all(&spool).len(), 6);
+}
+
+#[tokio::test]
+async fn what_is_wanted_again_after_it_was_chosen_is_not_evicted() {
+    let place = Place::new();
+    let (spool, _) = place.open();
+    fill(&spool, 1..20).await;
+    conclude(&place, false);
+    let connection = place.store().connect(Durability::Full).unwrap();
+    let (contents, exams) = quota::judged(&connection, &crate::store::now_utc()).unwrap();
+    let mut chosen = quota::candidates(quota::by_place(contents), exams);
+    let count = chosen.len();
+    quota::still_finished(&connection, &mut chosen).unwrap();
+    assert!(count > 0 && chosen.len() == count);
+    hold(&place, Some("somebody wants it"));
+    quota::still_finished(&connection, &mut chosen).unwrap();
+    assert!(chosen.is_empty());
+}
+
+#[tokio::test]
+async fn a_conflict_that_is_evicted_leaves_its_series_as_it_is_and_says_that_nobody_had_decided() {
+    use crate::store::places;
+    let place = Place::new();
+    let (spool, _) = place.open();
+    fill(&spool, 1..6).await;
+    for number in 1..6 {
+        let other = data_set(&uid(number), 99, 200_000);
+        assert!(matches!(send(&spool, &uid(number), &other).await.unwrap(), Outcome::Conflict(_)));
+    }
+    conclude(&place, false);
+    let connection = place.store().connect(Durability::Full).unwrap();
+    let in_conflict = places::Place::Segment(2);
+    assert_eq!(places::undecided(&connection, &in_conflict).unwrap(), 5);
+    assert_eq!(places::evict(&connection, &in_conflict).unwrap(), 5);
+    let state: String = connection.query_row("SELECT state FROM series", [], |row| row.get(0)).unwrap();
+    assert_eq!((state.as_str(), place.counts().kept), ("processed", 5));
+}
+
 /// Most of the reserve is for what lets studies be concluded, none of it for instances.
 #[tokio::test]
 async fn results_may_use_the_reserve_that_instances_may_not() {
