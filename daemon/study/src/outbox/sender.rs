@@ -346,6 +346,10 @@ impl Queue<'_> {
     /// that was being sent.
     async fn broke(&mut self, first: &Delivery, sending: Option<&Delivery>, error: &send::Error) -> Result<(), Error> {
         let next = self.line.broke(sending.map(|delivery| delivery.id));
+        // The other ways count the attempt themselves.
+        if let (Next::Hold { .. }, Some(id)) = (&next, sending.map(|delivery| delivery.id)) {
+            self.rows(move |rows| deliveries::unanswered(rows, id)).await?;
+        }
         self.go_on(next, first, error).await
     }
 
