@@ -2,8 +2,9 @@
 //! and when it is written down. The journal of the recording is what all of it comes from, so that a database that was built
 //! again comes to the same step under the same UID. `tell` brings it to the manager.
 
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use custody::series::SeriesKey;
 use custody::store::own_steps::{self, End, New, Unfinished};
@@ -21,6 +22,8 @@ use super::develop;
 
 /// An exam whose job is parked may still come to results, when a person reruns it. So long its step stays in progress.
 const HOPE: Duration = Duration::from_secs(24 * 3600);
+/// ... and this process must have seen it parked for this long: the clock may have been set ahead a moment ago.
+const SEEN: Duration = Duration::from_secs(3600);
 /// Steps that were told to the end and are remembered.
 const REMEMBERED: u32 = 2000;
 
@@ -135,11 +138,28 @@ pub fn note_ended(transaction: &Transaction<'_>, over: Over<'_>, results: &[Resu
     }
 }
 
-/// Of an exam that will not come to results: why; `None` while it may. Pure.
-fn hopeless(unfinished: &Unfinished, has_recording: bool, wall: &Wall) -> Option<&'static str> {
+/// Since when this process knows the job of an exam as parked. The wall clock may be set by years at any moment.
+#[derive(Debug, Default)]
+pub struct Parked(BTreeMap<String, Instant>);
+
+impl Parked {
+    /// Forgets those that are not parked any more.
+    fn observe(&mut self, all: &[Unfinished], now: Instant) {
+        let parked = all.iter().filter(|one| one.job.as_deref() == Some("parked"));
+        let since = |one: &Unfinished| self.0.get(&one.recording_uid).copied().unwrap_or(now);
+        self.0 = parked.map(|one| (one.recording_uid.clone(), since(one))).collect();
+    }
+
+    fn seen_for(&self, recording_uid: &str, now: Instant) -> Duration {
+        self.0.get(recording_uid).map_or(Duration::ZERO, |since| now.saturating_duration_since(*since))
+    }
+}
+
+/// Of an exam that will not come to results: why; `None` while it may. `seen`: for how long its job is known as parked. Pure.
+fn hopeless(unfinished: &Unfinished, has_recording: bool, wall: &Wall, seen: Duration) -> Option<&'static str> {
     match unfinished.job.as_deref() {
         None if !has_recording => Some("its recording is gone, and nothing was made of it"),
-        Some("parked") if wall.since(unfinished.finished_utc.as_deref()?) >= HOPE => {
+        Some("parked") if seen >= SEEN && wall.since(unfinished.finished_utc.as_deref()?) >= HOPE => {
             Some("nothing could be made of its recording for a day")
         }
         _ => None,
@@ -151,7 +171,13 @@ fn hopeless(unfinished: &Unfinished, has_recording: bool, wall: &Wall) -> Option
 ///
 /// # Errors
 /// When the database fails.
-pub fn look(connection: &mut rusqlite::Connection, spool: &Path, rules: &Rules, wall: &Wall) -> store::Result<()> {
+pub fn look(
+    connection: &mut rusqlite::Connection,
+    spool: &Path,
+    rules: &Rules,
+    wall: &Wall,
+    parked: &mut Parked,
+) -> store::Result<()> {
     for folder in journal::left_over(&spool.join("exams")) {
         // One that cannot be read is for `hand_over` to judge.
         let Ok(Some(begun)) = journal::begun(&folder) else { continue };
@@ -168,9 +194,13 @@ pub fn look(connection: &mut rusqlite::Connection, spool: &Path, rules: &Rules, 
         }
         transaction.commit()?;
     }
-    for unfinished in own_steps::unfinished(connection)? {
+    let (all, now) = (own_steps::unfinished(connection)?, Instant::now());
+    parked.observe(&all, now);
+    for unfinished in all {
         let recording_uid = unfinished.recording_uid.as_str();
-        let Some(why) = hopeless(&unfinished, develop::folder(spool, recording_uid).exists(), wall) else { continue };
+        let has_recording = develop::folder(spool, recording_uid).exists();
+        let seen = parked.seen_for(recording_uid, now);
+        let Some(why) = hopeless(&unfinished, has_recording, wall, seen) else { continue };
         tracing::warn!(recording = recording_uid, "an exam is discontinued: {why}");
         // A series must be named (type 1 in the final state); of this one nothing was made.
         let series = vec![Made { series_uid: recording_uid.to_owned(), ..Made::default() }];
@@ -271,17 +301,41 @@ mod tests {
             finished_utc: job.map(|_| store::utc_before(Duration::from_secs(ago))),
         };
         let day = 24 * 3600;
-        for (job, ago, has_recording, given_up) in [
-            (None, 0, true, false),
-            (None, 0, false, true),
-            (Some("queued"), 10 * day, true, false),
-            (Some("running"), 10 * day, false, false),
-            (Some("parked"), day - 60, true, false),
-            (Some("parked"), day + 60, true, true),
-            (Some("done"), 10 * day, false, false),
+        for (job, ago, seen, has_recording, given_up) in [
+            (None, 0, Duration::ZERO, true, false),
+            (None, 0, Duration::ZERO, false, true),
+            (Some("queued"), 10 * day, SEEN, true, false),
+            (Some("running"), 10 * day, SEEN, false, false),
+            (Some("parked"), day - 60, SEEN, true, false),
+            (Some("parked"), day + 60, SEEN, true, true),
+            // The clock was set ahead, and somebody is about to have it made again.
+            (Some("parked"), 1000 * day, SEEN / 2, true, false),
+            (Some("done"), 10 * day, SEEN, false, false),
         ] {
-            let why = hopeless(&unfinished(job, ago), has_recording, &wall);
-            assert_eq!(why.is_some(), given_up, "{job:?} {ago} {has_recording}");
+            let why = hopeless(&unfinished(job, ago), has_recording, &wall, seen);
+            assert_eq!(why.is_some(), given_up, "{job:?} {ago} {seen:?} {has_recording}");
+        }
+    }
+
+    #[test]
+    fn a_job_that_is_parked_anew_is_seen_anew() {
+        let begun = Instant::now();
+        let at = |minutes: u64| begun + Duration::from_secs(60 * minutes);
+        let one = |job: &str| Unfinished {
+            recording_uid: "1.2.4".into(),
+            job: Some(job.into()),
+            finished_utc: Some("1970-01-01T00:00:00.000Z".into()),
+        };
+        let mut parked = Parked::default();
+        for (job, minutes, seen_minutes) in
+            [("parked", 0, 0), ("parked", 30, 30), ("running", 40, 0), ("parked", 50, 0), ("parked", 60, 10)]
+        {
+            parked.observe(&[one(job)], at(minutes));
+            assert_eq!(
+                parked.seen_for("1.2.4", at(minutes)),
+                Duration::from_secs(60 * seen_minutes),
+                "{job} {minutes}"
+            );
         }
     }
 }

@@ -6,7 +6,7 @@
 
 use std::convert::Infallible;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use custody::store::own_steps::{self, Message, OwnStep, Told};
@@ -23,7 +23,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::step::{self, Rules};
+use super::step::{self, Parked, Rules};
 
 /// Steps that are told over one association.
 const BATCH: u32 = 64;
@@ -57,6 +57,7 @@ impl Teller {
         let since = Instant::now();
         let mut backoff = Backoff::new(self.pauses);
         let mut is_first = true;
+        let parked = Arc::new(Mutex::new(Parked::default()));
         loop {
             let round = async {
                 if is_first {
@@ -64,7 +65,7 @@ impl Teller {
                     self.rows(move |rows| own_steps::unpark(rows, &now)).await?;
                     is_first = false;
                 }
-                self.round(&mut backoff, since).await
+                self.round(&mut backoff, since, &parked).await
             };
             let done = tokio::select! {
                 done = round => done,
@@ -95,12 +96,18 @@ impl Teller {
     }
 
     /// Notes what is new and tells what is due. Returns how long nothing is to be done, unless the bell rings.
-    async fn round(&self, backoff: &mut Backoff, since: Instant) -> store::Result<Duration> {
+    async fn round(
+        &self,
+        backoff: &mut Backoff,
+        since: Instant,
+        parked: &Arc<Mutex<Parked>>,
+    ) -> store::Result<Duration> {
+        let parked = parked.clone();
         let (spool, rules, wall) = (self.spool.clone(), self.rules.clone(), self.wall.clone());
         let longest = self.pauses.longest;
         let (due, next) = self
             .rows(move |rows| {
-                step::look(rows, &spool, &rules, &wall)?;
+                step::look(rows, &spool, &rules, &wall, &mut parked.lock().unwrap_or_else(PoisonError::into_inner))?;
                 own_steps::not_after(rows, &wall.utc_after(longest))?;
                 Ok((own_steps::due(rows, &wall.now_utc(), BATCH)?, own_steps::next_due(rows)?))
             })
