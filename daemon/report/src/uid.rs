@@ -17,7 +17,7 @@ pub struct Uids {
 }
 
 impl Uids {
-    /// Two results have the same UIDs only if inputs, device, software, model and content (findings, or the reason of a
+    /// Two results have the same UIDs only if inputs, patient, device, software, model and content (findings, or the reason of a
     /// refusal) are the same. The accelerator is left out on purpose: a job that is repeated on the CPU after the GPU
     /// failed makes the same objects.
     pub fn new(source: &Source, content: &Content, provenance: &Provenance) -> Self {
@@ -27,6 +27,11 @@ impl Uids {
         let mut hash = Sha256::new();
         for uid in inputs {
             field(&mut hash, uid);
+        }
+        // A corrected re-send has the same UIDs. What is here of the old images may be evicted; archives have what was made of them.
+        let header = source.header;
+        for text in [&header.patient_id, &header.issuer_of_patient_id, &header.patient_name, &header.birth_date] {
+            field(&mut hash, text);
         }
         if !source.revision.is_empty() {
             field(&mut hash, "corrected");
@@ -201,6 +206,9 @@ mod tests {
         add(Uids::new(&case.source(), &refused(x), &case.provenance).of("sc", 0));
         let corrected = Source { revision: "ab12", ..case.source() };
         add(Uids::new(&corrected, &refused(x), &case.provenance).of("sr", 0));
+        let mut header = case.header.clone();
+        header.patient_name = "EVA^SAME UIDS".into();
+        add(Uids::new(&Source { header: &header, ..case.source() }, &refused(x), &case.provenance).of("sr", 0));
         let mut other = case.provenance.clone();
         other.device_uid = "2.25.9".into();
         add(Uids::new(&case.source(), &refused(x), &other).of("sr", 0));
