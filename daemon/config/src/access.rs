@@ -10,9 +10,10 @@ use crate::diff::{leaves, table};
 use crate::source::Source;
 
 /// Keys that decide who may do what, or what of a patient leaves the box. A list of these may only have grown since.
-const GUARDED: [&str; 11] = [
+const GUARDED: [&str; 12] = [
     "bus.address",
     "console.address",
+    "console.certificate",
     "console.hosts",
     "console.token_file",
     "dicom.ae_titles",

@@ -8,8 +8,11 @@ use custody::settings::Spool;
 use dicom::check::Checker;
 use live::settings::{Live, Record};
 use live::source::device::Device as Video;
+use node::certificates;
 use node::manager::settings::StepManager;
 use node::settings::{Destination, Dicom};
+use node::tls::expiry::Configured;
+use node::tls::settings::check_files;
 use node::worklist::settings::WorklistServer;
 use report::settings::Device;
 use serde::{Deserialize, Serialize};
@@ -104,6 +107,12 @@ impl Settings {
         }
         checker.into_found()
     }
+
+    /// Every file with certificates that is in use, once.
+    pub fn certificates(&self) -> Vec<Configured> {
+        let page = self.console.listen().and(self.console.certificate.as_ref());
+        certificates::configured(&self.dicom, &self.destination, &self.worklist, &self.mpps, page)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
@@ -121,6 +130,11 @@ pub struct Console {
     pub address: String,
     /// The first line of this file is what people at other machines log in with. Needed beyond loopback.
     pub token_file: Option<PathBuf>,
+    /// The certificate of the page (PEM), followed by those of intermediate CAs if there are any. Once it is set other machines get the
+    /// page by TLS only.
+    pub certificate: Option<PathBuf>,
+    /// Its private key (PEM), readable by the daemon's user only.
+    pub key: Option<PathBuf>,
     /// Names that the page may be called by, besides addresses and `localhost`.
     pub hosts: Vec<String>,
     /// Of the pictures, 30 (small) to 100 (exact).
@@ -142,7 +156,14 @@ impl Default for Bus {
 
 impl Default for Console {
     fn default() -> Self {
-        Self { address: "127.0.0.1:8484".into(), token_file: None, hosts: Vec::new(), jpeg_quality: 85 }
+        Self {
+            address: "127.0.0.1:8484".into(),
+            token_file: None,
+            certificate: None,
+            key: None,
+            hosts: Vec::new(),
+            jpeg_quality: 85,
+        }
     }
 }
 
@@ -175,6 +196,7 @@ impl Console {
                 checker.refuse("console.hosts", format!("{host:?} is not the name of a host (without a port)"));
             }
         }
+        check_files(checker, "console", self.certificate.as_ref(), self.key.as_ref(), &[]);
         checker.range("console.jpeg_quality", self.jpeg_quality, 30..=100, "");
     }
 }

@@ -199,6 +199,10 @@ fn every_mistake_names_file_line_key_and_reason() {
         ("bus.address = \"sistem\"\n", "a.toml:1: bus.address: not system, session, none or a D-Bus address"),
         ("console.address = \"8484\"\n", "a.toml:1: console.address: \"8484\" is neither off nor an address and port"),
         ("console.address = \"0.0.0.0:8484\"\n", "a.toml:1: console.address: 0.0.0.0:8484 lets other machines in: "),
+        (
+            "console.key = \"/page.key\"\n",
+            "a.toml:1: console.key: certificate, the certificate of the key, must be set, too",
+        ),
         ("console.hosts = [\"box:1\"]\n", "a.toml:1: console.hosts: \"box:1\" is not the name of a host"),
         ("console.jpeg_quality = 101\n", "a.toml:1: console.jpeg_quality: 101 is out of range: 30 to 100"),
         ("[spool]\nmin_free_mib = 20000\n", "spool.evict_below_mib: 10240 MiB is below spool.min_free_mib (20000 MiB)"),

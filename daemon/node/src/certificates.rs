@@ -1,4 +1,5 @@
-//! Which files with certificates the configuration names, and who needs each: listener, senders, destinations, worklist server, manager.
+//! Which files with certificates the configuration names, and who needs each: listener, senders, destinations, worklist server,
+//! manager, page.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,12 +11,13 @@ use crate::tls::server::ca_file;
 use crate::tls::settings::{CheckBy, DestinationTls};
 use crate::worklist::settings::WorklistServer;
 
-/// Every file with certificates that is in use, once. Pure.
+/// Every file with certificates that is in use, once. `page`: the certificate of the page, if it has one. Pure.
 pub fn configured(
     dicom: &Dicom,
     destinations: &BTreeMap<String, Destination>,
     worklist: &WorklistServer,
     manager: &StepManager,
+    page: Option<&PathBuf>,
 ) -> Vec<Configured> {
     let mut found: BTreeMap<(PathBuf, bool), Vec<User>> = BTreeMap::new();
     let mut add = |file: &PathBuf, is_ca: bool, user: User| found.entry((file.clone(), is_ca)).or_default().push(user);
@@ -42,6 +44,7 @@ pub fn configured(
     if manager.address.is_some() {
         manager.tls.iter().for_each(|tls| sending(tls, &User::StepManager));
     }
+    page.into_iter().for_each(|file| found.entry((file.clone(), false)).or_default().push(User::Page));
     found.into_iter().map(|((file, is_ca), users)| Configured { file, is_ca, users }).collect()
 }
 
@@ -67,7 +70,8 @@ mod tests {
             let tls = DestinationTls { ca: vec!["/manager.pem".into()], ..DestinationTls::default() };
             let address = worklist.address.clone();
             let manager = StepManager { address, tls: Some(tls), ..StepManager::default() };
-            let found = configured(dicom, destinations, worklist, &manager).into_iter();
+            let page = dicom.tls.certificate.as_ref().map(|_| PathBuf::from("/page.pem"));
+            let found = configured(dicom, destinations, worklist, &manager, page.as_ref()).into_iter();
             found.map(|one| (one.file.display().to_string(), one.is_ca, one.users)).collect::<Vec<_>>()
         };
         let pacs = || User::Destination("pacs".into());
@@ -90,6 +94,7 @@ mod tests {
             ("/ca.pem".into(), true, both()),
             ("/manager.pem".into(), true, vec![User::StepManager]),
             ("/own.pem".into(), false, both()),
+            ("/page.pem".into(), false, vec![User::Page]),
             ("/ris.pem".into(), true, vec![User::WorklistServer]),
             ("/vendor.pem".into(), true, vec![User::Sender("CT1".into())]),
         ];

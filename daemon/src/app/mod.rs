@@ -213,8 +213,7 @@ fn decoders() -> Option<String> {
 
 /// Says which certificate of the box, or CA that it trusts, ends soon; else `decoders`.
 fn remark(settings: &Settings, decoders: Option<String>) -> Arc<dyn Fn() -> Option<String> + Send + Sync> {
-    let files =
-        node::certificates::configured(&settings.dicom, &settings.destination, &settings.worklist, &settings.mpps);
+    let files = settings.certificates();
     let calendar = node::tls::Calendar::new(settings.dicom.tls.judge_dates);
     Arc::new(move || node::tls::expiry::remark(&files, &calendar).or_else(|| decoders.clone()))
 }

@@ -3,7 +3,7 @@
 //! - `Host` must be an IP address, `localhost` or a configured name. This prevents DNS rebinding, where an attacker's
 //!   domain name resolves to this machine.
 //! - `Origin` must be our own page for requests that change something and for the WebSocket. Browsers let any page open
-//!   a WebSocket to any host, so this is checked on loopback too.
+//!   a WebSocket to any host, so this is checked on loopback too. Over TLS it must be one that came by TLS.
 //! - The cookie of a login, or the token itself, is required, unless the browser runs on this machine.
 
 use std::net::{IpAddr, SocketAddr};
@@ -30,6 +30,8 @@ pub struct Entrance {
 pub struct Peer {
     pub address: SocketAddr,
     pub place: Arc<Place>,
+    /// By TLS.
+    pub is_secure: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +65,8 @@ pub async fn guard(
     if logged_in {
         peer.place.proved();
     }
-    let verdict = judge(request.headers(), from, needs_origin, &entrance.hosts, open || logged_in);
+    let wanted = Wanted { origin: needs_origin, secure: peer.is_secure };
+    let verdict = judge(request.headers(), from, wanted, &entrance.hosts, open || logged_in);
     let page = PAGES.contains(&path);
     match verdict {
         Verdict::Welcome => next.run(request).await,
@@ -79,14 +82,23 @@ pub async fn guard(
     }
 }
 
-fn judge(headers: &HeaderMap, peer: IpAddr, needs_origin: bool, hosts: &[String], known: bool) -> Verdict {
+/// What is wanted of the page that asks.
+#[derive(Debug, Clone, Copy)]
+struct Wanted {
+    /// That it says it is ours.
+    origin: bool,
+    /// That it came by TLS, as this request does.
+    secure: bool,
+}
+
+fn judge(headers: &HeaderMap, peer: IpAddr, wanted: Wanted, hosts: &[String], known: bool) -> Verdict {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let Some(host) = text(header::HOST) else { return Verdict::WrongHost };
     let name = name_of(host);
     if !is_ours(name, hosts) {
         return Verdict::WrongHost;
     }
-    if needs_origin && !text(header::ORIGIN).is_some_and(|origin| is_same(origin, host)) {
+    if wanted.origin && !text(header::ORIGIN).is_some_and(|origin| is_same(origin, host, wanted.secure)) {
         return Verdict::WrongOrigin;
     }
     let here = peer.to_canonical().is_loopback() && is_loopback(name);
@@ -94,14 +106,14 @@ fn judge(headers: &HeaderMap, peer: IpAddr, needs_origin: bool, hosts: &[String]
 }
 
 /// The host without port and brackets: `[::1]:8484` -> `::1`, `box:8484` -> `box`.
-fn name_of(host: &str) -> &str {
+pub fn name_of(host: &str) -> &str {
     match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, _)) => address,
         None => host.rsplit_once(':').map_or(host, |(name, _)| name),
     }
 }
 
-fn is_ours(name: &str, hosts: &[String]) -> bool {
+pub fn is_ours(name: &str, hosts: &[String]) -> bool {
     name.parse::<IpAddr>().is_ok()
         || name.eq_ignore_ascii_case("localhost")
         || hosts.iter().any(|host| host.eq_ignore_ascii_case(name))
@@ -111,9 +123,10 @@ fn is_loopback(name: &str) -> bool {
     name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// https is accepted too, because there may be a TLS proxy.
-fn is_same(origin: &str, host: &str) -> bool {
-    let of = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+/// Without TLS https is accepted too, because there may be a TLS proxy.
+fn is_same(origin: &str, host: &str, secure: bool) -> bool {
+    let plain = origin.strip_prefix("http://").filter(|_| !secure);
+    let of = plain.or_else(|| origin.strip_prefix("https://"));
     of.is_some_and(|of| of.eq_ignore_ascii_case(host))
 }
 
@@ -130,7 +143,8 @@ mod tests {
         if let Some(origin) = origin {
             headers.insert(header::ORIGIN, origin.parse().unwrap());
         }
-        judge(&headers, peer, origin.is_some(), &["box.example".to_owned()], known)
+        let wanted = Wanted { origin: origin.is_some(), secure: false };
+        judge(&headers, peer, wanted, &["box.example".to_owned()], known)
     }
 
     #[test]
@@ -155,13 +169,27 @@ mod tests {
         for (host, origin, peer, known, verdict) in cases {
             assert_eq!(asked(host, origin, peer, known), verdict, "{host} {origin:?} {peer} {known}");
         }
-        assert_eq!(judge(&HeaderMap::new(), HERE, false, &[], true), WrongHost, "HTTP/1.0");
+        let wanted = Wanted { origin: false, secure: false };
+        assert_eq!(judge(&HeaderMap::new(), HERE, wanted, &[], true), WrongHost, "HTTP/1.0");
     }
 
     #[test]
     fn where_an_origin_is_needed_none_is_wrong() {
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, "localhost".parse().unwrap());
-        assert_eq!(judge(&headers, HERE, true, &[], true), Verdict::WrongOrigin);
+        let wanted = Wanted { origin: true, secure: false };
+        assert_eq!(judge(&headers, HERE, wanted, &[], true), Verdict::WrongOrigin);
+    }
+
+    #[test]
+    fn over_tls_no_page_that_came_without_it_may_ask() {
+        for (origin, secure, same) in [
+            ("http://box:1", false, true),
+            ("https://box:1", false, true),
+            ("http://box:1", true, false),
+            ("https://box:1", true, true),
+        ] {
+            assert_eq!(is_same(origin, "box:1", secure), same, "{origin} {secure}");
+        }
     }
 }

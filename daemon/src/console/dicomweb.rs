@@ -46,6 +46,21 @@ impl FromRequestParts<Site> for Giver {
     }
 }
 
+/// The address by which the client knows this service.
+struct Base(String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Base {
+    type Rejection = <Extension<Peer> as FromRequestParts<S>>::Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let Extension(peer) = Extension::<Peer>::from_request_parts(parts, state).await?;
+        let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
+        // A proxy with TLS says so.
+        let secure = peer.is_secure || parts.headers.get("x-forwarded-proto").is_some_and(|scheme| scheme == "https");
+        Ok(Self(format!("{}://{host}{ROOT}", if secure { "https" } else { "http" })))
+    }
+}
+
 pub fn routes(web: Web, audit: Audit) -> Router {
     let at = |path: &str| format!("{ROOT}{path}");
     Router::new()
@@ -85,14 +100,6 @@ fn query(uri: &Uri) -> Result<Query, Error> {
     Ok(Query::parse(&pairs.into_owned().collect::<Vec<_>>())?)
 }
 
-/// The address by which the client knows this service.
-fn base(headers: &HeaderMap) -> String {
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
-    // A proxy with TLS says so.
-    let secure = headers.get("x-forwarded-proto").is_some_and(|scheme| scheme == "https");
-    format!("{}://{host}{ROOT}", if secure { "https" } else { "http" })
-}
-
 fn json(rows: &impl Serialize) -> Response {
     json_as("application/dicom+json", rows)
 }
@@ -101,25 +108,25 @@ fn which(study_uid: String, series_uid: Option<String>, sop_uid: Option<String>)
     Which { study_uid, series_uid, sop_uid }
 }
 
-async fn studies(State(web): State<Web>, uri: Uri, headers: HeaderMap) -> Answer {
-    Ok(json(&web.studies(query(&uri)?, base(&headers)).await?))
+async fn studies(State(web): State<Web>, uri: Uri, base: Base) -> Answer {
+    Ok(json(&web.studies(query(&uri)?, base.0).await?))
 }
 
-async fn series(State(web): State<Web>, Path(study): Path<String>, uri: Uri, headers: HeaderMap) -> Answer {
-    Ok(json(&web.series(study, query(&uri)?, base(&headers)).await?))
+async fn series(State(web): State<Web>, Path(study): Path<String>, uri: Uri, base: Base) -> Answer {
+    Ok(json(&web.series(study, query(&uri)?, base.0).await?))
 }
 
-async fn study_instances(State(web): State<Web>, Path(study): Path<String>, uri: Uri, headers: HeaderMap) -> Answer {
-    Ok(json(&web.instances(which(study, None, None), query(&uri)?, base(&headers)).await?))
+async fn study_instances(State(web): State<Web>, Path(study): Path<String>, uri: Uri, base: Base) -> Answer {
+    Ok(json(&web.instances(which(study, None, None), query(&uri)?, base.0).await?))
 }
 
 async fn series_instances(
     State(web): State<Web>,
     Path((study, series)): Path<(String, String)>,
     uri: Uri,
-    headers: HeaderMap,
+    base: Base,
 ) -> Answer {
-    Ok(json(&web.instances(which(study, Some(series), None), query(&uri)?, base(&headers)).await?))
+    Ok(json(&web.instances(which(study, Some(series), None), query(&uri)?, base.0).await?))
 }
 
 async fn study(giver: Giver, Path(study): Path<String>, headers: HeaderMap) -> Answer {

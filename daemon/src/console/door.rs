@@ -101,6 +101,8 @@ pub struct Door {
     wrong: Mutex<Wrong>,
     held_back: Semaphore,
     pub audit: Audit,
+    /// Other machines get the page by TLS only: a browser gives the cookie to nobody else.
+    pub is_secure: bool,
 }
 
 impl Door {
@@ -111,7 +113,7 @@ impl Door {
     pub fn new(token_file: Option<&Path>) -> Result<Self, String> {
         let token = token_file.map(read).transpose()?;
         let (logins, wrong, audit) = (Mutex::default(), Mutex::default(), Audit::default());
-        Ok(Self { token, logins, wrong, held_back: Semaphore::new(AT_ONCE), audit })
+        Ok(Self { token, logins, wrong, held_back: Semaphore::new(AT_ONCE), audit, is_secure: false })
     }
 
     /// Checks a token that came from `from`. Returns the value of `Set-Cookie`.
@@ -138,8 +140,8 @@ impl Door {
         drop(logins);
         // Nobody waits for the disk.
         self.audit.later(Entry { who: &format!("page {from}"), what: "login", object: "page", result: "allowed" });
-        // Without `Secure`, because the page is served without TLS.
-        Ok(format!("{COOKIE}={cookie}; Path=/; Max-Age={}; HttpOnly; SameSite=Strict", LASTS.as_secs()))
+        let secure = if self.is_secure { "; Secure" } else { "" };
+        Ok(format!("{COOKIE}={cookie}; Path=/; Max-Age={}; HttpOnly; SameSite=Strict{secure}", LASTS.as_secs()))
     }
 
     /// Looks at the token unless its address is delayed, and delays the address if it is wrong. One step under one

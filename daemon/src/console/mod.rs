@@ -7,7 +7,7 @@
 //! ```
 //!
 //! A slow page misses pictures and delays no other. `access` decides which requests are allowed, `places` which
-//! connections.
+//! connections, `secure` which of them must be by TLS.
 //! `docs/decisions/0010-live-page.md` explains why WebSocket and JPEG.
 
 mod access;
@@ -20,6 +20,7 @@ mod message;
 mod places;
 mod reading;
 mod routes;
+mod secure;
 mod server;
 mod socket;
 mod trail;
@@ -171,7 +172,7 @@ pub async fn run(
     while !shutdown.is_cancelled() {
         let error = match Server::bind(&settings).await {
             Ok(server) => {
-                tracing::info!("page at http://{}/", server.address());
+                tracing::info!("page at {}://{}/", server.scheme(), server.address());
                 server.with_gate(gate).with_audit(audit).with_studies(studies).serve(view, shutdown).await;
                 return;
             }

@@ -12,17 +12,20 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use live::view::View;
+use node::tls::certificate::Unusable;
+use node::tls::https::Https;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::Studies;
 use super::access::{Entrance, Peer};
 use super::door::Door;
 use super::encode::Pictures;
 use super::places::{Guest, Place, Places};
 use super::routes::{self, Live};
+use super::{Studies, secure};
 
 const MOST_VIEWERS: usize = 16;
 /// Of these, pages on other machines.
@@ -45,6 +48,8 @@ pub enum Error {
     Bind { address: SocketAddr, error: std::io::Error },
     #[error("{0}")]
     Token(String),
+    #[error("console.{key}: {0}", key = .0.key)]
+    Certificate(Unusable),
 }
 
 /// A server with a bound port that does not serve yet.
@@ -57,18 +62,26 @@ pub struct Server {
     jpeg_quality: u8,
     gate: Gate,
     studies: Option<Studies>,
+    https: Option<Arc<Https>>,
 }
 
 impl Server {
     /// # Errors
-    /// When the port cannot be bound or the token cannot be read.
+    /// When the port cannot be bound, or token or certificate cannot be read.
     pub async fn bind(settings: &settings::Console) -> Result<Self, Error> {
         let address = settings.listen().ok_or(Error::Off)?;
-        let door = Door::new(settings.token_file.as_deref()).map_err(Error::Token)?;
+        let mut door = Door::new(settings.token_file.as_deref()).map_err(Error::Token)?;
+        let https = match (&settings.certificate, &settings.key) {
+            (Some(certificate), Some(key)) => Some(Https::open(certificate, key).map_err(Error::Certificate)?),
+            // One without the other is no configuration.
+            _ => None,
+        };
+        door.is_secure = https.is_some();
         let listener = TcpListener::bind(address).await.map_err(|error| Error::Bind { address, error })?;
         let address = listener.local_addr().map_err(|error| Error::Bind { address, error })?;
         let (hosts, jpeg_quality) = (settings.hosts.clone().into(), settings.jpeg_quality);
-        Ok(Self { listener, address, door, hosts, jpeg_quality, gate: Gate::default(), studies: None })
+        let (gate, https) = (Gate::default(), https.map(Arc::new));
+        Ok(Self { listener, address, door, hosts, jpeg_quality, gate, studies: None, https })
     }
 
     /// The page says when this gate restricts the box. Without it: never.
@@ -94,6 +107,11 @@ impl Server {
         self.address
     }
 
+    /// By which other machines get the page.
+    pub fn scheme(&self) -> &'static str {
+        if self.https.is_some() { "https" } else { "http" }
+    }
+
     /// Serves until shutdown. `view`: of the live path, on a box that has one.
     pub async fn serve(self, view: Option<View>, shutdown: CancellationToken) {
         let pictures = Pictures::default();
@@ -111,15 +129,19 @@ impl Server {
             shutdown: shutdown.clone(),
         });
         let entrance = Entrance { door: door.clone(), hosts: self.hosts };
-        let router = routes::router(&entrance, live, self.studies);
+        let site = Arc::new(Site {
+            elsewhere: self.https.as_ref().map(|_| secure::elsewhere(entrance.hosts.clone())),
+            router: routes::router(&entrance, live, self.studies),
+            https: self.https,
+        });
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
                 accepted = self.listener.accept() => match accepted {
                     Ok((stream, address)) => match places.take(address.ip(), guest(&door, address)) {
                         Some(place) => {
-                            let peer = Peer { address, place: Arc::new(place) };
-                            connections.spawn(connection(stream, peer, router.clone(), shutdown.clone()));
+                            let peer = Peer { address, place: Arc::new(place), is_secure: false };
+                            connections.spawn(connection(stream, peer, site.clone(), shutdown.clone()));
                         }
                         None => tracing::debug!(peer = %address, "too many connections to the page"),
                     },
@@ -149,10 +171,43 @@ fn guest(door: &Door, peer: SocketAddr) -> Guest {
     }
 }
 
-async fn connection(stream: TcpStream, peer: Peer, router: Router, shutdown: CancellationToken) {
+/// What is served on a connection.
+#[derive(Debug)]
+struct Site {
+    router: Router,
+    https: Option<Arc<Https>>,
+    /// For other machines that ask without TLS where there is TLS.
+    elsewhere: Option<Router>,
+}
+
+/// A connection of either kind: encrypted, or on this machine, or where there is no certificate.
+async fn connection(stream: TcpStream, peer: Peer, site: Arc<Site>, shutdown: CancellationToken) {
     // A picture has several packets; without this the last one would wait for an acknowledgement.
     let _ = stream.set_nodelay(true);
-    let Peer { address, place } = peer.clone();
+    let Some(https) = &site.https else { return answered(stream, peer, site.router.clone(), shutdown).await };
+    match tokio::time::timeout(HEAD_WITHIN, secure::speaks_tls(&stream)).await {
+        Ok(Ok(true)) => match tokio::time::timeout(HEAD_WITHIN, https.accept(stream)).await {
+            Ok(Ok(stream)) => {
+                answered(stream, Peer { is_secure: true, ..peer }, site.router.clone(), shutdown).await;
+            }
+            Ok(Err(error)) => tracing::debug!(peer = %peer.address, %error, "no TLS connection to the page came about"),
+            Err(_) => tracing::debug!(peer = %peer.address, "no TLS connection to the page came about in time"),
+        },
+        Ok(Ok(false)) => {
+            let here = peer.place.guest() == Guest::Here;
+            let router = site.elsewhere.as_ref().filter(|_| !here).unwrap_or(&site.router);
+            answered(stream, peer, router.clone(), shutdown).await;
+        }
+        Ok(Err(error)) => tracing::debug!(peer = %peer.address, %error, "a connection to the page ended"),
+        Err(_) => tracing::debug!(peer = %peer.address, "a connection to the page said nothing"),
+    }
+}
+
+async fn answered<S>(stream: S, peer: Peer, router: Router, shutdown: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let Peer { address, place, .. } = peer.clone();
     let service = TowerToHyperService::new(router.layer(Extension(peer)));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -5,6 +5,7 @@
 mod console;
 mod console_crowd;
 mod console_support;
+mod console_tls;
 mod reading;
 mod process;
 mod unit;

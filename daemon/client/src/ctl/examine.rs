@@ -202,7 +202,8 @@ async fn page(settings: &Settings) -> Option<Page> {
         Ok(outcome) => outcome.err().map(|error| error.to_string()),
         Err(_) => Some(format!("no answer within {} s", PATIENCE.as_secs())),
     };
-    Some(Page { address: format!("http://{address}/"), failure })
+    let scheme = if settings.console.certificate.is_some() { "https" } else { "http" };
+    Some(Page { address: format!("{scheme}://{address}/"), failure })
 }
 
 /// Whether a daemon that starts now would get its port.
@@ -228,8 +229,7 @@ pub async fn bound(listen: std::net::SocketAddr, machine: machine::Machine<'_>) 
 fn certificates(settings: &Settings) -> (Vec<Certificate>, Vec<String>) {
     let utc = |secs: i64| jiff::Timestamp::from_second(secs).map(|moment| moment.to_string()).unwrap_or_default();
     let (mut read, mut unread) = (Vec::new(), Vec::new());
-    let configured =
-        node::certificates::configured(&settings.dicom, &settings.destination, &settings.worklist, &settings.mpps);
+    let configured = settings.certificates();
     for one in configured {
         match expiry::ends(&one) {
             Ok(ends) => read.push(Certificate {
@@ -252,6 +252,7 @@ fn user(user: &User) -> Text {
         User::Destination(name) => both!("destination {name}", "目的地 {name}"),
         User::WorklistServer => both!("the worklist server", "工作列表服务器"),
         User::StepManager => both!("the manager of exams (MPPS)", "检查状态接收方（MPPS）"),
+        User::Page => both!("the page", "网页"),
     }
 }
 

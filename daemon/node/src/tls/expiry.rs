@@ -21,6 +21,8 @@ pub enum User {
     Destination(String),
     WorklistServer,
     StepManager,
+    /// The page, for browsers on other machines.
+    Page,
 }
 
 /// A file with certificates that the configuration names.

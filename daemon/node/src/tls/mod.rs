@@ -3,6 +3,7 @@
 //! ```text
 //! settings -> server: accept -> judge (who is this?) -> Facts -> policy (may this AE title come with this certificate?)
 //! Destination -> client: connect -> judge (is this the archive?)
+//! certificate of the page -> https: accept (a browser)
 //! calendar: whether dates count     fault: every failure in plain words, counted     expiry: what ends soon
 //! ```
 //!
@@ -15,6 +16,8 @@ pub mod certificate;
 pub(crate) mod client;
 pub mod expiry;
 mod fault;
+mod files;
+pub mod https;
 mod judge;
 pub(crate) mod link;
 pub(crate) mod server;
@@ -28,6 +31,9 @@ use rustls::{CipherSuite, SupportedProtocolVersion, version};
 pub use calendar::Calendar;
 pub use client::Client;
 pub use fault::{Counts, Fault, FaultKind};
+
+/// The first byte of every TLS connection (RFC 8446 section 5.1: a handshake record).
+pub const HANDSHAKE: u8 = 0x16;
 
 /// Nothing older (RFC 8996); the newer one is preferred.
 static VERSIONS: [&SupportedProtocolVersion; 2] = [&version::TLS13, &version::TLS12];

@@ -1,8 +1,8 @@
 //! The listener's side: makes a TLS connection of a TCP connection, within a time limit.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::ServerConfig;
 use rustls::server::NoServerSessionStorage;
@@ -11,35 +11,29 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::certificate::{self, Fingerprint, Unusable};
 use super::fault::Side;
+use super::files::Reread;
 use super::judge::{ClientJudge, Trust};
 use super::settings::{ClientCertificate, Tls};
-use super::{Calendar, Counts, Facts, Fault, FaultKind, provider};
+use super::{Calendar, Counts, Facts, Fault, FaultKind, HANDSHAKE, provider};
 use crate::at_once::Whole;
-
-/// The first byte of every TLS connection (RFC 8446 section 5.1: a handshake record).
-const HANDSHAKE: u8 = 0x16;
 
 #[derive(Debug)]
 pub(crate) struct Server {
     settings: Tls,
     senders: Vec<String>,
-    loaded: Mutex<Loaded>,
+    loaded: Reread<Loaded>,
     counts: Arc<Counts>,
 }
 
 #[derive(Debug, Clone)]
 struct Loaded {
-    stamps: Vec<Stamp>,
     config: Arc<ServerConfig>,
     judge: Arc<ClientJudge>,
 }
-
-/// Which content a file had when it was read.
-type Stamp = Option<(SystemTime, u64)>;
 
 impl Server {
     /// Reads the files; `senders` are the certificates that senders must show. `None` when TLS is not in use.
@@ -52,18 +46,13 @@ impl Server {
         }
         senders.sort();
         senders.dedup();
-        let loaded = load(tls, &senders)?;
-        if loaded.judge.calendar.today().is_none() {
+        let loaded = Reread::open("DICOM over TLS", files(tls, &senders), || load(tls, &senders))?;
+        if loaded.current(|| load(tls, &senders)).judge.calendar.today().is_none() {
             warn!(
                 "no time server has set the clock: validity dates of certificates are not judged (dicom.tls.judge_dates)"
             );
         }
-        Ok(Some(Self {
-            settings: tls.clone(),
-            senders,
-            loaded: Mutex::new(loaded),
-            counts: Arc::new(Counts::default()),
-        }))
+        Ok(Some(Self { settings: tls.clone(), senders, loaded, counts: Arc::new(Counts::default()) }))
     }
 
     pub(crate) fn counts(&self) -> Arc<Counts> {
@@ -79,25 +68,8 @@ impl Server {
             .inspect_err(|fault| self.counts.add(fault))
     }
 
-    /// The files as they are now. Those that cannot be used any more change nothing.
     fn current(&self) -> Loaded {
-        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        let stamps = stamps(&self.settings, &self.senders);
-        if stamps != loaded.stamps {
-            match load(&self.settings, &self.senders) {
-                Ok(new) => {
-                    info!("the certificates of DICOM over TLS were read again");
-                    *loaded = new;
-                }
-                Err(error) => {
-                    warn!(
-                        "the certificates of DICOM over TLS have changed and cannot be used, so those before stay in use: {error}"
-                    );
-                    loaded.stamps = stamps;
-                }
-            }
-        }
-        loaded.clone()
+        self.loaded.current(|| load(&self.settings, &self.senders))
     }
 }
 
@@ -164,8 +136,6 @@ pub(crate) fn trust_of_sender(value: &str) -> Result<Trust, Unusable> {
 }
 
 fn load(settings: &Tls, senders: &[String]) -> Result<Loaded, Unusable> {
-    // Before they are read: what changes meanwhile is read again next time.
-    let stamps = stamps(settings, senders);
     let (certificate, key) = (settings.certificate.as_deref(), settings.key.as_deref());
     // Both are set when TLS is in use: the configuration is checked.
     let identity =
@@ -200,15 +170,11 @@ fn load(settings: &Tls, senders: &[String]) -> Result<Loaded, Unusable> {
     let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(identity)));
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
-    Ok(Loaded { stamps, config: Arc::new(config), judge })
+    Ok(Loaded { config: Arc::new(config), judge })
 }
 
-fn stamps(settings: &Tls, senders: &[String]) -> Vec<Stamp> {
+/// All that are read.
+fn files(settings: &Tls, senders: &[String]) -> Vec<PathBuf> {
     let of_senders = senders.iter().filter_map(|value| ca_file(value));
-    let files = settings.certificate.iter().chain(&settings.key).chain(&settings.ca).cloned().chain(of_senders);
-    let stamp = |path: PathBuf| {
-        let file = std::fs::metadata(path).ok()?;
-        Some((file.modified().ok()?, file.len()))
-    };
-    files.map(stamp).collect()
+    settings.certificate.iter().chain(&settings.key).chain(&settings.ca).cloned().chain(of_senders).collect()
 }

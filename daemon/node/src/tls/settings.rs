@@ -159,7 +159,14 @@ impl DestinationTls {
     }
 }
 
-fn check_files(checker: &mut Checker, of: &str, certificate: Option<&PathBuf>, key: Option<&PathBuf>, ca: &[PathBuf]) {
+/// Reports certificate, key and CAs that cannot be used under their key below `of`. Reads the files.
+pub fn check_files(
+    checker: &mut Checker,
+    of: &str,
+    certificate: Option<&PathBuf>,
+    key: Option<&PathBuf>,
+    ca: &[PathBuf],
+) {
     match (certificate, key) {
         (Some(certificate), Some(key)) => {
             if let Err(Unusable { key, path, reason }) = certificate::identity(certificate, key) {
