@@ -4,6 +4,7 @@
 
 use serde::{Serialize, Serializer};
 
+use crate::findings::ChestFinding;
 use crate::number::Number;
 use crate::refusal::Place;
 use crate::review::NotApplied;
@@ -122,6 +123,10 @@ fn shared(sharers: &[(Sharer, usize)]) -> String {
     sharers.iter().map(|(sharer, count)| sharer.words(*count)).collect::<Vec<_>>().join(", ")
 }
 
+fn names(findings: &[ChestFinding]) -> String {
+    findings.iter().map(|finding| finding.words()).collect::<Vec<_>>().join(", ")
+}
+
 /// One slice, or the first and the last of several.
 fn between(first: &Place, last: &Place) -> String {
     if first == last { first.to_string() } else { format!("{first} to {last}") }
@@ -167,6 +172,9 @@ pub enum Remark {
     /// Slices next to each other that were not analysed, and why.
     #[error("not analysed: {count} of {total} slices, {}: {why}", between(first, last))]
     LeftOut { count: usize, total: usize, first: Place, last: Place, why: Beyond },
+    /// What was found reaches the first or last slice.
+    #[error("cut off where the scan ends, so that sizes and volumes are at least these: {}", names(findings))]
+    CutOff { findings: Vec<ChestFinding> },
     /// A person has reviewed what was found; what was rejected is not in the result.
     #[error("{rejected} of {total} findings were rejected on review by {by} and are left out")]
     Rejected { rejected: usize, total: usize, by: String },

@@ -123,6 +123,7 @@ pub fn remarks() -> Vec<Remark> {
                 (Sharer::Other, 1),
             ],
         }],
+        Remark::CutOff { .. } => [Remark::CutOff { findings: ChestFinding::ALL.to_vec() }],
         Remark::Tilted { .. } => [Remark::Tilted { degrees: 12.3 }],
         Remark::FilledIn { .. } => [
             filled_in(SliceFault::Missing),

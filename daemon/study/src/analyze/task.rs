@@ -221,6 +221,10 @@ fn chest_ct(engine: &mut Engine, subject: &Subject<'_>, control: &dyn Control) -
     let package = review::package(&used.manifest.id, &used.manifest.version, &used.sha256);
     let can_be_written = subject.review.is_none_or(|review| typed::encode(subject.elements, &review.by).is_some());
     review::apply(&mut findings, subject.review, &package, can_be_written);
+    let cut = findings.cut_off(volume.geometry.dims[2], volume.geometry.spacing_mm[2]);
+    if !cut.is_empty() {
+        findings.remarks.push(Remark::CutOff { findings: cut });
+    }
     findings.comparison = subject.prior.and_then(|prior| prior::compare(&findings, &subject.header.study_date, prior));
     let timings_ms = findings.timings_ms.clone();
     let outcome = nothing_evaluated(&findings).map_or(Outcome::Processed(findings), Outcome::Refused);

@@ -227,6 +227,16 @@ macro_rules! chest_findings {
                 all
             }
 
+            /// What was found and reaches the first or last of so many slices, or ends so near to it (mm) that it may go on
+            /// beyond: its size is a least size.
+            pub fn cut_off(&mut self, slices: usize, spacing_mm: f64) -> Vec<ChestFinding> {
+                let mut cut = Vec::new();
+                $(if self.$field.placed_mut().iter().any(|placed| placed.mask.is_cut_off(slices, spacing_mm)) {
+                    cut.push(ChestFinding::$name);
+                })+
+                cut
+            }
+
             /// The finding is not evaluated, for this reason. Nothing that was known of it stays.
             pub fn refuse(&mut self, finding: ChestFinding, reason: Reason) {
                 self.partly_seen.retain(|part| part.finding != finding);

@@ -9,7 +9,7 @@ use hal::accel::scripted::Scripted;
 use hal::accel::{AccelFault, Tensor};
 
 use super::*;
-use crate::findings::{Nodule, Side};
+use crate::findings::{Mask, Nodule, Region, Side};
 use crate::manifest::{self, Channel, Clearance, FORMAT, Input, IntendedUse, Limits, Outputs, Reads, Threshold};
 use crate::task::{TaskFault, Unattended};
 use crate::testing::{CORONAL, Chest, FEET_FIRST, PRONE, SUPINE};
@@ -305,6 +305,43 @@ fn what_the_end_of_the_scan_cuts_is_no_nodule() {
     assert!((found[0].centre_mm[2] - 20.0).abs() < 1.0);
     let alone = run_with(&Chest { nodules: vec![at(-19.0)], ..chest }, &knows_nodules()).unwrap();
     assert_eq!(alone.nodules.refusal().unwrap().reason, Reason::ScanEndsBelow, "and none is called absent");
+}
+
+/// A tumour at the end of a scan lost 48 % of its volume, and nothing said so of its size.
+#[test]
+fn what_reaches_an_end_of_the_scan_is_named_as_cut_off_there() {
+    let fluid = |first: usize, slices: usize| {
+        let mask = Mask { origin: [3, 3, first], size: [2, 2, slices], voxels: vec![1; 4 * slices] };
+        let region = Region {
+            number: 1,
+            centre_mm: [0.0; 3],
+            volume_ml: 1.0,
+            mean_hu: 5.0,
+            confidence: 0.9,
+            key_slice: first,
+            mask,
+        };
+        PleuralEffusion { side: Side::Left, region }
+    };
+    let cut = |fluid: PleuralEffusion, spacing_mm: f64| {
+        let mut findings = ChestFindings::none(&Reason::OneLung);
+        findings.pleural_effusions = Evaluated::Done(vec![fluid]);
+        findings.cut_off(100, spacing_mm)
+    };
+    for (first, slices, spacing_mm, is_cut) in [
+        (0, 20, 5.0, true),
+        (80, 20, 5.0, true),
+        (1, 98, 5.0, false),
+        (1, 98, 1.0, true), // The outline was made on a coarser grid.
+        (3, 94, 1.0, false),
+    ] {
+        let expected: &[ChestFinding] = if is_cut { &[ChestFinding::PleuralEffusion] } else { &[] };
+        assert_eq!(cut(fluid(first, slices), spacing_mm), expected, "{slices} from {first}, {spacing_mm} mm");
+    }
+    let mut empty_rim = fluid(0, 20);
+    empty_rim.region.mask.voxels[..4].fill(0);
+    assert_eq!(cut(empty_rim, 5.0), [], "the box, but not what is in it");
+    assert_eq!(ChestFindings::none(&Reason::OneLung).cut_off(100, 5.0), []);
 }
 
 #[test]
