@@ -278,7 +278,11 @@ async fn serve(
 ) -> Result<(), Error> {
     let complete = match publisher.show_all().await {
         Err(Error::Internal(reason)) => {
-            tracing::warn!(reason, "the database cannot be read yet; the bus has no studies until it can be");
+            if gate.get().1 == health::STARTING {
+                tracing::info!("the database is being opened; the bus has no studies until it is");
+            } else {
+                tracing::warn!(reason, "the database cannot be read yet; the bus has no studies until it can be");
+            }
             false
         }
         shown => {
