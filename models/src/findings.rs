@@ -13,9 +13,6 @@ pub use crate::task::ct_chest::{
     SizeUnit,
 };
 
-/// What ends so near to the end of a scan may go on beyond it, mm: an outline is made on a grid of 1.5 mm.
-const END_MM: f64 = 2.0;
-
 /// A region on the volume's own voxel grid, stored for its bounding box only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mask {
@@ -52,13 +49,6 @@ impl Mask {
         };
         let (a, b) = (corner(false), corner(true));
         [[0, 1, 2].map(|i| a[i].min(b[i])), [0, 1, 2].map(|i| a[i].max(b[i]))]
-    }
-
-    /// Does it reach the first or last of so many slices, or end within [`END_MM`] of it?
-    pub fn is_cut_off(&self, slices: usize, spacing_mm: f64) -> bool {
-        let near = |between: usize| between == 0 || between as f64 * spacing_mm <= END_MM;
-        let planes = (0..self.size[2]).filter(|at| self.plane(self.origin[2] + at).contains(&1));
-        planes.map(|at| self.origin[2] + at).any(|slice| near(slice) || near(slices.saturating_sub(slice + 1)))
     }
 
     /// One plane of the box, row-major; empty when the slice is outside the box.

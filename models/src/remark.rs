@@ -172,8 +172,11 @@ pub enum Remark {
     /// Slices next to each other that were not analysed, and why.
     #[error("not analysed: {count} of {total} slices, {}: {why}", between(first, last))]
     LeftOut { count: usize, total: usize, first: Place, last: Place, why: Beyond },
-    /// What was found reaches the first or last slice.
-    #[error("cut off where the scan ends, so that sizes and volumes are at least these: {}", names(findings))]
+    /// What was found reaches the first or last slice, or the edge of the images.
+    #[error(
+        "cut off where the scan or its images end, so that sizes and volumes are at least these: {}",
+        names(findings)
+    )]
     CutOff { findings: Vec<ChestFinding> },
     /// A person has reviewed what was found; what was rejected is not in the result.
     #[error("{rejected} of {total} findings were rejected on review by {by} and are left out")]

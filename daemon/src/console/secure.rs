@@ -32,12 +32,7 @@ pub fn elsewhere(hosts: Arc<[String]>) -> Router {
 
 /// Sends whoever reads a page to the same address by TLS. Whoever sends something is refused: what was sent was readable on its way,
 /// and must not seem to have arrived well. No other host is named than this one, or anybody could be sent anywhere.
-async fn sent_on(
-    State(hosts): State<Arc<[String]>>,
-    asked: Uri,
-    method: Method,
-    headers: HeaderMap,
-) -> Response {
+async fn sent_on(State(hosts): State<Arc<[String]>>, asked: Uri, method: Method, headers: HeaderMap) -> Response {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     if !is_ours(name_of(host), &hosts) {
         let words = "open this page by an IP address, as localhost, or by a name listed in console.hosts";

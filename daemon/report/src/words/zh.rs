@@ -454,7 +454,7 @@ impl Words for Chinese {
             }
             Remark::CutOff { findings } => {
                 let names: Vec<&str> = findings.iter().map(|finding| self.name(*finding)).collect();
-                format!("病变在扫描范围边缘被截断，大小和体积为下限值：{}", names.join("、"))
+                format!("病变在扫描范围或图像边缘被截断，大小和体积为下限值：{}", names.join("、"))
             }
             Remark::Tilted { degrees } => format!(
                 "扫描机架倾斜 {:.1} 度：分析时已将层面重采样为直立的层叠，结果标注在原始层面上",

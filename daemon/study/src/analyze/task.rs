@@ -221,7 +221,7 @@ fn chest_ct(engine: &mut Engine, subject: &Subject<'_>, control: &dyn Control) -
     let package = review::package(&used.manifest.id, &used.manifest.version, &used.sha256);
     let can_be_written = subject.review.is_none_or(|review| typed::encode(subject.elements, &review.by).is_some());
     review::apply(&mut findings, subject.review, &package, can_be_written);
-    let cut = findings.cut_off(volume.geometry.dims[2], volume.geometry.spacing_mm[2]);
+    let cut = findings.cut_off(&volume.geometry);
     if !cut.is_empty() {
         findings.remarks.push(Remark::CutOff { findings: cut });
     }

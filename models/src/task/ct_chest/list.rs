@@ -19,7 +19,8 @@ use crate::reading::Reading;
 use crate::reason::{NotEvaluated, Reason, Topic};
 use crate::remark::Remark;
 use crate::review::{Document, Listed, Review};
-use crate::task::nodules;
+use crate::task::nodules::{self, ends};
+use crate::volume::Geometry;
 
 /// One finding in two numbers, to compare packages by.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -227,11 +228,10 @@ macro_rules! chest_findings {
                 all
             }
 
-            /// What was found and reaches the first or last of so many slices, or ends so near to it (mm) that it may go on
-            /// beyond: its size is a least size.
-            pub fn cut_off(&mut self, slices: usize, spacing_mm: f64) -> Vec<ChestFinding> {
+            /// What was found and reaches the end of the scan, or of its images: it may go on beyond, so its size is a least size.
+            pub fn cut_off(&mut self, geometry: &Geometry) -> Vec<ChestFinding> {
                 let mut cut = Vec::new();
-                $(if self.$field.placed_mut().iter().any(|placed| placed.mask.is_cut_off(slices, spacing_mm)) {
+                $(if self.$field.placed_mut().iter().any(|placed| ends::reaches_end(geometry, placed.mask)) {
                     cut.push(ChestFinding::$name);
                 })+
                 cut

@@ -13,6 +13,7 @@ use crate::findings::{Mask, Nodule, Region, Side};
 use crate::manifest::{self, Channel, Clearance, FORMAT, Input, IntendedUse, Limits, Outputs, Reads, Threshold};
 use crate::task::{TaskFault, Unattended};
 use crate::testing::{CORONAL, Chest, FEET_FIRST, PRONE, SUPINE};
+use crate::volume::Geometry;
 
 fn package() -> Package {
     let limits = Limits { max_slice_spacing_mm: Some(2.5), ..Limits::default() };
@@ -310,38 +311,22 @@ fn what_the_end_of_the_scan_cuts_is_no_nodule() {
 /// A tumour at the end of a scan lost 48 % of its volume, and nothing said so of its size.
 #[test]
 fn what_reaches_an_end_of_the_scan_is_named_as_cut_off_there() {
-    let fluid = |first: usize, slices: usize| {
-        let mask = Mask { origin: [3, 3, first], size: [2, 2, slices], voxels: vec![1; 4 * slices] };
-        let region = Region {
-            number: 1,
-            centre_mm: [0.0; 3],
-            volume_ml: 1.0,
-            mean_hu: 5.0,
-            confidence: 0.9,
-            key_slice: first,
-            mask,
-        };
-        PleuralEffusion { side: Side::Left, region }
+    let geometry = Geometry {
+        dims: [64, 64, 100],
+        spacing_mm: [1.0, 1.0, 5.0],
+        origin_mm: [0.0; 3],
+        axes: [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]],
     };
-    let cut = |fluid: PleuralEffusion, spacing_mm: f64| {
+    for (first, slices, is_cut) in [(0, 20, true), (80, 20, true), (1, 98, false)] {
+        let mask = Mask { origin: [30, 30, first], size: [2, 2, slices], voxels: vec![1; 4 * slices] };
+        let (centre_mm, key_slice) = ([0.0; 3], first);
+        let region = Region { number: 1, centre_mm, volume_ml: 1.0, mean_hu: 5.0, confidence: 0.9, key_slice, mask };
         let mut findings = ChestFindings::none(&Reason::OneLung);
-        findings.pleural_effusions = Evaluated::Done(vec![fluid]);
-        findings.cut_off(100, spacing_mm)
-    };
-    for (first, slices, spacing_mm, is_cut) in [
-        (0, 20, 5.0, true),
-        (80, 20, 5.0, true),
-        (1, 98, 5.0, false),
-        (1, 98, 1.0, true), // The outline was made on a coarser grid.
-        (3, 94, 1.0, false),
-    ] {
+        findings.pleural_effusions = Evaluated::Done(vec![PleuralEffusion { side: Side::Left, region }]);
         let expected: &[ChestFinding] = if is_cut { &[ChestFinding::PleuralEffusion] } else { &[] };
-        assert_eq!(cut(fluid(first, slices), spacing_mm), expected, "{slices} from {first}, {spacing_mm} mm");
+        assert_eq!(findings.cut_off(&geometry), expected, "{slices} from {first}");
     }
-    let mut empty_rim = fluid(0, 20);
-    empty_rim.region.mask.voxels[..4].fill(0);
-    assert_eq!(cut(empty_rim, 5.0), [], "the box, but not what is in it");
-    assert_eq!(ChestFindings::none(&Reason::OneLung).cut_off(100, 5.0), []);
+    assert_eq!(ChestFindings::none(&Reason::OneLung).cut_off(&geometry), []);
 }
 
 #[test]

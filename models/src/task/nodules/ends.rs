@@ -1,4 +1,4 @@
-//! What the end of the scan cuts is no nodule. Pure.
+//! What the end of the scan cuts is no nodule, and other findings are larger than they look there. Pure.
 
 use crate::findings::Mask;
 use crate::volume::Geometry;
@@ -8,7 +8,7 @@ use crate::volume::Geometry;
 const END_MM: f64 = 3.0;
 
 /// Does the region reach the first or last voxel along any axis, or nearly?
-pub(super) fn reaches_end(geometry: &Geometry, mask: &Mask) -> bool {
+pub(in crate::task) fn reaches_end(geometry: &Geometry, mask: &Mask) -> bool {
     let mut low = [usize::MAX; 3];
     let mut high = [0; 3];
     for ([x, y, z], row) in mask.rows() {

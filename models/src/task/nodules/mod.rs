@@ -1,6 +1,6 @@
 //! Pulmonary nodules: the network's components, outlined and measured on the original grid.
 
-mod ends;
+pub(in crate::task) mod ends;
 mod kind;
 mod locate;
 mod shape;
