@@ -44,6 +44,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::dbus::{self, Commands};
 use crate::dicomweb::Web;
+use crate::health::heat;
 use crate::metrics::Metrics;
 use crate::reader::Reader;
 use crate::reading::Reading;
@@ -159,7 +160,7 @@ pub async fn run(
     settings: settings::Console,
     view: Option<View>,
     studies: Option<Studies>,
-    gate: Gate,
+    (gate, heat): (Gate, heat::Told),
     audit: Audit,
     shutdown: CancellationToken,
 ) {
@@ -172,7 +173,13 @@ pub async fn run(
         let error = match Server::bind(&settings).await {
             Ok(server) => {
                 tracing::info!("page at http://{}/", server.address());
-                server.with_gate(gate).with_audit(audit).with_studies(studies).serve(view, shutdown).await;
+                server
+                    .with_gate(gate)
+                    .with_heat(heat)
+                    .with_audit(audit)
+                    .with_studies(studies)
+                    .serve(view, shutdown)
+                    .await;
                 return;
             }
             Err(error) => error,

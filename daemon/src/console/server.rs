@@ -23,6 +23,7 @@ use super::door::Door;
 use super::encode::Pictures;
 use super::places::{Guest, Place, Places};
 use super::routes::{self, Live};
+use crate::health::heat;
 
 const MOST_VIEWERS: usize = 16;
 /// Of these, pages on other machines.
@@ -56,6 +57,7 @@ pub struct Server {
     hosts: Arc<[String]>,
     jpeg_quality: u8,
     gate: Gate,
+    heat: heat::Told,
     studies: Option<Studies>,
 }
 
@@ -68,13 +70,20 @@ impl Server {
         let listener = TcpListener::bind(address).await.map_err(|error| Error::Bind { address, error })?;
         let address = listener.local_addr().map_err(|error| Error::Bind { address, error })?;
         let (hosts, jpeg_quality) = (settings.hosts.clone().into(), settings.jpeg_quality);
-        Ok(Self { listener, address, door, hosts, jpeg_quality, gate: Gate::default(), studies: None })
+        let (gate, heat) = (Gate::default(), heat::channel().1);
+        Ok(Self { listener, address, door, hosts, jpeg_quality, gate, heat, studies: None })
     }
 
     /// The page says when this gate restricts the box. Without it: never.
     #[must_use]
     pub fn with_gate(self, gate: Gate) -> Self {
         Self { gate, ..self }
+    }
+
+    /// The page says when the box is hot. Without it: never.
+    #[must_use]
+    pub fn with_heat(self, heat: heat::Told) -> Self {
+        Self { heat, ..self }
     }
 
     /// Where logins are written down. Without it: nowhere.
@@ -105,6 +114,7 @@ impl Server {
             view,
             pictures,
             gate: self.gate,
+            heat: self.heat,
             audit,
             viewers: Arc::new(Semaphore::new(MOST_VIEWERS)),
             viewers_elsewhere: Arc::new(Semaphore::new(MOST_VIEWERS_ELSEWHERE)),

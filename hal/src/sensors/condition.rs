@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_temperature_that_swings_around_the_limit_does_not_flap() {
-        let swinging: Vec<_> = (0..400).map(|look| at(if look % 20 < 10 { 92.5 } else { 88.0 })).collect();
+        let swinging: Vec<_> = (0..400).map(|look| at(if look % 40 < 20 { 92.5 } else { 88.0 })).collect();
         let seen = seen(&swinging);
         let changes = seen.windows(2).filter(|pair| pair[0] != pair[1]).count();
         assert_eq!(changes, 1, "{seen:?}");

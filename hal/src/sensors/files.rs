@@ -76,7 +76,8 @@ mod tests {
             assert_eq!(number(&at(file, content)), None, "{file}");
         }
         assert_eq!(count(&at("negative", b"-1")), None);
-        assert_eq!(number(&at("long", &[b'1'; 300])), None, "a part of a number is another number");
+        let long = format!("42{}7", " ".repeat(300));
+        assert_eq!(number(&at("long", long.as_bytes())), None, "the beginning of a text is another text");
         assert_eq!(number(&at("longer", &vec![b'1'; 32 << 20])), None);
         assert_eq!(number(&tree.path().join("absent")), None);
         assert_eq!(number(tree.path()), None, "a folder");
