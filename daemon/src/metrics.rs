@@ -7,11 +7,13 @@ use std::fmt::Write as _;
 use custody::level::{Gate, Level};
 use custody::store::lists::{self, Counts};
 use hal::clock::Wall;
+use hal::sensors::condition::Condition;
 use live::view::{Stats, View};
 use rusqlite::Connection;
 use tokio::sync::watch;
 
 use crate::health::Report;
+use crate::health::heat;
 use crate::reader::{Lost, Reader};
 
 /// Where the figures come from. Cheap to clone.
@@ -21,11 +23,18 @@ pub struct Metrics {
     gate: Gate,
     health: watch::Receiver<Report>,
     view: Option<View>,
+    heat: heat::Told,
 }
 
 impl Metrics {
     pub fn new(reader: Reader, gate: Gate, health: watch::Receiver<Report>, view: Option<View>) -> Self {
-        Self { reader, gate, health, view }
+        Self { reader, gate, health, view, heat: heat::channel().1 }
+    }
+
+    /// With the sensors of the machine.
+    #[must_use]
+    pub fn and_heat(self, heat: heat::Told) -> Self {
+        Self { heat, ..self }
     }
 
     /// The figures now. Without the database those that it would give are missing, and `scanside_database_up` is 0.
@@ -44,6 +53,7 @@ impl Metrics {
             version: env!("CARGO_PKG_VERSION"),
             level: self.gate.get().0,
             health: self.health.borrow().clone(),
+            heat: self.heat.borrow().clone(),
             resident_bytes: hal::memory::resident_bytes(),
             oldest_step_secs: counts.as_ref().map_or(0.0, |counts| waited_secs(&counts.steps.oldest_utc)),
             oldest_secs: counts.as_ref().ok().map(|counts| waited_secs(&counts.oldest_pending_utc)),
@@ -71,6 +81,7 @@ struct Snapshot {
     version: &'static str,
     level: Level,
     health: Report,
+    heat: heat::Report,
     resident_bytes: u64,
     counts: Option<Counts>,
     oldest_secs: Option<f64>,
@@ -106,6 +117,7 @@ fn text(now: &Snapshot) -> String {
     if let Some(left) = now.health.studies_left {
         page.one("studies_left", "Studies of recent size that still fit on the disk.", left as f64);
     }
+    page.heat(&now.heat);
     page.one("resident_bytes", "Memory of the daemon.", now.resident_bytes as f64);
     page.one("database_up", "Could the database be read?", f64::from(u8::from(now.counts.is_some())));
     if let Some(counts) = &now.counts {
@@ -135,6 +147,37 @@ impl Page {
     fn one(&mut self, name: &str, help: &str, value: f64) {
         self.family(name, help);
         self.value(name, &[], value);
+    }
+
+    fn heat(&mut self, heat: &heat::Report) {
+        self.family("heat", "Heat of the machine: 1 for the present condition; unknown: no sensor can be read.");
+        for condition in Condition::ALL {
+            let is = f64::from(u8::from(condition == heat.condition));
+            self.value("heat", &[("condition", condition.as_str())], is);
+        }
+        let readings = &heat.readings;
+        self.family("temperature_celsius", "Temperature of each sensor.");
+        for zone in &readings.zones {
+            self.value("temperature_celsius", &[("sensor", &zone.name)], zone.celsius);
+        }
+        self.family("hot_from_celsius", "From where on the sensor is hot.");
+        for zone in &readings.zones {
+            self.value("hot_from_celsius", &[("sensor", &zone.name)], zone.hot_from());
+        }
+        self.family("power_watts", "What each power rail draws; some boards have one that feeds the others.");
+        for rail in &readings.rails {
+            self.value("power_watts", &[("rail", &rail.name)], rail.watts);
+        }
+        self.family("fan_rpm", "Turns of each fan a minute.");
+        for fan in &readings.fans {
+            self.value("fan_rpm", &[("fan", &fan.name)], fan.rpm.into());
+        }
+        self.family("throttled_times", "How often the machine slowed itself down since its start, by who counts it.");
+        for throttle in &readings.throttles {
+            if let Some(times) = throttle.times {
+                self.value("throttled_times", &[("by", &throttle.name)], times as f64);
+            }
+        }
     }
 
     fn counts(&mut self, counts: &Counts, oldest_secs: f64) {
@@ -188,6 +231,9 @@ impl Page {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use hal::sensors::{Fan, Rail, Readings, Throttle, Zone};
     use live::view::Latency;
 
     use super::*;
@@ -197,6 +243,21 @@ mod tests {
             version: "1.2.3",
             level: Level::NoNewStudies,
             health: Report { free_bytes: 5_000_000_000, studies_left: Some(40) },
+            heat: heat::Report {
+                condition: Condition::Hot,
+                readings: Arc::new(Readings {
+                    zones: vec![Zone {
+                        name: "cpu".into(),
+                        celsius: 93.5,
+                        limit_celsius: Some(95.0),
+                        ..Zone::default()
+                    }],
+                    rails: vec![Rail { name: "VDD_IN".into(), watts: 7.25 }],
+                    fans: vec![Fan { name: "fan1".into(), rpm: 2140 }],
+                    throttles: vec![Throttle { name: "oc2".into(), times: Some(15), ..Throttle::default() }],
+                }),
+                ..heat::Report::default()
+            },
             resident_bytes: 17_600_000,
             counts: Some(Counts { studies: 3, jobs_parked: 1, deliveries_pending: 7, ..Counts::default() }),
             oldest_secs: Some(61.5),
@@ -225,6 +286,13 @@ mod tests {
             "scanside_free_bytes 5000000000",
             "scanside_studies_left 40",
             "scanside_database_up 1",
+            "scanside_heat{condition=\"hot\"} 1",
+            "scanside_heat{condition=\"normal\"} 0",
+            "scanside_temperature_celsius{sensor=\"cpu\"} 93.5",
+            "scanside_hot_from_celsius{sensor=\"cpu\"} 92",
+            "scanside_power_watts{rail=\"VDD_IN\"} 7.25",
+            "scanside_fan_rpm{fan=\"fan1\"} 2140",
+            "scanside_throttled_times{by=\"oc2\"} 15",
             "scanside_jobs{state=\"parked\"} 1",
             "scanside_deliveries{state=\"pending\"} 7",
             "scanside_oldest_delivery_seconds 61.5",

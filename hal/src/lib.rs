@@ -16,6 +16,8 @@ pub mod heap_ffi;
 pub mod memory;
 pub mod capture;
 pub mod accel;
+pub mod sensors;
+pub mod indicator;
 #[cfg(any(test, feature = "sim"))]
 pub mod fault;
 #[cfg(any(test, feature = "sim"))]
@@ -24,3 +26,5 @@ pub mod contract;
 pub use accel::{Accelerator, LoadedModel, Tensor};
 pub use capture::Capture;
 pub use clock::Clock;
+pub use indicator::Indicator;
+pub use sensors::Sensors;

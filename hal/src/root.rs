@@ -49,6 +49,26 @@ impl Root {
         self.0.join("sys/class/video4linux")
     }
 
+    /// The folder with thermal zones and cooling devices.
+    pub fn thermal_class(&self) -> PathBuf {
+        self.0.join("sys/class/thermal")
+    }
+
+    /// The folder with one entry for each chip that measures something.
+    pub fn hwmon_class(&self) -> PathBuf {
+        self.0.join("sys/class/hwmon")
+    }
+
+    /// The folder with one entry for each light.
+    pub fn led_class(&self) -> PathBuf {
+        self.0.join("sys/class/leds")
+    }
+
+    /// What is known of the first processor.
+    pub fn first_processor(&self) -> PathBuf {
+        self.0.join("sys/devices/system/cpu/cpu0")
+    }
+
     /// Whether an NVIDIA driver has made its device files (desktop and server, then Jetson). In a container the only card may
     /// be `nvidia3`.
     pub fn has_cuda_device(&self) -> bool {

@@ -119,6 +119,19 @@ function showLevel({ level, reason }) {
   label.textContent = [LEVELS[level] ?? level, reason].filter(Boolean).join(": ");
 }
 
+// That the box is hot, where, and what to do: in the language of the browser, for whoever stands before it can help.
+function showHeat({ condition, words }) {
+  const label = by("heat");
+  const lang = navigator.language.toLowerCase().startsWith("zh") ? "zh" : "en";
+  const said = words[lang];
+  label.dataset.condition = condition;
+  // A live region that is written again is read out again.
+  if (label.textContent === said && label.lang === lang) return;
+  label.hidden = !said;
+  label.lang = lang;
+  label.textContent = said;
+}
+
 function notice(words, bad = false) {
   by("notice").textContent = words;
   by("notice").classList.toggle("bad", bad);
@@ -161,6 +174,7 @@ const send = connect({
   stats: (stats) => figures.stats(stats),
   recording: showRecording,
   level: showLevel,
+  heat: showHeat,
 });
 
 const freeze = () => ask("/freeze", { on: signState() !== "paused" }).then(notice, (error) => notice(error.message, true));

@@ -122,6 +122,18 @@ pub trait Manager {
     fn level(&self) -> zbus::Result<String>;
     #[zbus(property)]
     fn level_reason(&self) -> zbus::Result<String>;
+    /// `unknown`, `normal`, `hot` or `throttled`.
+    #[zbus(property)]
+    fn heat(&self) -> zbus::Result<String>;
+    /// Empty while all is well.
+    #[zbus(property)]
+    fn heat_reason(&self) -> zbus::Result<String>;
+    /// Name and degrees Celsius of each sensor.
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn temperatures(&self) -> zbus::Result<Vec<(String, f64)>>;
+    /// -1: the machine does not say.
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn watts(&self) -> zbus::Result<f64>;
     #[zbus(property(emits_changed_signal = "false"))]
     fn free_bytes(&self) -> zbus::Result<u64>;
     /// -1 before the first study.
@@ -308,6 +320,10 @@ impl Status {
             destinations: manager.destinations().await?,
             level: manager.level().await?,
             level_reason: manager.level_reason().await?,
+            heat: manager.heat().await?,
+            heat_reason: Some(manager.heat_reason().await?).filter(|reason| !reason.is_empty()),
+            temperatures: manager.temperatures().await?,
+            watts: Some(manager.watts().await?).filter(|watts| *watts >= 0.0),
             free_bytes: manager.free_bytes().await?,
             studies_left: u64::try_from(manager.studies_left().await?).ok(),
             memory_bytes: manager.memory_bytes().await?,

@@ -267,6 +267,13 @@ pub struct Status {
     pub destinations: Vec<(String, String)>,
     pub level: String,
     pub level_reason: String,
+    /// `unknown` (no sensor can be read), `normal`, `hot` or `throttled`; and what to do.
+    pub heat: String,
+    pub heat_reason: Option<String>,
+    /// Name and degrees Celsius of each sensor.
+    pub temperatures: Vec<(String, f64)>,
+    /// What the machine says it draws.
+    pub watts: Option<f64>,
     pub free_bytes: u64,
     pub studies_left: Option<u64>,
     pub memory_bytes: u64,

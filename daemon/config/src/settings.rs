@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use custody::settings::Spool;
 use dicom::check::Checker;
+use hal::indicator;
+use hal::sensors::{Source, SourceError};
 use live::settings::{Live, Record};
 use live::source::device::Device as Video;
 use node::certificates;
@@ -33,6 +36,8 @@ pub struct Settings {
     pub worklist: WorklistServer,
     pub mpps: StepManager,
     pub record: Record,
+    pub sensors: Sensors,
+    pub alarm: Alarm,
     pub bus: Bus,
     pub console: Console,
     /// Where results go, by name.
@@ -67,11 +72,12 @@ impl Settings {
         }
     }
 
-    /// Whether a simulated device or accelerator is configured.
+    /// Whether a simulated device, accelerator or sensor is configured.
     pub fn is_simulated(&self) -> bool {
         let video = Video::parse(&self.live.device).ok().flatten();
         self.accelerator.provider().is_some_and(|provider| provider.is_simulated())
             || video.is_some_and(|device| device.is_simulated())
+            || self.sensors.source().is_ok_and(|source| source.is_simulated())
     }
 
     /// What is not acceptable, as (dotted key, reason).
@@ -100,6 +106,8 @@ impl Settings {
             checker.refuse("dicom.worklist", reason);
         }
         self.record.check(&mut checker);
+        self.sensors.check(&mut checker);
+        self.alarm.check(&mut checker);
         self.bus.check(&mut checker);
         self.console.check(&mut checker);
         for (name, destination) in &self.destination {
@@ -112,6 +120,81 @@ impl Settings {
     pub fn certificates(&self) -> Vec<Configured> {
         let page = self.console.listen().and(self.console.certificate.as_ref());
         certificates::configured(&self.dicom, &self.destination, &self.worklist, &self.mpps, page)
+    }
+}
+
+/// Heat, power and fans of the machine.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sensors {
+    /// `sysfs` (what the kernel says), `off`, or in a simulation build `simulated:` with a situation or a folder.
+    pub source: String,
+    /// Seconds between two looks.
+    pub every_secs: u64,
+}
+
+impl Sensors {
+    /// # Errors
+    /// When it is nothing that this build knows.
+    pub fn source(&self) -> Result<Source, SourceError> {
+        Source::parse(&self.source)
+    }
+
+    pub fn every(&self) -> Duration {
+        Duration::from_secs(self.every_secs.max(1))
+    }
+
+    /// Says what cannot be used, under `sensors.*`.
+    pub fn check(&self, checker: &mut Checker) {
+        if let Err(error) = self.source() {
+            checker.refuse("sensors.source", error.to_string());
+        }
+        checker.range("sensors.every_secs", self.every_secs, 1..=600, "");
+    }
+}
+
+impl Default for Sensors {
+    fn default() -> Self {
+        Self { source: "sysfs".into(), every_secs: 5 }
+    }
+}
+
+/// What tells whoever walks by how the box is; `scansidectl alarm` switches it, not the daemon.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Alarm {
+    /// `off`, or the kernel's name of a light: a folder in `/sys/class/leds`.
+    pub light: String,
+    /// The same of a buzzer that the kernel knows as a light (a GPIO line).
+    pub buzzer: String,
+}
+
+impl Alarm {
+    /// # Errors
+    /// When it can be no name.
+    pub fn light(&self) -> Result<indicator::Source, indicator::SourceError> {
+        indicator::Source::parse(&self.light)
+    }
+
+    /// # Errors
+    /// When it can be no name.
+    pub fn buzzer(&self) -> Result<indicator::Source, indicator::SourceError> {
+        indicator::Source::parse(&self.buzzer)
+    }
+
+    /// Says what cannot be used, under `alarm.*`.
+    pub fn check(&self, checker: &mut Checker) {
+        for (key, source) in [("alarm.light", self.light()), ("alarm.buzzer", self.buzzer())] {
+            if let Err(error) = source {
+                checker.refuse(key, error.to_string());
+            }
+        }
+    }
+}
+
+impl Default for Alarm {
+    fn default() -> Self {
+        Self { light: "off".into(), buzzer: "off".into() }
     }
 }
 

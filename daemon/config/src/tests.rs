@@ -296,6 +296,7 @@ fn a_simulated_video_device_or_accelerator_is_told() {
     if cfg!(feature = "sim") {
         assert!(simulated("live.device = \"synthetic\"\n"));
         assert!(simulated("accelerator.provider = \"scripted\"\n"));
+        assert!(simulated("sensors.source = \"simulated:hot\"\n"));
     }
 }
 

@@ -25,6 +25,7 @@ use config::Settings;
 use config::good::{Fallback, Start};
 use dicom::pixels::cage;
 use hal::clock::Wall;
+use hal::root::Root;
 use node::callers::Callers;
 use node::reporter::Reporter;
 use node::services::{Archive, Services};
@@ -46,6 +47,7 @@ use crate::attest::Attest;
 use crate::console::{Signer, Studies};
 use crate::dicomweb::Web;
 use crate::health::Custody;
+use crate::health::heat::{self, Noted};
 use crate::health::notify;
 use crate::metrics::Metrics;
 use crate::reader::Reader;
@@ -86,8 +88,10 @@ pub async fn run(start: Start, good_after: Duration, shutdown: CancellationToken
     };
     let reporter =
         Reporter { services, spool: parts.spool.clone(), settings: intake.settings.clone(), wall: Wall::default() };
+    let (heat_told, heat) = heat::channel();
     let figures = Metrics::new(Reader::new(parts.store.clone()), gate.clone(), health_reports.clone(), view.clone());
-    let facts = facts(&settings, opened.address, callers.clone(), health_reports);
+    let figures = figures.and_heat(heat.clone());
+    let facts = facts(&settings, opened.address, callers.clone(), health_reports, heat.clone());
     let audit = audit::begin(&settings).await;
     let bus_verbs = bus_verbs(&settings, &parts, &gate, view.clone(), audit.clone());
     let signer = Signer::by(bus_verbs.commands.clone(), audit.clone());
@@ -133,9 +137,15 @@ pub async fn run(start: Start, good_after: Duration, shutdown: CancellationToken
         let after = Duration::from_secs(settings.live.auto_stop_secs);
         tasks.start_steady("automatic exams", auto::run(view, after, stop()));
     }
+    let sensors = settings.sensors.source().ok().and_then(|source| source.open(&Root::default()));
+    tasks.start_steady("sensors", heat::run(sensors, settings.sensors.every(), heat_told, stop()));
+    let (noted, heat_seen) = (Noted::default(), heat.clone());
+    let noting = move |store, end| heat::note(store, noted.clone(), heat_seen.clone(), end);
+    tasks.start("events of heat", rows::while_open(on_rows(), parts.store.clone(), stop(), noting));
     tasks.start_steady("health", health::run(checks, reports, gate.clone(), stop()));
     tasks.start("D-Bus", serve_bus(settings.clone(), facts, parts, gate.clone(), bus_verbs, stop()));
-    tasks.start_steady("page", console::run(settings.console.clone(), view, Some(studies), gate, audit, stop()));
+    tasks
+        .start_steady("page", console::run(settings.console.clone(), view, Some(studies), (gate, heat), audit, stop()));
     let (told_ready, is_ready) = watch::channel(false);
     tasks.start_steady("last good configuration", good::keep(start.keep, good_after, is_ready, stop()));
     // READY once custody is open, or once it is known that it cannot be opened yet: a restart would not help.
@@ -229,6 +239,7 @@ fn facts(
     dicom_address: String,
     callers: Callers,
     health: watch::Receiver<health::Report>,
+    heat: heat::Told,
 ) -> dbus::Facts {
     let destinations = settings.destination.iter();
     dbus::Facts {
@@ -242,6 +253,7 @@ fn facts(
         senders: settings.dicom.sender.clone(),
         callers,
         health,
+        heat,
     }
 }
 

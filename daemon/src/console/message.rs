@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use custody::level::Level;
+use hal::sensors::condition::Condition;
 use live::view::{Overlay, Recording, Stats, Status};
 use serde::{Deserialize, Serialize};
+
+use crate::health::heat::Words;
 
 /// Bytes before the JPEG: sequence number and capture time in microseconds, 64 bits each, little endian.
 pub const HEADER: usize = 16;
@@ -28,6 +31,11 @@ pub enum Text<'a> {
     Level {
         level: Level,
         reason: &'a str,
+    },
+    /// How hot the machine is; the words are empty while there is nothing to say.
+    Heat {
+        condition: Condition,
+        words: &'a Words,
     },
     /// Sent once a second, so that the page notices a lost connection.
     Alive,

@@ -45,6 +45,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::dbus::{self, Commands};
 use crate::dicomweb::Web;
+use crate::health::heat;
 use crate::metrics::Metrics;
 use crate::reader::Reader;
 use crate::reading::Reading;
@@ -160,7 +161,7 @@ pub async fn run(
     settings: settings::Console,
     view: Option<View>,
     studies: Option<Studies>,
-    gate: Gate,
+    (gate, heat): (Gate, heat::Told),
     audit: Audit,
     shutdown: CancellationToken,
 ) {
@@ -173,7 +174,13 @@ pub async fn run(
         let error = match Server::bind(&settings).await {
             Ok(server) => {
                 tracing::info!("page at {}://{}/", server.scheme(), server.address());
-                server.with_gate(gate).with_audit(audit).with_studies(studies).serve(view, shutdown).await;
+                server
+                    .with_gate(gate)
+                    .with_heat(heat)
+                    .with_audit(audit)
+                    .with_studies(studies)
+                    .serve(view, shutdown)
+                    .await;
                 return;
             }
             Err(error) => error,

@@ -30,6 +30,7 @@ use super::door::Denied;
 use super::encode::Pictures;
 use super::places::Guest;
 use super::{Studies, assets, dicomweb, lesions, reading, socket, trail};
+use crate::health::heat;
 use crate::metrics::Metrics;
 
 /// Time limit of a request, for clients that stop sending.
@@ -43,6 +44,7 @@ pub struct Live {
     pub view: View,
     pub pictures: Pictures,
     pub gate: Gate,
+    pub heat: heat::Told,
     pub audit: Audit,
     /// Limits how many pages can be open at the same time.
     pub viewers: Arc<Semaphore>,
@@ -152,7 +154,7 @@ async fn live(State(site): State<Live>, Extension(peer): Extension<Peer>, upgrad
     };
     upgrade.max_message_size(socket::MOST_BYTES).on_upgrade(async move |socket| {
         let newest = site.pictures.subscribe();
-        socket::serve(socket, site.view, newest, site.gate.subscribe(), site.shutdown).await;
+        socket::serve(socket, site.view, newest, (site.gate.subscribe(), site.heat), site.shutdown).await;
         drop(place);
     })
 }

@@ -26,6 +26,7 @@ use super::encode::Pictures;
 use super::places::{Guest, Place, Places};
 use super::routes::{self, Live};
 use super::{Studies, secure};
+use crate::health::heat;
 
 const MOST_VIEWERS: usize = 16;
 /// Of these, pages on other machines.
@@ -61,6 +62,7 @@ pub struct Server {
     hosts: Arc<[String]>,
     jpeg_quality: u8,
     gate: Gate,
+    heat: heat::Told,
     studies: Option<Studies>,
     https: Option<Arc<Https>>,
 }
@@ -80,14 +82,20 @@ impl Server {
         let listener = TcpListener::bind(address).await.map_err(|error| Error::Bind { address, error })?;
         let address = listener.local_addr().map_err(|error| Error::Bind { address, error })?;
         let (hosts, jpeg_quality) = (settings.hosts.clone().into(), settings.jpeg_quality);
-        let (gate, https) = (Gate::default(), https.map(Arc::new));
-        Ok(Self { listener, address, door, hosts, jpeg_quality, gate, studies: None, https })
+        let (gate, heat, https) = (Gate::default(), heat::channel().1, https.map(Arc::new));
+        Ok(Self { listener, address, door, hosts, jpeg_quality, gate, heat, studies: None, https })
     }
 
     /// The page says when this gate restricts the box. Without it: never.
     #[must_use]
     pub fn with_gate(self, gate: Gate) -> Self {
         Self { gate, ..self }
+    }
+
+    /// The page says when the box is hot. Without it: never.
+    #[must_use]
+    pub fn with_heat(self, heat: heat::Told) -> Self {
+        Self { heat, ..self }
     }
 
     /// Where logins are written down. Without it: nowhere.
@@ -123,6 +131,7 @@ impl Server {
             view,
             pictures,
             gate: self.gate,
+            heat: self.heat,
             audit,
             viewers: Arc::new(Semaphore::new(MOST_VIEWERS)),
             viewers_elsewhere: Arc::new(Semaphore::new(MOST_VIEWERS_ELSEWHERE)),

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::encode::{Encoded, Newest};
 use super::message::{Seen, Text};
+use crate::health::heat;
 
 /// One picture is on the way while the page shows the other.
 const WINDOW: usize = 2;
@@ -35,6 +36,8 @@ struct Page {
     heard: Instant,
 }
 
+type Levels = watch::Receiver<(Level, String)>;
+
 /// Why the connection ended, for the log.
 type Ended = Result<&'static str, Error>;
 
@@ -43,11 +46,11 @@ pub async fn serve(
     socket: WebSocket,
     view: View,
     pictures: Newest,
-    level: watch::Receiver<(Level, String)>,
+    machine: (Levels, heat::Told),
     shutdown: CancellationToken,
 ) {
     let mut page = Page { socket, on_the_way: VecDeque::new(), heard: Instant::now() };
-    match page.run(view, pictures, level, shutdown).await {
+    match page.run(view, pictures, machine, shutdown).await {
         Ok(why) => tracing::debug!(why, "a page left"),
         Err(error) => tracing::debug!(%error, "a page left"),
     }
@@ -58,7 +61,7 @@ impl Page {
         &mut self,
         mut view: View,
         mut pictures: Newest,
-        mut level: watch::Receiver<(Level, String)>,
+        (mut level, mut heat): (Levels, heat::Told),
         shutdown: CancellationToken,
     ) -> Ended {
         let mut alive = interval(ALIVE_EVERY);
@@ -72,6 +75,7 @@ impl Page {
         view.recording.mark_changed();
         pictures.mark_changed();
         level.mark_changed();
+        heat.mark_changed();
         loop {
             let may_send = self.on_the_way.len() < WINDOW;
             tokio::select! {
@@ -79,6 +83,10 @@ impl Page {
                 () = shutdown.cancelled() => return self.close().await,
                 Some(status) = next(&mut view.status) => self.tell(&Text::Status(&status)).await?,
                 Some((level, reason)) = next(&mut level) => self.tell(&Text::Level { level, reason: &reason }).await?,
+                Some(heat) = next(&mut heat) => {
+                    let (condition, words) = (heat.condition, heat.words());
+                    self.tell(&Text::Heat { condition, words: &words }).await?;
+                }
                 Some(recording) = next(&mut view.recording) => self.tell(&Text::Recording(&recording)).await?,
                 message = self.socket.recv() => match message {
                     Some(message) => if !self.hear(&message?) { return Ok("the page closed the connection") },

@@ -539,6 +539,31 @@ impl Manager {
         self.gate.get().1
     }
 
+    /// unknown (no sensor can be read), normal, hot or throttled (the machine makes itself slower).
+    #[zbus(property)]
+    fn heat(&self) -> &str {
+        self.facts.heat.borrow().condition.as_str()
+    }
+
+    /// Of hot and throttled: where, how much, what follows and what to do, in plain words; else empty.
+    #[zbus(property)]
+    fn heat_reason(&self) -> String {
+        self.facts.heat.borrow().words().en
+    }
+
+    /// Name and degrees Celsius of each sensor that can be read.
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn temperatures(&self) -> Vec<(String, f64)> {
+        let readings = self.facts.heat.borrow().readings.clone();
+        readings.zones.iter().map(|zone| (zone.name.clone(), zone.celsius)).collect()
+    }
+
+    /// What the machine says it draws; -1 where it does not say.
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn watts(&self) -> f64 {
+        self.facts.heat.borrow().readings.watts().unwrap_or(-1.0)
+    }
+
     #[zbus(property(emits_changed_signal = "false"))]
     fn free_bytes(&self) -> u64 {
         self.facts.health.borrow().free_bytes

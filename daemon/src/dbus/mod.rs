@@ -57,7 +57,7 @@ use crate::reader::Reader;
 pub use auth::{failed, named};
 pub use error::Error;
 
-/// What Manager1 shows of the daemon. It does not change while the daemon runs, except `health` and `callers`.
+/// What Manager1 shows of the daemon. It does not change while the daemon runs, except `health`, `heat` and `callers`.
 #[derive(Debug, Clone)]
 pub struct Facts {
     pub version: String,
@@ -77,6 +77,7 @@ pub struct Facts {
     pub senders: Vec<Sender>,
     pub callers: Callers,
     pub health: watch::Receiver<health::Report>,
+    pub heat: health::heat::Told,
 }
 
 /// Options of `Rerun`.

@@ -28,7 +28,7 @@ use crate::reader::Reader;
 use custody::store::lists::{self, Counts, Wanted};
 
 /// Properties of `Manager1` without a change signal: they change all the time.
-const UNTOLD: [&str; 3] = ["FreeBytes", "MemoryBytes", "StudiesLeft"];
+const UNTOLD: [&str; 5] = ["FreeBytes", "MemoryBytes", "StudiesLeft", "Temperatures", "Watts"];
 const FLUSH: Duration = Duration::from_millis(200);
 /// When the database could not be read.
 const READ_AGAIN: Duration = Duration::from_secs(2);
@@ -129,6 +129,8 @@ impl Publisher {
     ) -> Result<(), Error> {
         let mut levels = gate.subscribe();
         let mut health = facts.health.clone();
+        let mut heat = facts.heat.clone();
+        let mut known = heat.borrow_and_update().clone();
         let mut pending = Pending { all: !complete, ..Pending::default() };
         let mut due = (!complete).then(|| tokio::time::Instant::now() + READ_AGAIN);
         loop {
@@ -142,6 +144,13 @@ impl Publisher {
                 Ok(()) = levels.changed() => pending.level = true,
                 // The counts are updated together with the free space.
                 Ok(()) = health.changed() => pending.level = true,
+                Ok(()) = heat.changed() => {
+                    let now = heat.borrow_and_update().clone();
+                    // A tenth of a degree is no news.
+                    let is_news = (now.condition, now.words()) != (known.condition, known.words());
+                    pending.level |= is_news;
+                    known = now;
+                }
                 () = tokio::time::sleep_until(wake) => {
                     due = None;
                     let rebuilt = pending.rebuilt;

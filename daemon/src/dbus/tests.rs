@@ -136,6 +136,7 @@ fn some_manager(store: &Store, models: ::study::model::Models) -> manager::Manag
         senders: Vec::new(),
         callers: node::callers::Callers::default(),
         health: crate::health::channel().1,
+        heat: crate::health::heat::channel().1,
     };
     manager::Manager {
         facts,

@@ -1,5 +1,6 @@
 //! Checks free space and the database, sets the level of the [`Gate`], and notifies the watchdog of systemd.
 
+pub mod heat;
 pub mod notify;
 
 use std::fmt;

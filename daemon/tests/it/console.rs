@@ -7,10 +7,13 @@ use std::time::Duration;
 use config::settings::Console;
 use custody::audit::Audit;
 use custody::level::{Gate, Level};
+use hal::sensors::condition::Condition;
+use hal::sensors::{Readings, Zone};
 use live::view::{self, By, Command, ExamError, IllegalTransition, Overlay, Sign, Stats, Status};
 use live::worklist::Worklist;
 use models::task::us_breast::lesion::Lesion;
 use scansided::console::{self, Server};
+use scansided::health::heat;
 use tokio_util::sync::CancellationToken;
 
 use super::console_support::{Site, within};
@@ -107,6 +110,26 @@ async fn the_page_says_when_the_box_takes_no_new_studies_and_why() {
     assert_eq!(page.text("level").await, said);
     let mut late = site.open().await;
     assert_eq!(late.text("level").await, said, "who comes later is told as well");
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_says_in_both_languages_when_the_box_is_hot_and_what_to_do() {
+    let site = Site::start().await;
+    let mut page = site.open().await;
+    let unknown = serde_json::json!({"condition": "unknown", "words": {"en": "", "zh": ""}});
+    assert_eq!(page.text("heat").await, unknown);
+    let zone = Zone { name: "cpu".into(), celsius: 93.6, limit_celsius: Some(95.0), ..Zone::default() };
+    let readings = Arc::new(Readings { zones: vec![zone], ..Readings::default() });
+    let hot = heat::Report { condition: Condition::Hot, readings, looked: true, ..heat::Report::default() };
+    site.heat.send_replace(hot);
+    let said = page.text("heat").await;
+    assert_eq!(said["condition"], "hot");
+    let (en, zh) = (said["words"]["en"].as_str().unwrap(), said["words"]["zh"].as_str().unwrap());
+    assert!(en.contains("94 °C") && en.contains("results may come late") && en.contains("Clean filter"), "{en}");
+    assert!(zh.contains("94 °C") && zh.contains("结果可能延迟") && zh.contains("清洁滤网"), "{zh}");
+    let mut late = site.open().await;
+    assert_eq!(late.text("heat").await, said, "who comes later is told as well");
     site.stop().await;
 }
 
@@ -306,8 +329,14 @@ async fn a_port_that_is_taken_is_tried_again_and_stops_nothing() {
     let trigger = CancellationToken::new();
     let shutdown = trigger.clone();
     let (_stage, view) = view::channel();
-    let task =
-        tokio::spawn(console::run(settings.clone(), Some(view), None, Gate::default(), Audit::default(), shutdown));
+    let task = tokio::spawn(console::run(
+        settings.clone(),
+        Some(view),
+        None,
+        (Gate::default(), heat::channel().1),
+        Audit::default(),
+        shutdown,
+    ));
     tokio::time::sleep(Duration::from_millis(50)).await;
     drop(taken);
     within("the page", async {
@@ -326,7 +355,14 @@ async fn without_a_page_to_serve_or_switched_off_there_is_no_port() {
         let trigger = CancellationToken::new();
         let shutdown = trigger.clone();
         let settings = Console { address: address.into(), ..Console::default() };
-        let task = tokio::spawn(console::run(settings, view, None, Gate::default(), Audit::default(), shutdown));
+        let task = tokio::spawn(console::run(
+            settings,
+            view,
+            None,
+            (Gate::default(), heat::channel().1),
+            Audit::default(),
+            shutdown,
+        ));
         tokio::time::sleep(Duration::from_millis(20)).await;
         assert!(!task.is_finished(), "it waits for the end");
         trigger.cancel();

@@ -3,15 +3,19 @@
 //! `out/console`.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::player::Player;
+use hal::sensors::condition::Condition;
+use hal::sensors::{Readings, Zone};
 use hil_tests::browser::Browser;
 use hil_tests::tools;
 use live::view::Sign;
 use live::worklist::Worklist;
 use live::worklist::served::{self, Answer};
 use needs::Lack;
+use scansided::health::heat;
 
 /// The time that the page promises until it shows video with overlay.
 const SHOWS_WITHIN: Duration = Duration::from_secs(2);
@@ -123,6 +127,36 @@ async fn each_sign_has_words_and_a_shape_and_a_lost_signal_recovers_by_itself() 
     player.sign(Sign::Ready, true);
     browser.wait("recovery", SHOWS_WITHIN, &sign_says("ready", "Ready")).await.unwrap();
     browser.wait("the overlay again", SHOWS_WITHIN, MOVING).await.unwrap();
+    player.stop().await;
+}
+
+/// Whoever stands before the box can clean its filter.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hot_box_says_so_in_the_language_of_the_browser_beside_the_moving_picture() {
+    let Some((mut browser, player)) = watching(1280, 800).await else { return };
+    browser.wait("video", PATIENCE, MOVING).await.unwrap();
+    let says = |words: &str| {
+        format!(
+            "(() => {{ const label = document.getElementById('heat');
+                return !label.hidden && label.textContent.includes('{words}'); }})()"
+        )
+    };
+    assert_eq!(browser.evaluate("document.getElementById('heat').hidden").await.unwrap(), true);
+    let hot = |celsius, condition| {
+        let zone = Zone { name: "cpu-thermal".into(), celsius, limit_celsius: Some(95.0), ..Zone::default() };
+        let readings = Arc::new(Readings { zones: vec![zone], ..Readings::default() });
+        heat::Report { condition, readings, looked: true, ..heat::Report::default() }
+    };
+    player.heat.send_replace(hot(93.6, Condition::Hot));
+    browser.wait("the heat", PATIENCE, &says("(cpu-thermal: 94 °C, its limit is 95 °C)")).await.unwrap();
+    browser.screenshot(&screenshot("hot.png")).await.unwrap();
+    browser.evaluate("Object.defineProperty(navigator, 'language', { get: () => 'zh-CN' }) && 1").await.unwrap();
+    player.heat.send_replace(hot(96.2, Condition::Throttled));
+    browser.wait("the heat in Chinese", PATIENCE, &says("（cpu-thermal：96 °C，上限 95 °C）")).await.unwrap();
+    browser.screenshot(&screenshot("throttled-zh.png")).await.unwrap();
+    browser.wait("video beside it", PATIENCE, MOVING).await.unwrap();
+    player.heat.send_replace(hot(60.0, Condition::Normal));
+    browser.wait("nothing", PATIENCE, "document.getElementById('heat').hidden").await.unwrap();
     player.stop().await;
 }
 

@@ -18,6 +18,7 @@ mod dashboard;
 mod dicomweb;
 mod lesions;
 mod export;
+mod heat;
 mod live_exam;
 mod live_replay;
 mod live_results;

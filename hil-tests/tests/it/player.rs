@@ -16,6 +16,7 @@ use live::view::{self, Command, Exam, ExamError, Latency, Overlay, Picture, Sign
 use live::worklist::Worklist;
 use models::task::us_breast::lesion::Lesion;
 use scansided::console::Server;
+use scansided::health::heat;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -38,6 +39,7 @@ struct Switches {
 pub struct Player {
     address: SocketAddr,
     status: watch::Sender<Arc<Status>>,
+    pub heat: watch::Sender<heat::Report>,
     switches: Arc<Switches>,
     trigger: CancellationToken,
     server: JoinHandle<()>,
@@ -84,8 +86,9 @@ impl Player {
             tokio::spawn(play(pictures, overlay, stats, switches.clone())),
             tokio::spawn(obey(commands, status.clone(), switches.clone())),
         ];
-        let server = tokio::spawn(server.serve(Some(view), shutdown));
-        Self { address, status, switches, trigger, server, playing }
+        let (heat, told) = heat::channel();
+        let server = tokio::spawn(server.with_heat(told).serve(Some(view), shutdown));
+        Self { address, status, heat, switches, trigger, server, playing }
     }
 
     pub fn address(&self) -> SocketAddr {

@@ -1,5 +1,7 @@
 //! Disk, heat, power, clock, certificates.
 
+use hal::sensors::{Cause, Zone};
+
 use super::drift::{Figure, Unit, Worse};
 use super::judge::found;
 use super::measured::{Disk, Measured};
@@ -84,41 +86,47 @@ fn room(measured: &Measured, findings: &[&Finding]) -> Line {
 
 fn heat(measured: &Measured, findings: &[&Finding]) -> Line {
     let name = both!("Heat", "温度");
-    let Some((zone, celsius, limit)) = hottest(measured) else { return not_known("heat", name) };
+    let Some(Zone { name: zone, celsius, limit_celsius: limit, .. }) = hottest(measured) else {
+        return not_known("heat", name);
+    };
     let limit = limit.map(|limit| both!("; its limit is {limit:.0} °C", "，上限 {limit:.0} °C")).unwrap_or_default();
     let (en, zh) = (limit.en, limit.zh);
     let well = both!("{zone}: {celsius:.0} °C{en}", "{zone}：{celsius:.0} °C{zh}");
     found("heat", Group::Machine, name, findings, true, well)
 }
 
-fn hottest(measured: &Measured) -> Option<(String, f64, Option<f64>)> {
-    let zones = &measured.facts.heat.as_ref()?.zones;
-    let zone = zones.iter().max_by(|a, b| a.celsius.total_cmp(&b.celsius))?;
-    Some((zone.name.clone(), zone.celsius, zone.limit_celsius))
+fn hottest(measured: &Measured) -> Option<&Zone> {
+    measured.facts.heat.as_ref()?.hottest()
 }
 
 fn throttling(measured: &Measured) -> Line {
     let name = both!("Throttling", "降频");
-    match measured.facts.heat.as_ref().map(|heat| heat.throttled) {
-        // Where no zone can be read, 0 says nothing.
-        Some(0) if hottest(measured).is_some() => {
-            let seen =
-                both!("none since the start, as far as the processor counts", "自启动以来没有（以处理器计数为准）");
-            Line::new("throttling", Group::Machine, name, Outcome::Pass, seen)
+    let Some(readings) = measured.facts.heat.as_ref().filter(|readings| !readings.throttles.is_empty()) else {
+        return not_known("throttling", name);
+    };
+    let by_heat = (readings.times(Cause::Heat), readings.active(Cause::Heat).is_some());
+    let by_power = (readings.times(Cause::Power), readings.active(Cause::Power).is_some());
+    let remedy = match (by_heat, by_power) {
+        ((0, false), (0, false)) => {
+            let seen = both!("none since the start, as far as the machine counts", "自启动以来没有（以本机计数为准）");
+            return Line::new("throttling", Group::Machine, name, Outcome::Pass, seen);
         }
-        Some(0) | None => not_known("throttling", name),
-        Some(times) => {
-            let seen = both!(
-                "the processor slowed itself down {times} times since the start",
-                "自启动以来处理器已降频 {times} 次"
-            );
-            let remedy = both!(
-                "Clean filter and fan, leave a hand's breadth of air around the box, then restart it and test again.",
-                "清洁滤网和风扇，机箱四周保留约 10 厘米的通风空间，重启后重新测试。"
-            );
-            Line::new("throttling", Group::Machine, name, Outcome::Fail, seen).remedy(remedy)
-        }
-    }
+        ((0, false), _) => both!(
+            "Use the power supply that belongs to the box, and check its plug; then restart it and test again.",
+            "请使用本机原配电源并检查插头，重启后重新测试。"
+        ),
+        _ => both!(
+            "Clean filter and fan, leave a hand's breadth of air around the box, then restart it and test again.",
+            "清洁滤网和风扇，机箱四周保留约 10 厘米的通风空间，重启后重新测试。"
+        ),
+    };
+    let times = by_heat.0.saturating_add(by_power.0);
+    let seen = if by_heat.1 || by_power.1 {
+        both!("the box slows itself down now, {times} times since the start", "本机正在降频，自启动以来 {times} 次")
+    } else {
+        both!("the box slowed itself down {times} times since the start", "自启动以来本机已降频 {times} 次")
+    };
+    Line::new("throttling", Group::Machine, name, Outcome::Fail, seen).remedy(remedy)
 }
 
 fn power(measured: &Measured) -> Line {
@@ -186,7 +194,7 @@ pub(super) fn figures(measured: &Measured) -> Vec<Figure> {
             least: f64::from(5 << 20),
         });
     }
-    if let Some((_, celsius, _)) = hottest(measured) {
+    if let Some(celsius) = hottest(measured).map(|zone| zone.celsius) {
         let name = both!("hottest sensor", "最高温度");
         let (unit, worse) = (Unit::Celsius, Worse::Higher);
         figures.push(Figure { code: "heat".into(), name, value: celsius, unit, worse, factor: 1.15, least: 5.0 });

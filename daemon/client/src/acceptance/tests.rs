@@ -188,7 +188,9 @@ const FAULTS: &[Fault] = &[
     (&["disk-room"], |m| m.facts.status.as_mut().unwrap().free_bytes = 6 << 30),
     (&["disk-room"], |m| m.facts.storage.as_mut().unwrap().read_only = true),
     (&["heat"], |m| m.facts.heat.as_mut().unwrap().zones[0].celsius = 94.0),
-    (&["heat", "throttling"], |m| m.facts.heat.as_mut().unwrap().throttled = 4),
+    (&["heat", "throttling"], |m| m.facts.heat.as_mut().unwrap().throttles[0].times = Some(4)),
+    (&["heat", "throttling"], |m| m.facts.heat.as_mut().unwrap().throttles[0].active = true),
+    (&["throttling"], |m| m.facts.heat.as_mut().unwrap().throttles[1].times = Some(4)),
     (&["clock"], |m| m.facts.clock.newest_row_utc = Some("2026-05-10T11:59:00.000Z".into())),
     (&["certificates"], |m| m.facts.certificates = vec![certificate("2026-01-01T00:00:00Z")]),
 ];
@@ -217,7 +219,8 @@ fn what_could_not_be_looked_at_is_not_tested_and_says_why() {
         (&["disk-speed"], |m| {
             m.disk = Some(Err(NotDone { why: Text::same("permission denied"), remedy: Text::same("sudo") }));
         }),
-        (&["heat", "throttling"], |m| m.facts.heat.as_mut().unwrap().zones.clear()),
+        (&["heat"], |m| m.facts.heat.as_mut().unwrap().zones.clear()),
+        (&["throttling"], |m| m.facts.heat.as_mut().unwrap().throttles.clear()),
         (&["heat", "throttling"], |m| m.facts.heat = None),
         (&["power"], |m| m.watts = None),
         (&["clock", "certificates"], |m| m.facts.clock.synchronised = None),

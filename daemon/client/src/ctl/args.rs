@@ -29,6 +29,16 @@ Examples:
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the daemon cannot be reached.
 Times are in local time, in JSON in UTC.";
 
+const ALARM_HELP: &str = "\
+Examples:
+  ls /sys/class/leds
+  sudo scansidectl config set alarm.light green:status
+  sudo scansidectl alarm --once
+  sudo systemctl enable --now scanside-alarm
+
+Steady: all is well. Slow: somebody should look (`scansidectl watch` says why). Fast, and the buzzer:
+studies are not taken, the video of an exam is lost, or the daemon does not answer.";
+
 const PEERS_HELP: &str = "\
 Examples:
   scansidectl peers list
@@ -220,6 +230,15 @@ pub enum Command {
     /// Test the whole box, from its own DICOM port to the archive, and write a signed report: when it is installed, and daily.
     #[command(after_help = ACCEPTANCE_HELP)]
     Acceptance(AcceptanceOptions),
+    /// Show with a light and a buzzer how this box is, until it is ended (scanside-alarm.service does).
+    #[command(after_help = ALARM_HELP)]
+    Alarm {
+        /// Look once, show it and leave it so.
+        #[arg(long)]
+        once: bool,
+        #[command(flatten)]
+        look: LookOptions,
+    },
     /// The time of this box, whether it is to be believed, and how it compares with what the scanners send.
     Clock(LookOptions),
     /// Who sends, where results go, and who was turned away.

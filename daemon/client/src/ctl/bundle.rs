@@ -191,8 +191,10 @@ fn report(material: &Material) -> Value {
 
 fn status(facts: &Facts, scrubber: &Scrubber) -> Value {
     let mut status = serde_json::to_value(&facts.status).unwrap_or_default();
-    if let Some(reason) = status.get_mut("level_reason") {
-        *reason = json!(scrubber.foreign(reason.as_str().unwrap_or_default()));
+    for reason in ["level_reason", "heat_reason"] {
+        if let Some(reason) = status.get_mut(reason) {
+            *reason = json!(scrubber.foreign(reason.as_str().unwrap_or_default()));
+        }
     }
     let live = facts.live.as_ref().map(|live| {
         json!({

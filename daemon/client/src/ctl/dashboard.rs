@@ -6,8 +6,8 @@
 mod bus;
 mod draw;
 #[cfg(test)]
-mod fixture;
-mod health;
+pub(super) mod fixture;
+pub(super) mod health;
 mod layout;
 mod pages;
 mod panels;
@@ -15,12 +15,12 @@ mod pen;
 mod properties;
 mod reads;
 mod sight;
-mod state;
+pub(super) mod state;
 mod terminal;
 #[cfg(test)]
 mod tests;
 mod text;
-mod words;
+pub(super) mod words;
 
 use std::io::{self, IsTerminal, Stdout};
 use std::time::Duration;

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use config::Settings;
 use hal::root::Root;
+use hal::sensors::Source;
 use models::lesion::due::Standing;
 use node::probe;
 use node::send::Way;
@@ -52,7 +53,8 @@ pub async fn facts(place: &Place) -> Facts {
     facts.config.newer_than_daemon = started.and_then(|started| newer(place, started));
     let machine = machine::Machine { root: &place.root, system: place.bus == "system" };
     facts.clock = machine.clock(&facts.sent, facts.clock.newest_row_utc.take()).await;
-    facts.heat = machine.heat();
+    let sensors = settings.as_ref().and_then(|settings| settings.sensors.source().ok());
+    facts.heat = machine.heat(&sensors.unwrap_or(Source::Sysfs));
     facts.memory = machine.memory(facts.status.as_ref(), facts.unit.is_some());
     if let Some(settings) = &settings {
         (facts.certificates, facts.unread_certificates) = certificates(settings);

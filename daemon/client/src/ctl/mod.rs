@@ -1,6 +1,7 @@
 //! `scansidectl`: arguments in, one front end call, the answer as a table for people or JSON for programs.
 
 mod acceptance;
+mod alarm;
 mod analyze;
 mod args;
 mod audit;
@@ -117,6 +118,10 @@ fn act(arguments: Arguments, output: &Output) -> Result<(), Failure> {
             let (place, language) = placed(&bus, &look);
             runtime()?.block_on(peers::echo(destination.as_deref(), &place.config, language, output))
         }
+        Command::Alarm { once, look } => {
+            let (place, _) = placed(&bus, &look);
+            runtime()?.block_on(alarm::run(&place, once, output))
+        }
         Command::Clock(look) => {
             let (place, language) = placed(&bus, &look);
             runtime()?.block_on(clock::run(&place, language, output))
@@ -205,6 +210,7 @@ async fn talk(bus: &str, command: Command, output: &Output) -> Result<(), Failur
         | Command::Completions { .. }
         | Command::Doctor(_)
         | Command::Acceptance(_)
+        | Command::Alarm { .. }
         | Command::Clock(_)
         | Command::Bundle { .. }
         | Command::Peers { command: PeersCommand::Echo { .. } } => Ok(()),

@@ -28,6 +28,10 @@ pub async fn run(manager: &ManagerProxy<'_>, output: &Output) -> Result<(), Fail
     if !status.level_reason.is_empty() {
         field(&mut table, "Because", status.level_reason.as_str());
     }
+    field(&mut table, "Heat", heat(&status));
+    if let Some(reason) = &status.heat_reason {
+        field(&mut table, "Because", reason.as_str());
+    }
     field(&mut table, "DICOM", status.dicom_address.as_str());
     field(&mut table, "Accelerator", status.accelerator.as_str());
     field(&mut table, "Free space", space(&status));
@@ -47,6 +51,17 @@ pub async fn run(manager: &ManagerProxy<'_>, output: &Output) -> Result<(), Fail
         field(&mut table, "Running", now(job));
     }
     output.print(table)
+}
+
+fn heat(status: &Status) -> String {
+    let hottest = status.temperatures.iter().map(|(_, celsius)| *celsius).reduce(f64::max);
+    let condition = match status.heat.as_str() {
+        "unknown" => "not known: no sensor of this machine can be read",
+        condition => condition,
+    };
+    let hottest = hottest.map(|celsius| format!(", {celsius:.0} °C at most")).unwrap_or_default();
+    let watts = status.watts.map(|watts| format!(", {watts:.1} W")).unwrap_or_default();
+    format!("{condition}{hottest}{watts}")
 }
 
 fn space(status: &Status) -> String {

@@ -1,13 +1,11 @@
 //! Models, the accelerator that runs them, heat, memory, and jobs that came to nothing.
 
-use super::facts::{Accelerator, Heat, Memory, Opened};
+use hal::sensors::{Cause, Readings, Throttle, Zone};
+
+use super::facts::{Accelerator, Memory, Opened};
 use super::text::{Text, both, bytes};
 use super::{Checked, Facts, Finding, Gravity, looked, many, not_looked};
 
-/// Degrees below the kernel's own limit.
-const NEAR_LIMIT: f64 = 3.0;
-/// Where no limit is known.
-const HOT: f64 = 90.0;
 const MEMORY_SHARE: f64 = 0.9;
 
 pub(super) fn judge(facts: &Facts, checked: &mut Vec<Checked>) -> Vec<Finding> {
@@ -25,7 +23,7 @@ pub(super) fn judge(facts: &Facts, checked: &mut Vec<Checked>) -> Vec<Finding> {
     if found.is_empty() {
         found.extend(engine_elsewhere(facts));
     }
-    found.extend(heat(facts.heat.as_ref(), checked));
+    found.extend(heat(facts, checked));
     found.extend(models(facts, checked));
     found.extend(facts.memory.as_ref().and_then(memory));
     found.extend(parked(facts));
@@ -189,45 +187,95 @@ fn models(facts: &Facts, checked: &mut Vec<Checked>) -> Vec<Finding> {
     found
 }
 
-fn heat(heat: Option<&Heat>, checked: &mut Vec<Checked>) -> Option<Finding> {
+/// What the daemon says of it, too: it sees changes, who looks once does not.
+fn heat(facts: &Facts, checked: &mut Vec<Checked>) -> Vec<Finding> {
     let area = both!("heat", "温度");
-    let hottest = heat.and_then(|heat| heat.zones.iter().max_by(|a, b| a.celsius.total_cmp(&b.celsius)));
-    let Some(hottest) = hottest else {
+    let Some(readings) = facts.heat.as_ref().filter(|readings| readings.is_known()) else {
         not_looked(checked, area, both!("this box has no sensors that can be read", "本机没有可读取的温度传感器"));
+        return Vec::new();
+    };
+    match readings.hottest() {
+        Some(hottest) => {
+            let degrees = hottest.celsius;
+            looked(checked, area, both!("{degrees:.0} °C at most", "最高 {degrees:.0} °C"));
+        }
+        None => looked(checked, area, both!("throttling only", "仅降频状态")),
+    }
+    let daemon = facts.status.as_ref().map_or("", |status| status.heat.as_str());
+    too_hot(readings, daemon).into_iter().chain(power_short(readings, daemon)).collect()
+}
+
+fn too_hot(readings: &Readings, daemon: &str) -> Option<Finding> {
+    let hot = readings.zones.iter().find(|zone| zone.celsius >= zone.hot_from());
+    let (times, active) = (readings.times(Cause::Heat), readings.active(Cause::Heat));
+    let now = hot.is_some() || active.is_some() || daemon == "hot" || (daemon == "throttled" && times > 0);
+    if !now && times == 0 {
         return None;
-    };
-    let degrees = hottest.celsius;
-    looked(checked, area, both!("{degrees:.0} °C at most", "最高 {degrees:.0} °C"));
-    let hot =
-        heat?.zones.iter().find(|zone| zone.celsius >= zone.limit_celsius.map_or(HOT, |limit| limit - NEAR_LIMIT));
-    let throttled = heat?.throttled;
-    let zone = hot.or_else(|| (throttled > 0).then_some(hottest))?;
-    let (name, degrees) = (&zone.name, zone.celsius);
-    let limit =
-        zone.limit_celsius.map(|limit| both!("its limit is {limit:.0} °C", "上限为 {limit:.0} °C")).unwrap_or_default();
-    let slowed = if throttled > 0 {
-        both!("times that the processor slowed itself down: {throttled}", "处理器已因过热降频 {throttled} 次")
-    } else {
-        Text::default()
-    };
+    }
+    let zone = hot
+        .or_else(|| readings.nearest())
+        .map(|Zone { name, celsius, .. }| both!("{name}: {celsius:.0} °C", "{name}：{celsius:.0} °C"));
+    let limit = hot.or_else(|| readings.nearest()).and_then(|zone| zone.limit_celsius.or(zone.critical_celsius));
+    let limit = limit.map(|limit| both!("its limit is {limit:.0} °C", "上限为 {limit:.0} °C"));
     Some(
         Finding::new(
             "too-hot",
-            if hot.is_some() { Gravity::Warning } else { Gravity::Note },
+            if now { Gravity::Warning } else { Gravity::Note },
             both!("The box is too hot and slows itself down", "本机温度过高，正在降频"),
             both!(
                 "Clean filter and fan, and leave a hand's breadth of air around the box.",
                 "清洁滤网和风扇，机箱四周保留约 10 厘米的通风空间。"
             ),
         )
-        .seen(both!("{name}: {degrees:.0} °C", "{name}：{degrees:.0} °C"))
-        .seen(limit)
-        .seen(slowed)
+        .seen(zone.unwrap_or_default())
+        .seen(limit.unwrap_or_default())
+        .seen(slowed(times))
+        .seen(active.map(acts).unwrap_or_default())
         .blocks(both!(
             "Live pictures may lose their overlay; studies take longer.",
             "实时图像可能丢失标注，检查分析变慢。"
         )),
     )
+}
+
+fn power_short(readings: &Readings, daemon: &str) -> Option<Finding> {
+    let (times, active) = (readings.times(Cause::Power), readings.active(Cause::Power));
+    if times == 0 && active.is_none() {
+        return None;
+    }
+    let now = active.is_some() || (daemon == "throttled" && readings.active(Cause::Heat).is_none());
+    let counted = readings.throttles.iter().filter(|one| one.cause == Cause::Power && one.times.unwrap_or(0) > 0);
+    let names = counted.map(|one| one.name.as_str()).collect::<Vec<_>>().join(", ");
+    Some(
+        Finding::new(
+            "power-short",
+            if now { Gravity::Warning } else { Gravity::Note },
+            both!("The power supply gives too little, and the box slows itself down", "供电不足，本机正在降频"),
+            both!(
+                "Use the power supply that belongs to the box, and check its plug. If it is that, choose a power mode that draws less (on a Jetson `nvpmodel`).",
+                "请使用本机原配电源，并检查插头。若仍如此，请选择较低的功耗模式（Jetson 上用 `nvpmodel`）。"
+            ),
+        )
+        .seen(both!("{names}", "{names}"))
+        .seen(slowed(times))
+        .seen(active.map(acts).unwrap_or_default())
+        .blocks(both!(
+            "Live pictures may lose their overlay; studies take longer.",
+            "实时图像可能丢失标注，检查分析变慢。"
+        )),
+    )
+}
+
+fn slowed(times: u64) -> Text {
+    if times == 0 {
+        return Text::default();
+    }
+    both!("times that the box slowed itself down since its start: {times}", "自启动以来本机已降频 {times} 次")
+}
+
+fn acts(throttle: &Throttle) -> Text {
+    let name = &throttle.name;
+    both!("{name} slows it down now", "{name} 正在使其降频")
 }
 
 #[allow(clippy::cast_precision_loss, reason = "a share of memory")]

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use hal::sensors::Readings;
 use node::probe::Probe;
 use node::send::Way;
 use serde::Serialize;
@@ -34,7 +35,8 @@ pub struct Facts {
     pub storage: Option<Storage>,
     pub clock: Clock,
     pub accelerator: Option<Accelerator>,
-    pub heat: Option<Heat>,
+    /// `None`: nothing is read (`sensors.source = "off"`).
+    pub heat: Option<Readings>,
     pub memory: Option<Memory>,
     pub capture: Option<Capture>,
     pub page: Option<Page>,
@@ -156,21 +158,6 @@ pub struct Accelerator {
 pub enum Opened {
     As { provider: String, fallback: Option<String> },
     Not(String),
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Heat {
-    pub zones: Vec<Zone>,
-    /// How often the processor slowed itself down since the start.
-    pub throttled: u64,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Zone {
-    pub name: String,
-    pub celsius: f64,
-    /// Where the kernel begins to act (its lowest passive or hot trip point).
-    pub limit_celsius: Option<f64>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]

@@ -1,13 +1,14 @@
 //! One fault at a time is put into the facts of a healthy box; the right cause must come first. And a healthy box is told to be
 //! one.
 
+use hal::sensors::{self, Readings, Throttle, Zone};
 use node::probe::{Cause, Failed, Passed, Probe, Step};
 use node::send::{Target, Way};
 use node::stow::Service;
 
 use super::facts::{
-    Accelerator, Bus, Capture, Certificate, Clock, Config, Destination, Heat, Memory, Opened, Page, Port, Problem,
-    Recalls, Storage, Unit, Zone,
+    Accelerator, Bus, Capture, Certificate, Clock, Config, Destination, Memory, Opened, Page, Port, Problem, Recalls,
+    Storage, Unit,
 };
 use super::text::Language;
 use super::{Facts, Gravity, clock, judge};
@@ -107,6 +108,10 @@ pub(crate) fn failing(cause: Cause, step: Step) -> Option<Probe> {
     Some(Probe { passed: vec![passed(Step::Name)], failed, not_taken: Vec::new() })
 }
 
+pub(crate) fn counter(cause: sensors::Cause, times: u64) -> Throttle {
+    Throttle { name: format!("{cause:?}"), cause, active: false, times: Some(times) }
+}
+
 /// A box that works: one scanner that sends each day, one archive, a live path, a model.
 pub(crate) fn healthy() -> Facts {
     let hours = (1..10)
@@ -152,9 +157,15 @@ pub(crate) fn healthy() -> Facts {
             opened: Some(Opened::As { provider: "cpu".into(), fallback: None }),
             ..Accelerator::default()
         }),
-        heat: Some(Heat {
-            zones: vec![Zone { name: "cpu".into(), celsius: 50.0, limit_celsius: Some(95.0) }],
-            throttled: 0,
+        heat: Some(Readings {
+            zones: vec![Zone {
+                name: "cpu".into(),
+                celsius: 50.0,
+                limit_celsius: Some(95.0),
+                critical_celsius: Some(105.0),
+            }],
+            throttles: vec![counter(sensors::Cause::Heat, 0), counter(sensors::Cause::Power, 0)],
+            ..Readings::default()
         }),
         memory: Some(Memory { used_bytes: 1 << 30, limit_bytes: 16 << 30, killed: 0 }),
         capture: Some(Capture { device: video(), exists: true, others: vec![video()] }),
@@ -167,6 +178,10 @@ pub(crate) fn healthy() -> Facts {
             destinations: vec![("pacs".into(), "PACS@192.0.2.20:104".into())],
             level: "full".into(),
             level_reason: String::new(),
+            heat: "normal".into(),
+            heat_reason: None,
+            temperatures: vec![("cpu".into(), 50.0)],
+            watts: None,
             free_bytes: 500 << 30,
             studies_left: Some(4000),
             memory_bytes: 1 << 30,
@@ -378,6 +393,12 @@ const FAULTS: &[Fault] = &[
         f.models = vec![model("refused", Some("golden run: no library"))];
     }),
     ("too-hot", |f| f.heat.as_mut().unwrap().zones[0].celsius = 94.0),
+    ("too-hot", |f| f.heat.as_mut().unwrap().throttles[0].active = true),
+    ("too-hot", |f| f.status.as_mut().unwrap().heat = "hot".into()),
+    ("power-short", |f| {
+        f.heat.as_mut().unwrap().throttles[1].times = Some(3);
+        f.status.as_mut().unwrap().heat = "throttled".into();
+    }),
     ("configuration-wrong", |f| {
         down(f);
         f.unit.as_mut().unwrap().exit_status = 78;

@@ -6,8 +6,11 @@ use crate::fixture::{Appliance, Bus, PATIENCE, ROWS, until};
 use custody::event::Event;
 use custody::level::Level;
 use futures_util::StreamExt;
+use hal::sensors::condition::Condition;
+use hal::sensors::{Rail, Readings, Zone};
 use scanside_client::{ERROR_PREFIX, ManagerProxy, Options, SeriesProxy, Status, connect, error_parts};
 use scansided::dbus::Error;
+use scansided::health::heat;
 use zbus::names::InterfaceName;
 
 async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
@@ -42,6 +45,8 @@ async fn properties_and_lists_say_what_the_store_says() {
     assert_eq!((status.studies, status.instances, status.series_receiving), (2, 203, 1));
     assert_eq!((status.deliveries_pending, status.quarantined, status.studies_left), (1, 1, None));
     assert_eq!(status.oldest_pending_utc.as_deref(), Some("2026-01-01T10:06:00.000Z"));
+
+    assert_eq!((status.heat.as_str(), status.heat_reason, status.watts), ("unknown", None, None), "nothing was read");
 
     let studies = manager.list_studies(Options::new()).await.unwrap();
     assert_eq!(studies.iter().map(|study| study.state.as_str()).collect::<Vec<_>>(), ["receiving", "processed"]);
@@ -268,5 +273,32 @@ async fn a_bus_that_comes_late_or_goes_and_comes_back_is_joined() {
         std::fs::remove_file(directory.path().join("bus")).unwrap();
     }
     assert!(!appliance.is_finished(), "no bus is no reason to end");
+    appliance.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn heat_is_a_property_that_tells_its_changes_with_degrees_and_remedy() {
+    let Some(bus) = Bus::start() else { return };
+    let appliance = Appliance::start(&bus.address, "").await;
+    let manager = ManagerProxy::new(&connect(&bus.address).await.unwrap()).await.unwrap();
+    let mut changes = manager.receive_heat_changed().await;
+    let zone = Zone { name: "cpu".into(), celsius: 93.6, limit_celsius: Some(95.0), ..Zone::default() };
+    let rails = vec![Rail { name: "VDD_IN".into(), watts: 24.6 }];
+    let readings = std::sync::Arc::new(Readings { zones: vec![zone], rails, ..Readings::default() });
+    let (condition, looked) = (Condition::Hot, true);
+    appliance.heat.send_replace(heat::Report { condition, readings, looked, ..heat::Report::default() });
+    within("the change", async {
+        while let Some(change) = changes.next().await {
+            if change.get().await.unwrap() == "hot" {
+                return;
+            }
+        }
+        panic!("no change was told");
+    })
+    .await;
+    let status = Status::read(&manager).await.unwrap();
+    let reason = status.heat_reason.unwrap();
+    assert!(reason.contains("(cpu: 94 °C, its limit is 95 °C)") && reason.contains("Clean filter"), "{reason}");
+    assert_eq!((status.temperatures, status.watts), (vec![("cpu".to_owned(), 93.6)], Some(24.6)));
     appliance.stop().await.unwrap();
 }

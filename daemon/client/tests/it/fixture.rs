@@ -218,6 +218,7 @@ pub struct Appliance {
     pub gate: Gate,
     /// The appliance reads health as long as this is there.
     _health: watch::Sender<health::Report>,
+    pub heat: watch::Sender<health::heat::Report>,
     pub script: Arc<Script>,
     trigger: CancellationToken,
     task: JoinHandle<Result<(), Error>>,
@@ -256,6 +257,7 @@ impl Appliance {
         let trigger = CancellationToken::new();
         let shutdown = trigger.clone();
         let (health, reports) = health::channel();
+        let (heat, reported) = health::heat::channel();
         let script = Arc::new(Script::default());
         let facts = Facts {
             version: "9.9.9".into(),
@@ -268,6 +270,7 @@ impl Appliance {
             senders: vec![Sender { ae_title: "CT".into(), ..Sender::default() }],
             callers: Callers::default(),
             health: reports,
+            heat: reported,
         };
         let models = models(directory.path(), &store, &events, &gate);
         let audit = Audit::at(&directory.path().join("audit"));
@@ -278,7 +281,7 @@ impl Appliance {
             let (store, events, gate) = (store.clone(), events.clone(), gate.clone());
             async move { dbus::run(&bus, facts, store, events, gate, verbs, shutdown).await }
         });
-        Self { directory, store, events, gate, _health: health, script, trigger, task }
+        Self { directory, store, events, gate, _health: health, heat, script, trigger, task }
     }
 
     /// An archive of a specimen, signed with the development key, in the appliance's folder.

@@ -4,6 +4,7 @@
 
 mod fixture;
 
+mod alarm;
 mod bus;
 mod cert;
 mod cli;

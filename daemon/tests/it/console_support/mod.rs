@@ -12,9 +12,11 @@ use hal::capture::{Colour, Frame, PixelFormat};
 use live::view::{self, Picture, Stage, View};
 use live::worklist::Worklist;
 use scansided::console::{HEADER, Server, Studies};
+use scansided::health::heat;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -32,6 +34,7 @@ pub struct Site {
     pub stage: Stage,
     pub address: SocketAddr,
     pub gate: Gate,
+    pub heat: watch::Sender<heat::Report>,
     trigger: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -60,9 +63,10 @@ impl Site {
         let shutdown = trigger.clone();
         let server = Server::bind(&settings).await.unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], server.address().port()));
-        let gate = Gate::default();
-        let task = tokio::spawn(server.with_gate(gate.clone()).with_studies(studies).serve(view, shutdown));
-        Self { stage, address, gate, trigger, task }
+        let (gate, (heat, told)) = (Gate::default(), heat::channel());
+        let server = server.with_gate(gate.clone()).with_heat(told).with_studies(studies);
+        let task = tokio::spawn(server.serve(view, shutdown));
+        Self { stage, address, gate, heat, trigger, task }
     }
 
     pub fn show(&self, sequence: u64) {

@@ -28,7 +28,8 @@ EXTERNALSRC_SYMLINKS = ""
 # As hil-tests/scripts/deb.sh builds it: without simulated devices and without the development key.
 CARGO_BUILD_FLAGS:append = " -p scansided -p scanside-client --no-default-features --features scanside-client/ctl"
 
-# The daily acceptance test (scanside-acceptance.timer) is installed, and off until a site enables it.
+# The daily acceptance test (scanside-acceptance.timer) and light and buzzer (scanside-alarm.service) are installed, and off until a site
+# enables them.
 SYSTEMD_SERVICE:${PN} = "scansided.service"
 
 # sysusers.d names the same user. Here it has a fixed number: files on the data partition outlive the image that made them.
@@ -78,6 +79,7 @@ FILES:${PN} += "\
     ${sysconfdir}/scanside \
     ${systemd_system_unitdir}/scanside-acceptance.service \
     ${systemd_system_unitdir}/scanside-acceptance.timer \
+    ${systemd_system_unitdir}/scanside-alarm.service \
 "
 CONFFILES:${PN} = "${sysconfdir}/scanside/config.d/50-site.toml"
 

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use config::Settings;
+use hal::sensors::Readings;
 
 use super::{Bench, send, wait};
 use crate::acceptance::measured::{Disk, Measured, NotDone, PackageRun, Video};
@@ -29,7 +30,7 @@ pub async fn run(bench: &Bench<'_>) -> Result<Report, Failure> {
     let settings = config::load(&bench.place.config).ok();
     let mut measured = Measured {
         deadline_ms: settings.as_ref().map(|settings| settings.live.deadline_ms),
-        watts: examine::machine::Machine { root: &bench.place.root, system: bench.place.bus == "system" }.watts(),
+        watts: facts.heat.as_ref().and_then(Readings::watts),
         facts,
         ..Measured::default()
     };

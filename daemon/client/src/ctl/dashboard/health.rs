@@ -77,6 +77,10 @@ fn level(state: &State, words: Words, found: &mut Found) {
             found.push((health, if reason.is_empty() { level } else { format!("{level}: {reason}") }));
         }
     }
+    if let Some(reason) = &status.heat_reason {
+        let heat = words.state(&status.heat);
+        found.push((Health::Attention, format!("{heat}: {reason}")));
+    }
     if status.studies_left.is_some_and(|left| left < FEW_STUDIES) {
         found.push((Health::Attention, words.room(status.free_bytes, None, status.studies_left, true)));
     }
@@ -167,6 +171,15 @@ mod tests {
         let (health, reasons) = judged(&state);
         assert_eq!(health, Health::Unwell);
         assert!(reasons.starts_with("no output: the disk is full; "), "{reasons}");
+    }
+
+    #[test]
+    fn a_hot_box_wants_attention_and_says_what_to_do() {
+        let mut state = quiet();
+        if let Some(status) = &mut state.appliance {
+            (status.heat, status.heat_reason) = ("hot".into(), Some("Clean filter and fan.".into()));
+        }
+        assert_eq!(judged(&state), (Health::Attention, "hot: Clean filter and fan.".into()));
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub fn of_appliance(status: &mut Status, entries: &Entries) {
     set(&mut status.accelerator, text(entries, "Accelerator"));
     set(&mut status.level, text(entries, "Level"));
     set(&mut status.level_reason, text(entries, "LevelReason"));
+    set(&mut status.heat, text(entries, "Heat"));
+    set(&mut status.heat_reason, text(entries, "HeatReason").map(some));
     set(&mut status.free_bytes, large(entries, "FreeBytes"));
     set(&mut status.studies_left, signed(entries, "StudiesLeft").map(|left| u64::try_from(left).ok()));
     set(&mut status.memory_bytes, large(entries, "MemoryBytes"));

@@ -81,6 +81,8 @@ impl Words {
             "reduced" => "受限",
             "no_new_studies" => "不接收新检查",
             "no_output" => "不发送结果",
+            "hot" => "温度偏高",
+            "throttled" => "正在降频",
             _ => return english(),
         };
         chinese.to_owned()

@@ -7,11 +7,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hal::accel::{self, AcceleratorConfig};
 use hal::root::Root;
+use hal::sensors::{Readings, Source};
 use rustix::fs::StatVfsMountFlags;
 use study::settings;
 
 use super::unit;
-use crate::doctor::facts::{Accelerator, Capture, Clock, Heat, Memory, Opened, Storage, Zone};
+use crate::doctor::facts::{Accelerator, Capture, Clock, Memory, Opened, Storage};
 use crate::{Sender, Status};
 
 #[derive(Debug, Clone, Copy)]
@@ -120,24 +121,9 @@ impl Machine<'_> {
         self.root.has_cuda_device() || vendors.any(|vendor| vendor == NVIDIA) || board.contains("nvidia,tegra")
     }
 
-    pub fn heat(&self) -> Option<Heat> {
-        let all = fs::read_dir(self.path("sys/class/thermal")).ok()?;
-        let zones: Vec<Zone> = all.flatten().filter_map(|entry| zone(&entry.path())).collect();
-        let throttled = self.text("sys/devices/system/cpu/cpu0/thermal_throttle/package_throttle_count");
-        let throttled = throttled.and_then(|text| text.parse().ok()).unwrap_or(0);
-        Some(Heat { zones, throttled })
-    }
-
-    /// What the board says it draws, watts: the sum of hwmon's sensors of power (microwatts, Documentation/hwmon/sysfs-interface.rst of
-    /// Linux). `None`: it has none.
-    pub fn watts(&self) -> Option<f64> {
-        let chips = fs::read_dir(self.path("sys/class/hwmon")).ok()?;
-        let sensor = |chip: fs::DirEntry| {
-            let of = |name: &str| read(&chip.path().join(name)).and_then(|text| text.parse::<f64>().ok());
-            of("power1_input").or_else(|| of("power1_average"))
-        };
-        let all: Vec<f64> = chips.flatten().filter_map(sensor).collect();
-        (!all.is_empty()).then(|| all.iter().sum::<f64>() / 1e6)
+    /// What the sensors say that the daemon looks at; `None` when they are off.
+    pub fn heat(&self, source: &Source) -> Option<Readings> {
+        source.open(self.root).map(|mut sensors| sensors.read())
     }
 
     pub fn memory(&self, status: Option<&Status>, has_unit: bool) -> Option<Memory> {
@@ -181,21 +167,6 @@ impl Machine<'_> {
             Some(format!("{name} (process {})", process.file_name().to_string_lossy()))
         })
     }
-}
-
-fn zone(path: &Path) -> Option<Zone> {
-    let degrees =
-        |name: &str| read(&path.join(name)).and_then(|text| text.parse::<f64>().ok()).map(|milli| milli / 1000.0);
-    let name = read(&path.join("type"))?;
-    let celsius = degrees("temp").filter(|celsius| (1.0..150.0).contains(celsius))?;
-    let trips = (0..16).map_while(|number| {
-        let kind = read(&path.join(format!("trip_point_{number}_type")))?;
-        Some((kind, degrees(&format!("trip_point_{number}_temp"))))
-    });
-    // 0 is written where a trip point is not used.
-    let limits = trips.filter(|(kind, _)| matches!(kind.as_str(), "passive" | "hot")).filter_map(|(_, at)| at);
-    let limit_celsius = limits.filter(|limit| *limit > 20.0).reduce(f64::min);
-    Some(Zone { name, celsius, limit_celsius })
 }
 
 fn kib(text: &str, name: &str) -> Option<u64> {
@@ -242,20 +213,16 @@ mod tests {
         };
         write("sys/class/thermal/thermal_zone0/type", "cpu-thermal\n");
         write("sys/class/thermal/thermal_zone0/temp", "91500\n");
-        write("sys/class/thermal/thermal_zone0/trip_point_0_type", "critical\n");
-        write("sys/class/thermal/thermal_zone0/trip_point_0_temp", "105000\n");
-        write("sys/class/thermal/thermal_zone0/trip_point_1_type", "passive\n");
-        write("sys/class/thermal/thermal_zone0/trip_point_1_temp", "85000\n");
         write("sys/class/hwmon/hwmon3/power1_input", "7250000\n");
-        write("sys/class/hwmon/hwmon4/temp1_input", "40000\n");
         write("sys/block/mmcblk0/device/life_time", "0x03 0x09\n");
         write("sys/bus/pci/devices/0000:01:00.0/vendor", "0x10de\n");
         write("dev/video2", "");
         let root = Root::at(tree.path());
         let machine = Machine { root: &root, system: false };
-        let heat = machine.heat().unwrap();
-        assert_eq!(heat.zones, [Zone { name: "cpu-thermal".into(), celsius: 91.5, limit_celsius: Some(85.0) }]);
-        assert_eq!((machine.worn(), machine.watts()), (Some(90), Some(7.25)));
+        let heat = machine.heat(&Source::Sysfs).unwrap();
+        assert_eq!((heat.zones[0].celsius, heat.watts()), (91.5, Some(7.25)));
+        assert_eq!(machine.heat(&Source::Off), None, "who turned them off is not told of heat");
+        assert_eq!(machine.worn(), Some(90));
         assert!(machine.nvidia_hardware() && !root.has_cuda_device());
         let capture = machine.capture(&format!("{DEVICES}video0")).unwrap();
         assert_eq!((capture.exists, capture.others.as_slice()), (false, &[format!("{DEVICES}video2")][..]));

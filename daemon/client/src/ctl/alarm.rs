@@ -1,0 +1,250 @@
+//! `alarm`: shows with a light, and a buzzer, how the box is, for whoever walks by. It is a program of its own beside the daemon, so that
+//! it tells also that the daemon is gone or hangs; it only reads the bus.
+
+use std::time::Duration;
+
+use hal::indicator::{Indicator, Rhythm, Source};
+use serde::Serialize;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+
+use super::dashboard::health::{self, Health};
+use super::dashboard::state::{Link, Now, State};
+use super::dashboard::words::Words;
+use super::examine::Place;
+use super::failure::Failure;
+use super::output::Output;
+use crate::doctor::text::Language;
+use crate::{Live, LiveProxy, ManagerProxy, Status};
+
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// A daemon that has not answered by then does not work.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// Somebody else may have switched the light meanwhile.
+const SHOW_AGAIN: Duration = Duration::from_secs(30);
+
+/// What is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pattern {
+    /// All is well.
+    Steady,
+    /// It works, and somebody should look.
+    Slow,
+    /// Studies are not taken, or video is lost.
+    Fast,
+}
+
+impl Pattern {
+    fn light(self) -> Rhythm {
+        match self {
+            Self::Steady => Rhythm::On,
+            Self::Slow => Rhythm::Blink { on_ms: 1000, off_ms: 1000 },
+            Self::Fast => Rhythm::Blink { on_ms: 150, off_ms: 150 },
+        }
+    }
+
+    /// Only of what cannot wait: a sound that comes each day is switched off.
+    fn buzzer(self) -> Rhythm {
+        match self {
+            Self::Steady | Self::Slow => Rhythm::Off,
+            Self::Fast => Rhythm::Blink { on_ms: 200, off_ms: 9800 },
+        }
+    }
+}
+
+/// What the daemon said; `None`: it did not answer.
+type Seen = Option<(Status, Option<Live>)>;
+
+/// Pure: as the dashboard judges, and an exam whose pictures do not come is worse than a scanner that is switched off.
+fn judge(seen: Seen, now: Now) -> (Pattern, Vec<String>) {
+    let mut state = State::new();
+    let mut without_picture = false;
+    match seen {
+        Some((status, live)) => {
+            without_picture = live.as_ref().is_some_and(|live| live.exam.is_some() && live.sign == "no_signal");
+            (state.link, state.appliance, state.live) = (Link::Up, Some(status), live);
+        }
+        None => state.link = Link::Lost { since_ms: now.ms, why: "no answer".into() },
+    }
+    let (health, reasons) = health::judge(&state, Words(Language::English), now);
+    let pattern = match health {
+        Health::Well => Pattern::Steady,
+        Health::Attention if !without_picture => Pattern::Slow,
+        Health::Attention | Health::Unwell | Health::Unknown => Pattern::Fast,
+    };
+    (pattern, reasons)
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    pattern: Pattern,
+    reasons: &'a [String],
+}
+
+/// The indicators that are configured, and the rhythm of each for a pattern.
+struct Indicators(Vec<(Box<dyn Indicator>, fn(Pattern) -> Rhythm)>);
+
+impl Indicators {
+    fn open(place: &Place) -> Result<Self, Failure> {
+        let settings = config::load(&place.config)
+            .map_err(|error| Failure::new(error.to_string(), "correct what is named above"))?;
+        let open = |source: Result<Source, _>| source.ok().and_then(|source: Source| source.open(&place.root));
+        let light = open(settings.alarm.light()).map(|one| (one, Pattern::light as fn(Pattern) -> Rhythm));
+        let buzzer = open(settings.alarm.buzzer()).map(|one| (one, Pattern::buzzer as fn(Pattern) -> Rhythm));
+        let all: Vec<_> = light.into_iter().chain(buzzer).collect();
+        if all.is_empty() {
+            return Err(Failure::new(
+                "neither a light nor a buzzer is configured",
+                "name one of /sys/class/leds: `scansidectl config set alarm.light NAME`",
+            ));
+        }
+        Ok(Self(all))
+    }
+
+    /// All of them, also when one fails; says of each failure.
+    fn show(&mut self, rhythm: impl Fn(fn(Pattern) -> Rhythm) -> Rhythm) -> Vec<String> {
+        let shown =
+            self.0.iter_mut().map(|(one, of)| one.show(rhythm(*of)).map_err(|e| format!("{}: {e}", one.name())));
+        shown.filter_map(Result::err).collect()
+    }
+}
+
+/// Shows until it is ended, or once.
+pub async fn run(place: &Place, once: bool, output: &Output) -> Result<(), Failure> {
+    let mut indicators = Indicators::open(place)?;
+    let ends = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
+    let [mut terminate, mut interrupt] = match ends {
+        [Ok(terminate), Ok(interrupt)] => [terminate, interrupt],
+        [Err(error), _] | [_, Err(error)] => return Err(Failure::output(&error)),
+    };
+    let (started, mut ticks) = (Instant::now(), interval(LOOK_EVERY));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut bus = None;
+    let mut told: Option<(Pattern, Vec<String>, Vec<String>)> = None;
+    let mut shown_at = started;
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+        }
+        let seen = tokio::select! {
+            seen = look(&place.bus, &mut bus) => seen,
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+        };
+        let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let (pattern, reasons) = judge(seen, Now { ms, utc: jiff::Timestamp::now() });
+        let same = told.as_ref().is_some_and(|(told, ..)| *told == pattern);
+        let had_failed = told.as_ref().is_some_and(|(_, _, failures)| !failures.is_empty());
+        if same && !had_failed && shown_at.elapsed() < SHOW_AGAIN {
+            continue;
+        }
+        let failures = indicators.show(|of| of(pattern));
+        shown_at = Instant::now();
+        let now = (pattern, reasons, failures);
+        if !same || told.as_ref().map(|(_, _, failures)| failures) != Some(&now.2) {
+            tell(&now, output)?;
+        }
+        if once {
+            return match now.2.first() {
+                None => Ok(()),
+                Some(failure) => Err(Failure::new(failure, "see the names in /sys/class/leds; use sudo")),
+            };
+        }
+        told = Some(now);
+    }
+    indicators.show(|_| Rhythm::Off);
+    Ok(())
+}
+
+fn tell((pattern, reasons, failures): &(Pattern, Vec<String>, Vec<String>), output: &Output) -> Result<(), Failure> {
+    for failure in failures {
+        output.note(failure);
+    }
+    if output.is_json() {
+        return output.json(&Shown { pattern: *pattern, reasons });
+    }
+    let word = match pattern {
+        Pattern::Steady => "steady",
+        Pattern::Slow => "slow",
+        Pattern::Fast => "fast",
+    };
+    output.line(&format!("{word}: {}", reasons.join("; ")))
+}
+
+/// What the daemon says now. `bus` is kept while it answers.
+async fn look(address: &str, bus: &mut Option<zbus::Connection>) -> Seen {
+    let asked = timeout(ANSWER_WITHIN, ask(address, bus)).await;
+    let seen = asked.ok().and_then(Result::ok);
+    if seen.is_none() {
+        *bus = None;
+    }
+    seen
+}
+
+async fn ask(address: &str, bus: &mut Option<zbus::Connection>) -> zbus::Result<(Status, Option<Live>)> {
+    let connection = match bus {
+        Some(connection) => connection.clone(),
+        None => bus.insert(crate::connect(address).await?).clone(),
+    };
+    let no = zbus::proxy::CacheProperties::No;
+    let manager = ManagerProxy::builder(&connection).cache_properties(no).build().await?;
+    let status = Status::read(&manager).await?;
+    let live = LiveProxy::builder(&connection).cache_properties(no).build().await?;
+    // A box without live video has none.
+    Ok((status, Live::read(&live).await.ok().filter(|live| live.sign != "off")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::dashboard::fixture::{busy, now, quiet};
+    use super::*;
+
+    fn seen(state: State) -> (Status, Option<Live>) {
+        (state.appliance.unwrap(), state.live)
+    }
+
+    fn pattern(seen: Seen) -> Pattern {
+        judge(seen, now(60_000)).0
+    }
+
+    #[test]
+    fn a_box_that_is_well_shines_steadily_and_one_that_does_not_answer_blinks_fast() {
+        assert_eq!(pattern(Some(seen(quiet()))), Pattern::Steady);
+        assert_eq!(pattern(None), Pattern::Fast);
+    }
+
+    #[test]
+    fn what_can_wait_blinks_slowly_and_what_cannot_fast_and_only_that_sounds() {
+        let with = |change: fn(&mut Status)| {
+            let mut seen = seen(quiet());
+            change(&mut seen.0);
+            pattern(Some(seen))
+        };
+        assert_eq!(with(|status| status.level = "reduced".into()), Pattern::Slow);
+        assert_eq!(with(|status| status.heat_reason = Some("hot".into())), Pattern::Slow);
+        assert_eq!(with(|status| status.jobs_parked = 1), Pattern::Slow);
+        assert_eq!(with(|status| status.level = "no_new_studies".into()), Pattern::Fast);
+        assert_eq!(with(|status| status.level = "no_output".into()), Pattern::Fast);
+        let rhythms = [Pattern::Steady, Pattern::Slow, Pattern::Fast].map(Pattern::light);
+        assert!(rhythms[0] == Rhythm::On && rhythms[1] != rhythms[2], "{rhythms:?}");
+        assert_eq!([Pattern::Steady, Pattern::Slow].map(Pattern::buzzer), [Rhythm::Off; 2]);
+        assert_ne!(Pattern::Fast.buzzer(), Rhythm::Off);
+    }
+
+    #[test]
+    fn video_that_is_lost_in_an_exam_is_told_at_once_and_a_scanner_that_is_off_is_not() {
+        let with = |sign: &str, exam: bool| {
+            let (status, live) = seen(busy());
+            let live = live.map(|live| Live { sign: sign.into(), exam: live.exam.filter(|_| exam), ..live });
+            assert_eq!(live.as_ref().unwrap().exam.is_some(), exam);
+            let status = Status { level: "full".into(), level_reason: String::new(), ..status };
+            pattern(Some((status, live)))
+        };
+        assert_eq!(with("no_signal", true), Pattern::Fast);
+        assert_eq!(with("no_signal", false), Pattern::Slow);
+        assert_eq!(with("failed", false), Pattern::Fast);
+    }
+}
