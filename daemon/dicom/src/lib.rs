@@ -15,6 +15,7 @@ pub mod segmentation;
 pub mod document;
 pub mod json;
 pub mod content;
+pub mod deidentify;
 pub mod file_set;
 
 pub mod patient;

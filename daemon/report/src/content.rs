@@ -14,6 +14,7 @@ pub enum Relation {
     HasConceptMod,
     HasObsContext,
     HasAcqContext,
+    HasProperties,
     SelectedFrom,
 }
 
@@ -24,6 +25,7 @@ impl Relation {
             Self::HasConceptMod => "HAS CONCEPT MOD",
             Self::HasObsContext => "HAS OBS CONTEXT",
             Self::HasAcqContext => "HAS ACQ CONTEXT",
+            Self::HasProperties => "HAS PROPERTIES",
             Self::SelectedFrom => "SELECTED FROM",
         }
     }

@@ -15,6 +15,7 @@ pub mod rejection;
 pub mod settings;
 pub mod uid;
 pub mod stills;
+pub mod teaching;
 pub mod ultrasound;
 pub mod views;
 pub mod words;

@@ -35,6 +35,7 @@ mod real_ct;
 mod review;
 mod setup;
 mod study_flow;
+mod teaching;
 mod trouble;
 mod ultrasound;
 mod worklist_server;

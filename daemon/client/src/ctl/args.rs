@@ -8,6 +8,7 @@ use clap_complete::Shell;
 use super::acceptance::args::{ACCEPTANCE_HELP, AcceptanceOptions};
 use super::lesions::args::{LESIONS_HELP, LesionsCommand, RECALLS_HELP, RecallsCommand, SideName};
 use super::retention::args::{RETENTION_HELP, RetentionOptions};
+use super::teaching::args::{TEACHING_HELP, TeachingOptions};
 use crate::doctor::text::Language;
 
 const AFTER_HELP: &str = "\
@@ -21,6 +22,7 @@ Examples:
   scansidectl studies rerun 12 --wait
   scansidectl outbox retry pacs
   scansidectl export 12 --to /media/usb
+  scansidectl teaching 12 --to case-1 --title 'A nodule' --author 'Li Ming'
   scansidectl models install /media/usb/ct-chest.scanside --activate
   scansidectl live status
   scansidectl analyze /media/usb/CT --out results
@@ -263,6 +265,9 @@ pub enum Command {
     /// patients.
     #[command(after_help = EXPORT_HELP)]
     Export(ExportOptions),
+    /// Make a teaching file of a study: de-identified images, pictures, a text and a quiz, checked that they name nobody.
+    #[command(after_help = TEACHING_HELP)]
+    Teaching(TeachingOptions),
     /// What is kept, how long and why; which studies go next; keep one from eviction.
     #[command(after_help = RETENTION_HELP)]
     Retention(RetentionOptions),

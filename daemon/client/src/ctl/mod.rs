@@ -36,6 +36,7 @@ mod setup;
 mod shadow;
 mod status;
 mod studies;
+mod teaching;
 mod time;
 mod watch;
 mod worklist;
@@ -201,6 +202,7 @@ async fn talk(bus: &str, command: Command, output: &Output) -> Result<(), Failur
         Command::Retention(options) => retention::run(&manager, &options, output).await,
         Command::Audit(options) => audit::run(&manager, &options, output).await,
         Command::Export(options) => export::run(&manager, &options, output).await,
+        Command::Teaching(options) => teaching::run(&manager, &options, output).await,
         Command::Echo { destination } => echo::run(&manager, &destination, output).await,
         // They need no daemon and are done by now.
         Command::Cert { .. }

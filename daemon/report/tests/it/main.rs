@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod support;
+mod teaching;
 #[allow(dead_code, reason = "the unit tests beside the code use the rest")]
 #[path = "../../src/testing.rs"]
 mod testing;
