@@ -82,16 +82,18 @@ struct Shown<'a> {
     reasons: &'a [String],
 }
 
+type OfPattern = fn(Pattern) -> Rhythm;
+
 /// The indicators that are configured, and the rhythm of each for a pattern.
-struct Indicators(Vec<(Box<dyn Indicator>, fn(Pattern) -> Rhythm)>);
+struct Indicators(Vec<(Box<dyn Indicator>, OfPattern)>);
 
 impl Indicators {
     fn open(place: &Place) -> Result<Self, Failure> {
         let settings = config::load(&place.config)
             .map_err(|error| Failure::new(error.to_string(), "correct what is named above"))?;
         let open = |source: Result<Source, _>| source.ok().and_then(|source: Source| source.open(&place.root));
-        let light = open(settings.alarm.light()).map(|one| (one, Pattern::light as fn(Pattern) -> Rhythm));
-        let buzzer = open(settings.alarm.buzzer()).map(|one| (one, Pattern::buzzer as fn(Pattern) -> Rhythm));
+        let light = open(settings.alarm.light()).map(|one| (one, Pattern::light as OfPattern));
+        let buzzer = open(settings.alarm.buzzer()).map(|one| (one, Pattern::buzzer as OfPattern));
         let all: Vec<_> = light.into_iter().chain(buzzer).collect();
         if all.is_empty() {
             return Err(Failure::new(
@@ -103,7 +105,7 @@ impl Indicators {
     }
 
     /// All of them, also when one fails; says of each failure.
-    fn show(&mut self, rhythm: impl Fn(fn(Pattern) -> Rhythm) -> Rhythm) -> Vec<String> {
+    fn show(&mut self, rhythm: impl Fn(OfPattern) -> Rhythm) -> Vec<String> {
         let shown =
             self.0.iter_mut().map(|(one, of)| one.show(rhythm(*of)).map_err(|e| format!("{}: {e}", one.name())));
         shown.filter_map(Result::err).collect()
