@@ -163,10 +163,13 @@ fn information(
     let affiliation = (!lesson.affiliation.is_empty())
         .then(|| Item::new(Relation::HasProperties, AFFILIATION, typed(lesson.affiliation)));
     let keyword = |word: &String| Item::new(Relation::Contains, KEYWORDS, typed(word));
+    // The template wants one at least.
+    let category = || Item::code(Relation::Contains, KEYWORDS, lesson.category.code());
+    let at_least = lesson.keywords.is_empty().then(category);
     Item::container(INFORMATION, None)
         .with(Item::new(Relation::Contains, AUTHOR, typed(lesson.author)).with_all(affiliation))
         .with(Item::new(Relation::Contains, ABSTRACT, typed(lesson.title)))
-        .with_all(lesson.keywords.iter().map(keyword))
+        .with_all(lesson.keywords.iter().map(keyword).chain(at_least))
         .with_all(some(HISTORY, lesson.history))
         .with_all(some(DISCUSSION, lesson.discussion))
         .with_all(some(DIAGNOSIS, lesson.diagnosis))

@@ -45,6 +45,9 @@ const IN_VALUES: Least = Least(2, 2);
 /// Private texts that are shorter are words that many files have.
 const SHORTEST_PRIVATE: usize = 8;
 
+/// What the scanner is.
+const MACHINE: [Tag; 3] = [tags::MANUFACTURER, tags::MANUFACTURER_MODEL_NAME, tags::SOFTWARE_VERSIONS];
+
 /// How sure a find is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
@@ -85,6 +88,8 @@ pub struct Secrets {
     harmless: BTreeSet<Vec<u8>>,
     /// Values of the standard's attributes that identify nobody: private ones often repeat them.
     common: BTreeSet<Vec<u8>>,
+    /// What the scanner is: it stays, and stations are often called like it.
+    machine: BTreeSet<Vec<u8>>,
 }
 
 impl Secrets {
@@ -121,6 +126,9 @@ impl Secrets {
 
     fn add_value(&mut self, tag: Tag, vr: VR, value: &str) {
         let private = tag.group() % 2 == 1 && tag.element() > 0x00ff;
+        if MACHINE.contains(&tag) {
+            self.machine.insert(lower(value.as_bytes()));
+        }
         match vr {
             VR::PN => self.name(tag, value),
             VR::DA | VR::DT => {
@@ -253,7 +261,6 @@ impl Secrets {
 
     /// Values of text, one by one: short ones and single words count here, too. But a manufacturer may be called like a patient.
     fn in_set(&self, set: &InMemDicomObject) -> Option<Find> {
-        const MACHINE: [Tag; 3] = [tags::MANUFACTURER, tags::MANUFACTURER_MODEL_NAME, tags::SOFTWARE_VERSIONS];
         set.iter().find_map(|element| {
             let within = element.items().unwrap_or_default().iter().find_map(|item| self.in_set(item));
             let coded = matches!(element.vr(), VR::CS | VR::UI | VR::DA | VR::DT | VR::IS | VR::DS | VR::AS);
@@ -276,6 +283,8 @@ impl Secrets {
             let within = needle.kind != Kind::Whole || needle.bytes.len() >= SHORTEST_WITHIN || least.0 != IN_VALUES.0;
             let long = needle.bytes.len() >= shortest && (within || needle.bytes == bytes);
             let common = needle.kind == Kind::Private && self.common.contains(&needle.bytes);
+            let of_machine = || self.machine.iter().any(|text| find(text, &needle.bytes).is_some());
+            let common = common || needle.of.group() != 0x0010 && of_machine();
             kinds.contains(&needle.kind) && long && !common && !self.harmless.contains(&needle.bytes)
         };
         self.needles.iter().filter(wanted).find_map(|needle| needle.place(&bytes).map(|at| Find { of: needle.of, at }))
