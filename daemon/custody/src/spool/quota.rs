@@ -148,15 +148,15 @@ pub(super) fn apply(shared: &Arc<Shared>, evict_below: u64) -> Result<Evicted> {
 pub(super) fn still_finished(connection: &Connection, chosen: &mut Vec<Candidate>) -> Result<()> {
     let with_exams = chosen.iter().any(|candidate| matches!(candidate.what, What::Exam(..)));
     let exams = if with_exams { results::finished_exams(connection)? } else { Vec::new() };
-    let mut finished_now = Vec::with_capacity(chosen.len());
-    for candidate in chosen.iter() {
-        finished_now.push(match &candidate.what {
+    for candidate in std::mem::take(chosen) {
+        let is_finished = match &candidate.what {
             What::Place(place) => places::contents_of(connection, place)?.iter().all(finished),
             What::Exam(series_id, _) => exams.iter().any(|exam| exam.series_id == *series_id),
-        });
+        };
+        if is_finished {
+            chosen.push(candidate);
+        }
     }
-    let mut finished_now = finished_now.into_iter();
-    chosen.retain(|_| finished_now.next().unwrap_or_default());
     Ok(())
 }
 
