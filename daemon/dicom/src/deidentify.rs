@@ -27,6 +27,10 @@ pub use burnt::Unsafe;
 pub const REMOVED: &str = "REMOVED";
 /// What stands for a date that must have a value (DA).
 pub const NO_DATE: &str = "19000101";
+/// De-identification Method (0012,0063).
+pub const METHOD: &str = "Scanside, PS3.15 Basic Profile";
+/// UIDs of the standard itself (PS3.6 annex A) begin so.
+const OF_THE_STANDARD: &str = "1.2.840.10008.";
 
 /// One case: what belongs together in the source belongs together in the copies, and nothing else does.
 #[derive(Debug, Clone)]
@@ -139,7 +143,7 @@ fn seal(set: &mut InMemDicomObject, case: &Case, masked: bool, is_image: bool) {
     put(tags::PATIENT_NAME, VR::PN, &case.patient_name);
     put(tags::PATIENT_ID, VR::LO, &case.name);
     put(tags::PATIENT_IDENTITY_REMOVED, VR::CS, "YES");
-    put(tags::DEIDENTIFICATION_METHOD, VR::LO, "Scanside, PS3.15 Basic Profile");
+    put(tags::DEIDENTIFICATION_METHOD, VR::LO, METHOD);
     put(tags::LONGITUDINAL_TEMPORAL_INFORMATION_MODIFIED, VR::CS, "REMOVED");
     if is_image {
         put(tags::BURNED_IN_ANNOTATION, VR::CS, "NO");

@@ -42,23 +42,19 @@ pub fn sequence(context: &Context, own: &[&ResultObject], set: &mut DataSet) {
     for object in own {
         add(&mut series, &object.series_uid, dataset::reference(&object.sop_class_uid, &object.sop_uid));
     }
-    write(context, series, set);
+    write(&identity::study_uid(context.source, context.uids), series, set);
 }
 
 /// Evidence of a note about objects of one study: series, SOP class and SOP instance of each.
-pub fn of_objects<'a>(
-    context: &Context,
-    objects: impl Iterator<Item = (&'a str, &'a str, &'a str)>,
-    set: &mut DataSet,
-) {
+pub fn of_objects<'a>(study_uid: &str, objects: impl Iterator<Item = (&'a str, &'a str, &'a str)>, set: &mut DataSet) {
     let mut series = Vec::new();
     for (series_uid, sop_class_uid, sop_uid) in objects {
         add(&mut series, series_uid, dataset::reference(sop_class_uid, sop_uid));
     }
-    write(context, series, set);
+    write(study_uid, series, set);
 }
 
-fn write(context: &Context, series: Vec<(String, Vec<DataSet>)>, set: &mut DataSet) {
+fn write(study_uid: &str, series: Vec<(String, Vec<DataSet>)>, set: &mut DataSet) {
     let series = series.into_iter().filter(|(_, items)| !items.is_empty()).map(|(uid, items)| {
         let mut item = DataSet::new();
         item.text(tags::SERIES_INSTANCE_UID, VR::UI, &uid);
@@ -67,6 +63,6 @@ fn write(context: &Context, series: Vec<(String, Vec<DataSet>)>, set: &mut DataS
     });
     let mut study = DataSet::new();
     study.sequence(tags::REFERENCED_SERIES_SEQUENCE, series.collect());
-    study.text(tags::STUDY_INSTANCE_UID, VR::UI, &identity::study_uid(context.source, context.uids));
+    study.text(tags::STUDY_INSTANCE_UID, VR::UI, study_uid);
     set.sequence(tags::CURRENT_REQUESTED_PROCEDURE_EVIDENCE_SEQUENCE, vec![study]);
 }

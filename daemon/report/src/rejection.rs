@@ -13,7 +13,7 @@ use crate::content::{Item, Part, Relation, Value};
 use crate::object::{Context, KO, PDF, SR, or_unknown};
 use crate::provenance::{DEVICE_MODEL, MANUFACTURER};
 use crate::uid::Uids;
-use crate::{Error, Provenance, ResultObject, Source, evidence};
+use crate::{Error, Provenance, ResultObject, Source, evidence, identity};
 
 /// Why objects are rejected: the title of the note (CID 7010).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,7 +81,7 @@ pub fn write(
     let mut set = context.begin(KO, 0)?;
     set.sequence(tags::REFERENCED_PERFORMED_PROCEDURE_STEP_SEQUENCE, Vec::new());
     let named = rejected.iter().map(|one| (one.series_uid.as_str(), one.sop_class_uid.as_str(), one.sop_uid.as_str()));
-    evidence::of_objects(&context, named, &mut set);
+    evidence::of_objects(&identity::study_uid(source, &uids), named, &mut set);
     // Images first, as in the template.
     let (images, others): (Vec<&Rejected>, Vec<&Rejected>) = rejected.iter().partition(|one| one.is_image());
     let text = |name, value: &str| Item::text(Relation::HasObsContext, name, value);

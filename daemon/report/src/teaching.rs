@@ -2,15 +2,15 @@
 //! names the images, and the Additional Teaching File Information, an Enhanced SR with what a person wrote. Both belong to a case
 //! that names nobody; their dates are the dummy of the de-identification, since the day of writing may be that of the exam.
 
-use dicom::deidentify::NO_DATE;
-use dicom_core::{Tag, VR};
+use dicom::deidentify::{METHOD, NO_DATE};
+use dicom_core::VR;
 use dicom_dictionary_std::{tags, uids};
 
 use crate::codes::{Code, ENGLISH, KEY_OBJECT_DESCRIPTION, LANGUAGE};
 use crate::content::{Item, Part, Relation, Value};
 use crate::dataset::{self, DataSet};
 use crate::provenance::{DEVICE_MODEL, MANUFACTURER};
-use crate::{Error, ResultObject};
+use crate::{Error, ResultObject, evidence};
 
 const fn tce(value: &'static str, meaning: &'static str) -> Code {
     Code { value, scheme: "IHERADTF", meaning }
@@ -106,6 +106,12 @@ pub struct Member<'a> {
     pub sop_uid: &'a str,
 }
 
+impl<'a> Member<'a> {
+    fn named(&self) -> (&'a str, &'a str, &'a str) {
+        (self.series_uid, self.sop_class_uid, self.sop_uid)
+    }
+}
+
 /// Whose copies they are.
 #[derive(Debug, Clone, Copy)]
 pub struct Belongs<'a> {
@@ -138,7 +144,7 @@ pub fn write(
         sop_uid: &information.sop_uid,
     };
     let all: Vec<Member> = members.iter().copied().chain([own]).collect();
-    evidence(&mut set, tags::CURRENT_REQUESTED_PROCEDURE_EVIDENCE_SEQUENCE, belongs, &all);
+    evidence::of_objects(belongs.study_uid, all.iter().map(Member::named), &mut set);
     Item::container(FOR_TEACHING_FILE_EXPORT, Some("2010"))
         .with(Item::code(Relation::HasConceptMod, LANGUAGE, language(lesson)))
         .with_all(some(KEY_OBJECT_DESCRIPTION, lesson.title))
@@ -156,7 +162,7 @@ fn information(
 ) -> Result<ResultObject, Error> {
     let kind = Kind { name: "sr", sop_class_uid: uids::ENHANCED_SR_STORAGE, modality: "SR", series_number: "2" };
     let mut set = begin(belongs, &kind, uid);
-    evidence(&mut set, tags::CURRENT_REQUESTED_PROCEDURE_EVIDENCE_SEQUENCE, belongs, members);
+    evidence::of_objects(belongs.study_uid, members.iter().map(Member::named), &mut set);
     set.sequence(tags::PERFORMED_PROCEDURE_CODE_SEQUENCE, Vec::new());
     set.text(tags::COMPLETION_FLAG, VR::CS, "COMPLETE");
     set.text(tags::VERIFICATION_FLAG, VR::CS, "UNVERIFIED");
@@ -217,7 +223,7 @@ fn begin(belongs: &Belongs, kind: &Kind, uid: &impl Fn(&str) -> String) -> DataS
         (tags::PATIENT_NAME, VR::PN, belongs.patient_name),
         (tags::PATIENT_ID, VR::LO, belongs.patient_id),
         (tags::PATIENT_IDENTITY_REMOVED, VR::CS, "YES"),
-        (tags::DEIDENTIFICATION_METHOD, VR::LO, "Scanside, PS3.15 Basic Profile"),
+        (tags::DEIDENTIFICATION_METHOD, VR::LO, METHOD),
         (tags::STUDY_INSTANCE_UID, VR::UI, belongs.study_uid),
         (tags::SERIES_INSTANCE_UID, VR::UI, &series_uid),
         (tags::SERIES_NUMBER, VR::IS, kind.series_number),
@@ -239,27 +245,6 @@ fn begin(belongs: &Belongs, kind: &Kind, uid: &impl Fn(&str) -> String) -> DataS
     }
     set.sequence(tags::REFERENCED_PERFORMED_PROCEDURE_STEP_SEQUENCE, Vec::new());
     set
-}
-
-fn evidence(set: &mut DataSet, tag: Tag, belongs: &Belongs, members: &[Member]) {
-    let mut series: Vec<(&str, Vec<DataSet>)> = Vec::new();
-    for one in members {
-        let reference = dataset::reference(one.sop_class_uid, one.sop_uid);
-        match series.iter_mut().find(|(uid, _)| *uid == one.series_uid) {
-            Some((_, all)) => all.push(reference),
-            None => series.push((one.series_uid, vec![reference])),
-        }
-    }
-    let series = series.into_iter().map(|(uid, objects)| {
-        let mut item = DataSet::new();
-        item.text(tags::SERIES_INSTANCE_UID, VR::UI, uid);
-        item.sequence(tags::REFERENCED_SOP_SEQUENCE, objects);
-        item
-    });
-    let mut study = DataSet::new();
-    study.sequence(tags::REFERENCED_SERIES_SEQUENCE, series.collect());
-    study.text(tags::STUDY_INSTANCE_UID, VR::UI, belongs.study_uid);
-    set.sequence(tag, vec![study]);
 }
 
 fn reference(one: &Member) -> Item {

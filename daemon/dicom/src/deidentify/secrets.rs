@@ -8,7 +8,7 @@ use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 
-use super::{NO_DATE, profile};
+use super::{NO_DATE, OF_THE_STANDARD, profile};
 use crate::pixels::{DecodeError, parse};
 use crate::scan::{self, RawElement};
 use crate::text::{encoded, is_date};
@@ -26,7 +26,6 @@ const CHARACTER_SETS: [&str; 10] = [
     "ISO 2022 IR 87",
     "ISO 2022 IR 149",
 ];
-const OF_THE_STANDARD: &str = "1.2.840.10008.";
 /// Shorter words of names are in any text.
 const SHORTEST_WORD: usize = 3;
 /// From here on a text counts within other words as well, and is looked for in bytes that are no text.
@@ -284,8 +283,8 @@ impl Secrets {
             let long = needle.bytes.len() >= shortest && (within || needle.bytes == bytes);
             let common = needle.kind == Kind::Private && self.common.contains(&needle.bytes);
             let of_machine = || self.machine.iter().any(|text| find(text, &needle.bytes).is_some());
-            let common = common || needle.of.group() != 0x0010 && of_machine();
-            kinds.contains(&needle.kind) && long && !common && !self.harmless.contains(&needle.bytes)
+            let looked_for = kinds.contains(&needle.kind) && long && !common && !self.harmless.contains(&needle.bytes);
+            looked_for && (needle.of.group() == 0x0010 || !of_machine())
         };
         self.needles.iter().filter(wanted).find_map(|needle| needle.place(&bytes).map(|at| Find { of: needle.of, at }))
     }

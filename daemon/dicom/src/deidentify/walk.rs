@@ -8,11 +8,8 @@ use dicom_object::InMemDicomObject;
 use dicom_object::mem::InMemElement;
 
 use super::profile::{Fate, fate};
-use super::{Case, NO_DATE, REMOVED};
+use super::{Case, NO_DATE, OF_THE_STANDARD, REMOVED};
 use crate::dataset::text;
-
-/// UIDs of the standard itself (PS3.6 annex A).
-const OF_THE_STANDARD: &str = "1.2.840.10008.";
 
 pub(super) fn cleaned(set: &InMemDicomObject, case: &Case) -> InMemDicomObject {
     let local = is_local_code(set);
