@@ -72,10 +72,7 @@ pub async fn guard(
         Verdict::Welcome => next.run(request).await,
         Verdict::LoginFirst if page => Redirect::to("/login").into_response(),
         Verdict::LoginFirst => (StatusCode::UNAUTHORIZED, "log in first").into_response(),
-        Verdict::WrongHost => {
-            let words = "open this page by an IP address, as localhost, or by a name listed in console.hosts";
-            (StatusCode::MISDIRECTED_REQUEST, words).into_response()
-        }
+        Verdict::WrongHost => wrong_host(),
         Verdict::WrongOrigin => {
             (StatusCode::FORBIDDEN, "requests from pages of other sites are refused").into_response()
         }
@@ -89,6 +86,12 @@ struct Wanted {
     origin: bool,
     /// That it came by TLS, as this request does.
     secure: bool,
+}
+
+/// The answer to who calls this box by a name that is not its own.
+pub fn wrong_host() -> Response {
+    let words = "open this page by an IP address, as localhost, or by a name listed in console.hosts";
+    (StatusCode::MISDIRECTED_REQUEST, words).into_response()
 }
 
 fn judge(headers: &HeaderMap, peer: IpAddr, wanted: Wanted, hosts: &[String], known: bool) -> Verdict {

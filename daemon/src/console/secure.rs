@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use node::tls::HANDSHAKE;
 use tokio::net::TcpStream;
 
-use super::access::{is_ours, name_of};
+use super::access::{is_ours, name_of, wrong_host};
 
 /// Whether the first byte that comes begins a TLS connection. The caller limits the time.
 ///
@@ -35,8 +35,7 @@ pub fn elsewhere(hosts: Arc<[String]>) -> Router {
 async fn sent_on(State(hosts): State<Arc<[String]>>, asked: Uri, method: Method, headers: HeaderMap) -> Response {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     if !is_ours(name_of(host), &hosts) {
-        let words = "open this page by an IP address, as localhost, or by a name listed in console.hosts";
-        return (StatusCode::MISDIRECTED_REQUEST, words).into_response();
+        return wrong_host();
     }
     if !matches!(method, Method::GET | Method::HEAD) {
         return (StatusCode::FORBIDDEN, "use https: this box answers other machines by TLS only").into_response();

@@ -64,7 +64,7 @@ pub struct Server {
     gate: Gate,
     heat: heat::Told,
     studies: Option<Studies>,
-    https: Option<Arc<Https>>,
+    https: Option<Https>,
 }
 
 impl Server {
@@ -82,7 +82,7 @@ impl Server {
         let listener = TcpListener::bind(address).await.map_err(|error| Error::Bind { address, error })?;
         let address = listener.local_addr().map_err(|error| Error::Bind { address, error })?;
         let (hosts, jpeg_quality) = (settings.hosts.clone().into(), settings.jpeg_quality);
-        let (gate, heat, https) = (Gate::default(), heat::channel().1, https.map(Arc::new));
+        let (gate, heat, https) = (Gate::default(), heat::channel().1, https);
         Ok(Self { listener, address, door, hosts, jpeg_quality, gate, heat, studies: None, https })
     }
 
@@ -139,9 +139,8 @@ impl Server {
         });
         let entrance = Entrance { door: door.clone(), hosts: self.hosts };
         let site = Arc::new(Site {
-            elsewhere: self.https.as_ref().map(|_| secure::elsewhere(entrance.hosts.clone())),
+            secure: self.https.map(|https| (https, secure::elsewhere(entrance.hosts.clone()))),
             router: routes::router(&entrance, live, self.studies),
-            https: self.https,
         });
         let mut connections = JoinSet::new();
         loop {
@@ -184,16 +183,17 @@ fn guest(door: &Door, peer: SocketAddr) -> Guest {
 #[derive(Debug)]
 struct Site {
     router: Router,
-    https: Option<Arc<Https>>,
-    /// For other machines that ask without TLS where there is TLS.
-    elsewhere: Option<Router>,
+    /// Where there is TLS: it, and what other machines get that ask without.
+    secure: Option<(Https, Router)>,
 }
 
 /// A connection of either kind: encrypted, or on this machine, or where there is no certificate.
 async fn connection(stream: TcpStream, peer: Peer, site: Arc<Site>, shutdown: CancellationToken) {
     // A picture has several packets; without this the last one would wait for an acknowledgement.
     let _ = stream.set_nodelay(true);
-    let Some(https) = &site.https else { return answered(stream, peer, site.router.clone(), shutdown).await };
+    let Some((https, elsewhere)) = &site.secure else {
+        return answered(stream, peer, site.router.clone(), shutdown).await;
+    };
     match tokio::time::timeout(HEAD_WITHIN, secure::speaks_tls(&stream)).await {
         Ok(Ok(true)) => match tokio::time::timeout(HEAD_WITHIN, https.accept(stream)).await {
             Ok(Ok(stream)) => {
@@ -203,8 +203,7 @@ async fn connection(stream: TcpStream, peer: Peer, site: Arc<Site>, shutdown: Ca
             Err(_) => tracing::debug!(peer = %peer.address, "no TLS connection to the page came about in time"),
         },
         Ok(Ok(false)) => {
-            let here = peer.place.guest() == Guest::Here;
-            let router = site.elsewhere.as_ref().filter(|_| !here).unwrap_or(&site.router);
+            let router = if peer.place.guest() == Guest::Here { &site.router } else { elsewhere };
             answered(stream, peer, router.clone(), shutdown).await;
         }
         Ok(Err(error)) => tracing::debug!(peer = %peer.address, %error, "a connection to the page ended"),

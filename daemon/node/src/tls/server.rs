@@ -47,12 +47,13 @@ impl Server {
         senders.sort();
         senders.dedup();
         let loaded = Reread::open("DICOM over TLS", files(tls, &senders), || load(tls, &senders))?;
-        if loaded.current(|| load(tls, &senders)).judge.calendar.today().is_none() {
+        let server = Self { settings: tls.clone(), senders, loaded, counts: Arc::new(Counts::default()) };
+        if server.current().judge.calendar.today().is_none() {
             warn!(
                 "no time server has set the clock: validity dates of certificates are not judged (dicom.tls.judge_dates)"
             );
         }
-        Ok(Some(Self { settings: tls.clone(), senders, loaded, counts: Arc::new(Counts::default()) }))
+        Ok(Some(server))
     }
 
     pub(crate) fn counts(&self) -> Arc<Counts> {
