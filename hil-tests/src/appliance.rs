@@ -16,7 +16,7 @@ use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use crate::bus::Bus;
-use crate::{deadline, tools};
+use crate::{coarse, deadline, tools};
 
 /// Longest time from the start of the process to its answer on the bus. It is long because the daemon checks the
 /// custody log first and the machine may be busy.
@@ -33,6 +33,8 @@ pub struct Setup {
     pub quiet_secs: f64,
     /// Directory of model packages.
     pub packages: PathBuf,
+    /// The box has a copy of these packages whose chest network looks on a [coarse](crate::coarse) grid.
+    pub coarse: bool,
     /// A configuration fragment that overrides everything above.
     pub extra: String,
     /// Folder of the box; a temporary one when absent.
@@ -45,9 +47,18 @@ impl Default for Setup {
             destinations: Vec::new(),
             quiet_secs: 2.0,
             packages: tools::workspace().join("models/packages"),
+            coarse: false,
             extra: String::new(),
             folder: None,
         }
+    }
+}
+
+impl Setup {
+    /// For tests of what happens around a result, which need a result and not a good one: the analysis takes a quarter of the time.
+    #[must_use]
+    pub fn coarse() -> Self {
+        Self { coarse: true, ..Self::default() }
     }
 }
 
@@ -81,7 +92,14 @@ impl Appliance {
         fs::create_dir_all(folder.join("config.d"))?;
         fs::create_dir_all(folder.join("spool"))?;
         let bus = Bus::start().await?;
-        fs::write(folder.join("config.d/10-bench.toml"), setup.fragment(folder, &bus.address))?;
+        let packages = if setup.coarse {
+            let copy = folder.join("packages");
+            coarse::packages(&setup.packages, &copy)?;
+            copy
+        } else {
+            setup.packages.clone()
+        };
+        fs::write(folder.join("config.d/10-bench.toml"), setup.fragment(folder, &packages, &bus.address))?;
         fs::write(folder.join("config.d/20-extra.toml"), &setup.extra)?;
         let mut appliance = Self { bus, address: SocketAddr::from(([127, 0, 0, 1], 0)), home, process: None };
         appliance.restart().await?;
@@ -300,7 +318,7 @@ impl Home {
 }
 
 impl Setup {
-    fn fragment(&self, folder: &Path, bus: &str) -> String {
+    fn fragment(&self, folder: &Path, packages: &Path, bus: &str) -> String {
         let quote = |text: &str| format!("{text:?}");
         let mut text = format!(
             "[device]\nstation_name = \"BENCH\"\n\n\
@@ -313,7 +331,7 @@ impl Setup {
             ae = quote(Appliance::AE_TITLE),
             spool = quote(&folder.join("spool").to_string_lossy()),
             quiet = self.quiet_secs,
-            packages = quote(&self.packages.to_string_lossy()),
+            packages = quote(&packages.to_string_lossy()),
             bus = quote(bus),
         );
         for (name, ae_title, address) in &self.destinations {

@@ -10,6 +10,7 @@ pub mod part10;
 pub mod appliance;
 pub mod browser;
 pub mod bus;
+pub mod coarse;
 pub mod deadline;
 pub mod tools;
 pub mod watch;

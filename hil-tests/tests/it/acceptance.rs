@@ -8,12 +8,10 @@ use std::time::Duration;
 use hil_tests::appliance::{Appliance, Setup};
 use hil_tests::browser::Browser;
 use hil_tests::pacs::{Conduct, Pacs};
-use hil_tests::tools;
+use hil_tests::{coarse, tools};
 use needs::Lack;
 use serde_json::Value;
 use tempfile::tempdir;
-
-use crate::support::copy;
 
 const WITHIN: Duration = Duration::from_secs(300);
 /// Whether these pass depends on the machine that runs the tests.
@@ -252,7 +250,7 @@ async fn a_wrong_title_is_the_line_of_the_dicom_port_and_a_test_study_that_is_to
 async fn a_damaged_package_and_a_sender_list_without_the_box_are_two_lines_with_their_remedies() {
     let folder = tempdir().unwrap();
     let packages = folder.path().join("packages");
-    copy(&tools::workspace().join("models/packages"), &packages);
+    coarse::copy(&tools::workspace().join("models/packages"), &packages).unwrap();
     let pacs = Pacs::start("PACS", &folder.path().join("pacs")).await.unwrap();
     let senders = "[[dicom.sender]]\nae_title = \"CT1\"\naddress = \"192.0.2.7\"\n";
     let appliance = appliance(&Setup { packages: packages.clone(), extra: senders.into(), ..box_with(&pacs) }).await;

@@ -24,7 +24,7 @@ async fn a_client_finds_and_fetches_what_was_received_and_what_was_made() {
     let options = Options { columns: 96, rows: 96, pixel_mm: 3.9, slices: 36, slice_mm: 8.0, ..Options::default() };
     let (study, _) = Phantom::chest(7, &options).unwrap();
     let sent: Vec<_> = study.instances.iter().map(|one| Instance::from_part10(&one.part10).unwrap()).collect();
-    let mut appliance = Appliance::start(&Setup::default()).await.unwrap();
+    let mut appliance = Appliance::start(&Setup::coarse()).await.unwrap();
     Modality::new(appliance.address, "CT", Appliance::AE_TITLE).send(&sent, |_, _| {}).await.unwrap();
     let records = Records::open(&appliance).unwrap();
     let done = || records.is_settled(2).unwrap();

@@ -76,7 +76,7 @@ async fn a_study_is_exported_as_a_file_set_that_others_open_and_a_second_one_is_
         return;
     };
     let options = Options { columns: 96, rows: 96, pixel_mm: 3.9, slices: 36, slice_mm: 8.0, ..Options::default() };
-    let mut appliance = Appliance::start(&Setup::default()).await.unwrap();
+    let mut appliance = Appliance::start(&Setup::coarse()).await.unwrap();
     let mut sent = Vec::new();
     for seed in [7, 8] {
         let (study, _) = Phantom::chest(seed, &options).unwrap();

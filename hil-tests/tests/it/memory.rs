@@ -39,7 +39,7 @@ fn odd(slice: &Instance, number: usize, random: &mut SmallRng) -> Instance {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_of_odd_files_does_not_make_the_box_grow_for_ever() {
     let count: usize = std::env::var("SCANSIDE_ODD_FILES").ok().and_then(|n| n.parse().ok()).unwrap_or(2000);
-    let mut appliance = Appliance::start(&Setup { quiet_secs: 1.0, ..Setup::default() }).await.unwrap();
+    let mut appliance = Appliance::start(&Setup { quiet_secs: 1.0, ..Setup::coarse() }).await.unwrap();
     let options = Options { columns: 128, rows: 128, pixel_mm: 2.9, slices: 8, slice_mm: 8.0, ..Options::default() };
     let (study, _) = Phantom::chest(3, &options).unwrap();
     let slices: Vec<_> = study.instances.iter().map(|i| Instance::from_part10(&i.part10).unwrap()).collect();

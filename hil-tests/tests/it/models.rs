@@ -8,11 +8,11 @@ use futures_util::future::join;
 use hil_tests::appliance::{Appliance, Setup};
 use hil_tests::modality::Modality;
 use hil_tests::part10::Instance;
-use hil_tests::{deadline, tools};
+use hil_tests::{coarse, deadline, tools};
 use phantom::{Options, Phantom};
 use scanside_client::{Model, ModelProxy};
 
-use crate::support::{Records, copy};
+use crate::support::Records;
 
 const WITHIN: Duration = Duration::from_secs(240);
 
@@ -31,7 +31,7 @@ impl Maker {
         packages.retain(|path| path.join("model.toml").exists());
         packages.sort();
         let directory = self.0.path().join(version);
-        copy(&packages[0], &directory);
+        coarse::copy(&packages[0], &directory).unwrap();
         let manifest = directory.join("model.toml");
         let text = std::fs::read_to_string(&manifest).unwrap();
         let value =

@@ -166,7 +166,7 @@ async fn kill_dash_nine_at_random_instants_loses_nothing_doubles_nothing_and_lea
         // Here a job may be interrupted many times; with the default it would be parked after two.
         // Without a reserve nothing is evicted when the disk is filled: every instance can be looked at in the end.
         extra: "[analyze]\nmax_interruptions = 1000\n[spool]\nmin_free_mib = 0\nevict_below_mib = 0\n".into(),
-        ..Setup::default()
+        ..Setup::coarse()
     };
     let folder = tempfile::tempdir().unwrap();
     let mib = u32::try_from(BOX_MIB + ROUND_MIB * rounds).unwrap();

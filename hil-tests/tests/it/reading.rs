@@ -38,7 +38,7 @@ async fn read(options: &Options) -> Option<Box> {
     };
     let (study, _) = Phantom::chest(7, options).unwrap();
     let sent: Vec<_> = study.instances.iter().map(|one| Instance::from_part10(&one.part10).unwrap()).collect();
-    let appliance = Appliance::start(&Setup::default()).await.unwrap();
+    let appliance = Appliance::start(&Setup::coarse()).await.unwrap();
     Modality::new(appliance.address, "CT", Appliance::AE_TITLE).send(&sent, |_, _| {}).await.unwrap();
     let records = Records::open(&appliance).unwrap();
     let done = || records.is_settled(2).unwrap();

@@ -9,11 +9,11 @@ use hil_tests::appliance::{Appliance, Setup};
 use hil_tests::modality::Modality;
 use hil_tests::pacs::Pacs;
 use hil_tests::part10::Instance;
-use hil_tests::{deadline, tools};
+use hil_tests::{coarse, deadline, tools};
 use phantom::{Options, Phantom};
 use serde_json::Value;
 
-use crate::support::{Made, Records, copy};
+use crate::support::{Made, Records};
 
 const WITHIN: Duration = Duration::from_secs(240);
 
@@ -116,7 +116,7 @@ async fn validate(report: &Path) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_signed_review_makes_new_objects_that_name_the_old_ones_and_survives_a_kill() {
     let (archive, packages) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    copy(&tools::workspace().join("models/packages"), packages.path());
+    coarse::packages(&tools::workspace().join("models/packages"), packages.path()).unwrap();
     let pacs = Pacs::start("PACS", archive.path()).await.unwrap();
     let setup = Setup {
         destinations: vec![("pacs".into(), "PACS".into(), pacs.address)],

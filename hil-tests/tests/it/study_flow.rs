@@ -30,12 +30,13 @@ async fn settled(records: &Records, series: usize) {
         .unwrap();
 }
 
-/// Sends both real chest CTs through the whole box; `send` is the peer that sends a folder.
+/// Sends both real chest CTs through the whole box; `send` is the peer that sends a folder. What is found is judged once, by `judge`.
 async fn real_cts(send: impl AsyncFn(&Path, &Appliance), judge: bool) {
     let Some(data) = tools::shared("data") else { return };
     let archive = tempfile::tempdir().unwrap();
     let storescp = tools::Storescp::start(archive.path(), &["--bit-preserving"]).await.unwrap();
-    let setup = Setup { destinations: vec![("pacs".into(), "STORESCP".into(), storescp.address)], ..Setup::default() };
+    let destinations = vec![("pacs".into(), "STORESCP".into(), storescp.address)];
+    let setup = Setup { destinations, coarse: !judge, ..Setup::default() };
     let mut appliance = Appliance::start(&setup).await.unwrap();
     let records = Records::open(&appliance).unwrap();
     let folders = ["ct-chest-philips-5mm", "ct-chest-siemens-b40f"].map(|name| data.join(name));
@@ -117,7 +118,7 @@ async fn a_localiser_in_the_series_of_the_slices_is_named_and_the_slices_are_rea
     let slices = study.instances.iter().map(|instance| Instance::from_part10(&instance.part10).unwrap());
     instances.extend(slices.skip(study.instances.len() - 36));
 
-    let mut appliance = Appliance::start(&Setup::default()).await.unwrap();
+    let mut appliance = Appliance::start(&Setup::coarse()).await.unwrap();
     let sent = Modality::new(appliance.address, "CT1", Appliance::AE_TITLE)
         .send_until_acknowledged(&instances, SETTLED_WITHIN, |_, _| {})
         .await
@@ -212,7 +213,7 @@ fn corpus(root: &Path) -> Vec<(PathBuf, Instance)> {
 async fn every_corpus_file_is_kept_byte_exact_or_refused_in_words_and_nobody_else_is_harmed() {
     let Some(root) = tools::shared("data/corpus") else { return };
     let corpus = corpus(&root);
-    let setup = Setup { quiet_secs: 0.5, ..Setup::default() };
+    let setup = Setup { quiet_secs: 0.5, ..Setup::coarse() };
     let mut appliance = Appliance::start(&setup).await.unwrap();
     let records = Records::open(&appliance).unwrap();
 
@@ -285,7 +286,7 @@ async fn an_archive_that_was_away_gets_every_result_in_order_even_over_a_restart
     let pacs = Pacs::start("PACS", folder.path()).await.unwrap();
     pacs.behave(Conduct::Vanish);
     let setup =
-        Setup { destinations: vec![("pacs".into(), "PACS".into(), pacs.address)], quiet_secs: 1.0, ..Setup::default() };
+        Setup { destinations: vec![("pacs".into(), "PACS".into(), pacs.address)], quiet_secs: 1.0, ..Setup::coarse() };
     let mut appliance = Appliance::start(&setup).await.unwrap();
     let records = Records::open(&appliance).unwrap();
     for seed in 0..3 {

@@ -128,7 +128,7 @@ async fn a_study_becomes_a_teaching_file_that_names_nobody_and_a_quiz_that_works
     let (study, _) = Phantom::chest(7, &Options::small()).unwrap();
     let slices: Vec<_> = study.instances.iter().map(|one| Instance::from_part10(&one.part10).unwrap()).collect();
     let mut appliance =
-        Appliance::start(&Setup { extra: "[study]\nquiet_secs = 0.5\n".into(), ..Setup::default() }).await.unwrap();
+        Appliance::start(&Setup { extra: "[study]\nquiet_secs = 0.5\n".into(), ..Setup::coarse() }).await.unwrap();
     let ultrasound: Vec<Instance> = pictures.iter().map(Picture::instance).collect();
     Modality::new(appliance.address, "US1", Appliance::AE_TITLE).send(&ultrasound, |_, _| {}).await.unwrap();
     Modality::new(appliance.address, "CT1", Appliance::AE_TITLE).send(&slices, |_, _| {}).await.unwrap();

@@ -109,7 +109,7 @@ async fn a_disk_that_its_own_studies_and_results_fill_refuses_says_so_and_heals(
         destinations: vec![("pacs".into(), "PACS".into(), address)],
         quiet_secs: 1.0,
         extra: SMALL.into(),
-        ..Setup::default()
+        ..Setup::coarse()
     };
     let Some((disk, setup)) = small_box(folder.path(), 200, setup) else { return };
     let mut appliance = Appliance::start(&setup).await.unwrap();
@@ -177,7 +177,7 @@ async fn a_disk_that_its_own_studies_and_results_fill_refuses_says_so_and_heals(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_that_is_full_at_the_start_has_a_box_that_answers_and_heals() {
     let folder = tempdir().unwrap();
-    let Some((disk, setup)) = small_box(folder.path(), 96, Setup { extra: SMALL.into(), ..Setup::default() }) else {
+    let Some((disk, setup)) = small_box(folder.path(), 96, Setup { extra: SMALL.into(), ..Setup::coarse() }) else {
         return;
     };
     // First on a disk that was never used, then on one with studies.
@@ -206,7 +206,7 @@ async fn a_disk_that_is_full_at_the_start_has_a_box_that_answers_and_heals() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_that_somebody_else_fills_while_studies_come_loses_nothing() {
     let folder = tempdir().unwrap();
-    let Some((disk, setup)) = small_box(folder.path(), 96, Setup { extra: SMALL.into(), ..Setup::default() }) else {
+    let Some((disk, setup)) = small_box(folder.path(), 96, Setup { extra: SMALL.into(), ..Setup::coarse() }) else {
         return;
     };
     let mut appliance = Appliance::start(&setup).await.unwrap();
@@ -238,7 +238,7 @@ async fn a_disk_that_somebody_else_fills_while_studies_come_loses_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_is_locked_for_longer_than_anyone_waits_is_waited_for() {
-    let mut appliance = Appliance::start(&Setup { quiet_secs: 1.0, ..Setup::default() }).await.unwrap();
+    let mut appliance = Appliance::start(&Setup { quiet_secs: 1.0, ..Setup::coarse() }).await.unwrap();
     until_stored(&appliance, &slice(1)).await;
     let lock = rusqlite::Connection::open(appliance.database()).unwrap();
     lock.execute_batch("BEGIN EXCLUSIVE").unwrap();
@@ -280,7 +280,7 @@ async fn a_damaged_database_is_set_aside_and_built_again_without_a_loss() {
     let archive = tempdir().unwrap();
     let pacs = Pacs::start("PACS", archive.path()).await.unwrap();
     let setup =
-        Setup { destinations: vec![("pacs".into(), "PACS".into(), pacs.address)], quiet_secs: 1.0, ..Setup::default() };
+        Setup { destinations: vec![("pacs".into(), "PACS".into(), pacs.address)], quiet_secs: 1.0, ..Setup::coarse() };
     let mut appliance = Appliance::start(&setup).await.unwrap();
     let studies: Vec<_> = (0..4).map(slice).collect();
     for one in &studies {
@@ -343,7 +343,7 @@ async fn heals_while_running(what: &str, befalls: impl Fn(&Path), with_copy: boo
     let archive = tempdir().unwrap();
     let pacs = Pacs::start("PACS", archive.path()).await.unwrap();
     let setup =
-        Setup { destinations: vec![("pacs".into(), "PACS".into(), pacs.address)], quiet_secs: 1.0, ..Setup::default() };
+        Setup { destinations: vec![("pacs".into(), "PACS".into(), pacs.address)], quiet_secs: 1.0, ..Setup::coarse() };
     let mut appliance = Appliance::start(&setup).await.unwrap();
     let studies: Vec<_> = (0..6).map(slice).collect();
     for (n, one) in studies[..4].iter().enumerate() {
