@@ -79,7 +79,7 @@ fn box_with(pacs: &Pacs) -> Setup {
     Setup {
         destinations: vec![("pacs".into(), "PACS".into(), pacs.address)],
         extra: "[device]\nserial_number = \"SN-7\"\n".into(),
-        ..Setup::default()
+        ..Setup::coarse()
     }
 }
 
@@ -253,7 +253,8 @@ async fn a_damaged_package_and_a_sender_list_without_the_box_are_two_lines_with_
     coarse::copy(&tools::workspace().join("models/packages"), &packages).unwrap();
     let pacs = Pacs::start("PACS", &folder.path().join("pacs")).await.unwrap();
     let senders = "[[dicom.sender]]\nae_title = \"CT1\"\naddress = \"192.0.2.7\"\n";
-    let appliance = appliance(&Setup { packages: packages.clone(), extra: senders.into(), ..box_with(&pacs) }).await;
+    let appliance =
+        appliance(&Setup { packages: packages.clone(), coarse: false, extra: senders.into(), ..box_with(&pacs) }).await;
     let network = packages.join("ct-chest/chest.onnx");
     let mut bytes = std::fs::read(&network).unwrap();
     let middle = bytes.len() / 2;

@@ -26,12 +26,9 @@ impl Maker {
 
     /// ID of the package, and its archive.
     fn archive(&self, version: &str) -> (String, PathBuf) {
-        let shipped = tools::workspace().join("models/packages");
-        let mut packages: Vec<_> = std::fs::read_dir(shipped).unwrap().map(|entry| entry.unwrap().path()).collect();
-        packages.retain(|path| path.join("model.toml").exists());
-        packages.sort();
-        let directory = self.0.path().join(version);
-        coarse::copy(&packages[0], &directory).unwrap();
+        let copy = self.0.path().join(version);
+        coarse::packages(&tools::workspace().join("models/packages"), &copy).unwrap();
+        let directory = copy.join("ct-chest");
         let manifest = directory.join("model.toml");
         let text = std::fs::read_to_string(&manifest).unwrap();
         let value =
