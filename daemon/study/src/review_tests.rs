@@ -38,7 +38,7 @@ fn nothing_is_signed_as_long_as_a_finding_has_no_decision() {
     assert_eq!(wrong(&[one.clone(), one], true), "nodule-1 is decided about twice");
     let other = mark("nodule-9", Decision::Accepted, "");
     assert_eq!(wrong(&[other], true), "there is no finding nodule-9; listed are nodule-1, mass-2");
-    assert!(decide(Vec::new(), &[], false).unwrap().is_empty(), "nothing was found: that can be signed");
+    assert!(decide(Vec::<Listed>::new(), &[], false).unwrap().is_empty(), "nothing was found: that can be signed");
 }
 
 #[test]
