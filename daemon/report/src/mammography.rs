@@ -88,6 +88,8 @@ mod tests {
     use crate::views::tests::found;
     use crate::words::Language;
     use crate::{Content, NOT_FOR_DIAGNOSIS, Source, testing};
+    use models::review::marks::Marked;
+    use models::task::mammography_views::MammographyViews;
 
     #[test]
     fn the_report_is_one_marked_sr_whose_evidence_lists_every_series() {

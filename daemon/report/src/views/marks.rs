@@ -28,6 +28,14 @@ pub fn listed(marks: &Marks, package: String, as_found: String) -> Marked {
         frame: None,
         bounds: mark.bounds,
     };
+    let learnt = capital(w.phantoms_only());
+    let (listed, notes) = (all(marks).map(one).collect(), notes(marks));
+    Marked { package, listed, notes, learnt, as_found, ..Marked::default() }
+}
+
+/// What a reader has to know beside the marks, in English.
+fn notes(marks: &Marks) -> Vec<String> {
+    let w = Language::English.words();
     let mut notes = Vec::new();
     if !marks.views.is_empty() {
         notes.push(capital(&w.marks_counted(marks.count(), marks.views.len())));
@@ -35,13 +43,12 @@ pub fn listed(marks: &Marks, package: String, as_found: String) -> Marked {
         notes.push(capital(&w.breast_scores(marks.right, marks.left)));
     }
     notes.extend(withheld(marks, w).iter().map(|said| capital(said)));
-    let learnt = capital(w.phantoms_only());
-    Marked { package, listed: all(marks).map(one).collect(), notes, learnt, as_found, ..Marked::default() }
+    notes
 }
 
 /// Takes out what a review has rejected. The score of a breast without a mark that nobody believes would be another one, which
 /// nobody made: it is none.
-pub fn take_out(marks: &mut Marks, marked: &Marked) {
+pub fn take_out(marks: &mut Marks, marked: &mut Marked) {
     let (mut right, mut left) = (false, false);
     for view in &mut marks.views {
         let before = view.marks.len();
@@ -59,6 +66,7 @@ pub fn take_out(marks: &mut Marks, marked: &Marked) {
     if right || left {
         marks.case = None;
     }
+    marked.notes = notes(marks);
 }
 
 /// The parts of a sentence: what was counted, the surest marks, the scores, what was withheld, what none of it means.
@@ -168,7 +176,7 @@ pub(crate) mod tests {
         let review =
             Review { by: "Li Ming".into(), utc: none(), package: marked.package.clone(), decisions, predecessor };
         marked.judge(Some(&review), true);
-        take_out(&mut shown, &marked);
+        take_out(&mut shown, &mut marked);
         assert_eq!(all(&shown).map(|(_, mark)| mark.number).collect::<Vec<_>>(), [2]);
         assert_eq!((shown.right, shown.left, shown.case), (None, Some(0.31), None));
     }

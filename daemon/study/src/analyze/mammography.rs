@@ -92,7 +92,7 @@ fn judge_marks(study: &mut Mammography, marks: Marks, subject: &Subject<'_>, pac
     study.marked = report::views::marks::listed(marks, package.to_owned(), as_found);
     let signed = subject.marks_review;
     study.marked.judge(signed, signed.is_none_or(|review| task::can_write(subject, &review.by)));
-    report::views::marks::take_out(marks, &study.marked);
+    report::views::marks::take_out(marks, &mut study.marked);
 }
 
 /// Reads the pictures and runs the network on those that it may be given.
