@@ -5,7 +5,7 @@ import { readable } from "./name.js";
 import { BreastPlace, priorButtons } from "./breast.js";
 import { FindingList } from "./findings.js";
 import { lesionItems } from "./lesion_list.js";
-import { Segments } from "./segments.js";
+import { Together } from "./segments.js";
 import { Viewer, WINDOWS } from "./viewer.js";
 
 const by = (id) => document.getElementById(id);
@@ -102,7 +102,7 @@ export class Workplace {
     this.#failed = false;
     this.#findings.clear();
     by("patient-name").textContent = by("patient-facts").textContent = "";
-    for (const id of ["value", "loaded", "verdict", "series", "priors", "documents"]) by(id).textContent = "";
+    for (const id of ["value", "loaded", "verdict", "series", "priors", "documents", "mark-notes"]) by(id).textContent = "";
     by("mark").hidden = true;
     document.title = "Scanside studies";
   }
@@ -180,11 +180,13 @@ export class Workplace {
     if (series.breast) return this.#hang(series, again);
     if (this.#breast.isOpen) this.#breast.close();
     this.#listKeys();
+    const { learnt } = series.findings ?? {};
+    by("mark-notes").replaceChildren(...(learnt ? [element("li", { textContent: `Not for diagnosis. ${learnt}.` })] : []));
     try {
       if (!again && !(await this.#viewer.open(series.id, series.description || series.modality))) return;
       if (series !== this.#series) return;
-      const seg = series.results.find((result) => result.kind === "seg");
-      const segments = seg ? await Segments.open(seg.id, this.#viewer.stack) : null;
+      const segs = series.results.filter((result) => result.kind === "seg").map((result) => result.id);
+      const segments = await Together.open(segs, this.#viewer.stack);
       if (series !== this.#series) return;
       this.#viewer.segments = segments;
       await this.#findings.show(series, segments);
@@ -354,10 +356,10 @@ export class Workplace {
       ["Home", { run: scroll(-1e6), name: "Home, End", words: "first, last slice" }],
       ["End", { run: scroll(1e6) }],
       ...names.map((name, i) => [String(i + 1), { run: () => this.#both((v) => v.turnOn(name)), words: `window: ${name.toLowerCase()}` }]),
-      ["n", { run: () => this.#findings.step(1), words: "next finding" }],
-      ["p", { run: () => this.#findings.step(-1), words: "finding before" }],
-      ["a", { run: () => this.#findings.decide("accepted"), words: "accept the finding" }],
-      ["r", { run: () => this.#findings.decide("rejected"), words: "reject the finding" }],
+      ["n", { run: () => this.#findings.step(1), name: "N", words: "next finding" }],
+      ["p", { run: () => this.#findings.step(-1), name: "P", words: "finding before" }],
+      ["a", { run: () => this.#findings.decide("accepted"), name: "A", words: "accept the finding" }],
+      ["r", { run: () => this.#findings.decide("rejected"), name: "R", words: "reject the finding" }],
       ["o", { run: () => this.#marks(), words: "marks on or off" }],
       ["v", { run: turn, words: "slices, coronal, sagittal" }],
       ["m", { run: tool("measure"), words: "measure" }],
