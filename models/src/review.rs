@@ -1,9 +1,11 @@
-//! A review: a person decides of each finding of a chest CT result whether it stays, and signs. Pure.
+//! A review: a person decides of each finding of a chest CT result, or of each mark in pictures of a breast (`marks`), whether it
+//! stays, and signs. Pure.
 //!
 //! What is listed has the same id as long as the same package finds the same things in the same images. The place of each
 //! goes with its decision, so that a decision never reaches another finding than the one that a person saw.
 
 mod apply;
+pub mod marks;
 
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +29,23 @@ pub struct Listed {
     pub volume_ml: f64,
     /// Slice index at which its largest region is best seen.
     pub key_slice: usize,
+}
+
+/// What a person can decide about.
+pub trait Item {
+    fn id(&self) -> &str;
+    /// Is it what a person saw, though another run may have measured it a little otherwise?
+    fn is_same(&self, other: &Self) -> bool;
+}
+
+impl Item for Listed {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        apply::is_same(self, other)
+    }
 }
 
 /// Does a finding stay?
@@ -62,9 +81,9 @@ pub struct Mark {
 
 /// A finding with what was decided about it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Decided {
+pub struct Decided<L = Listed> {
     #[serde(flatten)]
-    pub listed: Listed,
+    pub listed: L,
     pub decision: Decision,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub comment: String,
@@ -81,26 +100,59 @@ pub struct Document {
 
 /// Signed: every finding that was listed has a decision.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Review {
+pub struct Review<L = Listed> {
     /// As a person typed it: one component of a DICOM person name.
     pub by: String,
     /// `2026-11-24T03:00:00.000Z`.
     pub utc: String,
     /// What found them: see [`package`].
     pub package: String,
-    pub decisions: Vec<Decided>,
+    pub decisions: Vec<Decided<L>>,
     /// The report that was reviewed.
     pub predecessor: Document,
 }
 
-impl Review {
+/// Who signed, and the report that was reviewed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Signature<'a> {
+    pub by: &'a str,
+    pub utc: &'a str,
+    pub predecessor: &'a Document,
+}
+
+impl<L: Item> Review<L> {
+    pub fn signature(&self) -> Signature<'_> {
+        Signature { by: &self.by, utc: &self.utc, predecessor: &self.predecessor }
+    }
+
+    /// Does it decide about what is listed now and nothing else? `package`: that found it.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn holds(&self, listed: &[L], package: &str) -> Result<(), NotApplied> {
+        if self.package != package {
+            return Err(NotApplied::Package);
+        }
+        for one in &self.decisions {
+            let same =
+                listed.iter().find(|now| now.id() == one.listed.id()).is_some_and(|now| now.is_same(&one.listed));
+            if !same {
+                return Err(NotApplied::Gone { id: one.listed.id().to_owned() });
+            }
+        }
+        match listed.iter().find(|now| !self.decisions.iter().any(|one| one.listed.id() == now.id())) {
+            Some(new) => Err(NotApplied::New { id: new.id().to_owned() }),
+            None => Ok(()),
+        }
+    }
+
     pub fn count(&self, decision: Decision) -> usize {
         self.decisions.iter().filter(|one| one.decision == decision).count()
     }
 
     /// What was said of this finding; empty when nothing was.
     pub fn comment(&self, id: &str) -> &str {
-        self.decisions.iter().find(|one| one.listed.id == id).map_or("", |one| one.comment.as_str())
+        self.decisions.iter().find(|one| one.listed.id() == id).map_or("", |one| one.comment.as_str())
     }
 }
 

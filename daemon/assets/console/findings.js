@@ -69,7 +69,7 @@ export class FindingList {
     by("anatomy").hidden = !structures.length;
     this.#sayReview(review, found.length + others.length, series);
     // Findings are shown at once; lungs and lobes when somebody asks for them.
-    await Promise.all([...found, ...others].map((row) => this.#turn(row, true)));
+    await Promise.all([...found, ...others].map((row) => this.#turn(row, row.segments.every((segment) => segment.starts !== false))));
   }
 
   #sayReview(review, count, series) {
@@ -78,7 +78,9 @@ export class FindingList {
     by("sign").textContent = review ? "Sign again" : "Sign";
     const signed = review ? `Reviewed by ${review.by}, ${local(review.utc)}.` : "";
     const none = !count && series.results.length ? "Nothing was outlined in this series." : "";
-    by("findings-note").textContent = [signed, none].filter(Boolean).join(" ");
+    const refused = series.findings?.refused;
+    const lost = refused ? `The review by ${refused.by} was not applied, because ${refused.why}.` : "";
+    by("findings-note").textContent = [signed, lost, none].filter(Boolean).join(" ");
     this.#count();
   }
 
@@ -90,7 +92,9 @@ export class FindingList {
   #finding(listed, segments, review) {
     const decided = review?.decisions.find((one) => one.id === listed.id);
     const place = { centre: listed.centre_mm, slice: segments[0]?.key ?? null };
-    const row = this.#item({ id: listed.id, label: title(listed.id), segments, place, decision: null, comment: "" });
+    const number = listed.id.split("-").at(-1);
+    const label = listed.words ? `${number}: ${listed.words}` : title(listed.id);
+    const row = this.#item({ id: listed.id, label, segments, place, decision: null, comment: "" });
     const buttons = Object.keys(WORDS).map((decision) => {
       const button = element("button", { type: "button", textContent: decision === "accepted" ? "Accept" : "Reject" });
       button.dataset.decision = decision;
@@ -143,6 +147,15 @@ export class FindingList {
     this.#goTo(row.place);
   }
 
+  chooseId(id) {
+    const row = this.#rows.find((one) => one.id === id);
+    if (row) this.#choose(row);
+  }
+
+  isRejected(id) {
+    return this.#rows.find((one) => one.id === id)?.decision === "rejected";
+  }
+
   // To the next finding, or the one before.
   step(by) {
     const findings = this.#rows.filter((row) => !row.segments.some((segment) => segment.isAnatomy));
@@ -170,6 +183,7 @@ export class FindingList {
     row.item.classList.toggle("rejected", decision === "rejected");
     row.comment.hidden = decision !== "rejected";
     this.#count();
+    this.#redraw();
   }
 
   #acceptRest() {

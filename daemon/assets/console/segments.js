@@ -80,4 +80,38 @@ export class Segments {
   }
 }
 
+// Of several segmentations: pictures of each size have one of their own. Numbers are of the segmentation, so they are told apart.
+export class Together {
+  #parts;
+
+  static async open(results, stack) {
+    const parts = await Promise.all(results.map((result) => Segments.open(result, stack)));
+    return parts.length > 1 ? new Together(parts) : parts[0] ?? null;
+  }
+
+  constructor(parts) {
+    this.#parts = parts;
+    this.all = parts.flatMap((part, index) => part.all.map((segment) => ({ ...segment, number: `${index} ${segment.number}` })));
+  }
+
+  #of(name) {
+    const [index, number] = name.split(" ").map(Number);
+    return [this.#parts[index], number];
+  }
+
+  isVisible(name) {
+    const [part, number] = this.#of(name);
+    return part.isVisible(number);
+  }
+
+  show(name, on) {
+    const [part, number] = this.#of(name);
+    return part.show(number, on);
+  }
+
+  masks(stack, plane, index) {
+    return this.#parts.flatMap((part) => part.masks(stack, plane, index));
+  }
+}
+
 const key = (uid, frame) => `${uid} ${frame}`;

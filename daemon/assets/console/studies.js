@@ -92,7 +92,9 @@ addEventListener("hashchange", route);
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.altKey || event.metaKey) return;
   if (list.isShown()) return list.key(event);
-  const typing = event.target.closest("input:not([type=range]), select, textarea");
+  // The list of keys closes itself with Escape.
+  if (document.getElementById("help").open) return;
+  const typing = event.target.closest("input:not([type=range]):not([type=checkbox]), select, textarea");
   if (!typing || event.key === "Escape") workplace.key(event);
 });
 

@@ -2,8 +2,10 @@
 
 import { dated, element, json, local } from "./box.js";
 import { readable } from "./name.js";
+import { BreastPlace, priorButtons } from "./breast.js";
 import { FindingList } from "./findings.js";
-import { Segments } from "./segments.js";
+import { lesionItems } from "./lesion_list.js";
+import { Together } from "./segments.js";
 import { Viewer, WINDOWS } from "./viewer.js";
 
 const by = (id) => document.getElementById(id);
@@ -26,6 +28,21 @@ const complain = (error) => {
   by("connection").textContent = error.message;
 };
 
+// The series of a mammography as one, with what was made of them.
+const together = (views, breast) => ({
+  ...views[0],
+  id: `breast ${views[0].id}`,
+  breast,
+  series_uid: breast.series_uid,
+  description: "Mammography",
+  instance_count: views.reduce((sum, one) => sum + one.instance_count, 0),
+  version: views.map((one) => one.version).join(),
+  finished_utc: breast.marked?.report?.sop_uid ?? null,
+  verdict: breast.verdict,
+  findings: breast.marked,
+  results: breast.results,
+});
+
 const TOOLS = { scroll: "Scroll", window: "Window", move: "Move", measure: "Measure" };
 const PLANES = { slices: "Slices", coronal: "Coronal", sagittal: "Sagittal" };
 
@@ -38,6 +55,7 @@ export class Workplace {
   #findings;
   #buttons = new Map();
   #keys;
+  #breast;
   // The findings of the series could not be loaded.
   #failed = false;
   #waited = 0;
@@ -48,7 +66,9 @@ export class Workplace {
     const told = () => this.#tell();
     this.#viewer = new Viewer(by("now"), "Pictures of this study", told);
     this.#then = new Viewer(by("then"), "Pictures of the earlier study", () => {});
-    this.#findings = new FindingList((finding) => this.#goTo(finding), () => this.#viewer.draw(true), () => this.#load());
+    this.#breast = new BreastPlace((mark) => this.#findings.chooseId(mark), (mark) => this.#findings.isRejected(mark), () => { location.hash = ""; });
+    this.#findings = new FindingList((finding) => this.#goTo(finding), () => this.#redraw(), () => this.#load());
+    by("keys").addEventListener("click", () => this.#help());
     this.#keys = this.#shortcuts();
     this.#toolbar();
     by("now").addEventListener("pointermove", (event) => {
@@ -70,23 +90,26 @@ export class Workplace {
     this.close();
     this.#uid = uid;
     await this.#load().catch(complain);
-    by("now").focus();
+    by(this.#breast.isOpen ? "hang" : "now").focus();
   }
 
   close() {
     this.#viewer.close();
+    this.#breast.close();
+    by("lesions-part").hidden = true;
     this.#closePrior();
     this.#uid = this.#study = this.#series = null;
     this.#failed = false;
     this.#findings.clear();
     by("patient-name").textContent = by("patient-facts").textContent = "";
-    for (const id of ["value", "loaded", "verdict", "series", "priors", "documents"]) by(id).textContent = "";
+    for (const id of ["value", "loaded", "verdict", "series", "priors", "documents", "mark-notes"]) by(id).textContent = "";
     by("mark").hidden = true;
     document.title = "Scanside studies";
   }
 
   key(event) {
-    const act = this.#keys.get(event.key.length === 1 ? event.key.toLowerCase() : event.key);
+    const name = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    const act = this.#actions().get(event.shiftKey && event.key.startsWith("Arrow") ? `Shift+${name}` : name);
     if (!act || (event.key === " " && event.target.closest("button, summary, a, input"))) return;
     if (event.target.type === "range" && event.key.startsWith("Arrow")) return;
     act.run();
@@ -96,9 +119,14 @@ export class Workplace {
   async #load() {
     const uid = this.#uid;
     const study = await json(`/reading/study/${encodeURIComponent(uid)}`);
+    const views = study.series.filter((one) => one.kind === "mammography");
+    const breast = views.length ? await json(`/reading/study/${encodeURIComponent(uid)}/breast`) : null;
     if (uid !== this.#uid) return;
+    // All series of a mammography are read as one.
+    if (breast) study.series = [together(views, breast), ...study.series.filter((one) => one.kind !== "mammography")];
     this.#study = study;
     const { study: row, series, priors } = study;
+    this.#lesions(uid, series);
     by("patient-name").textContent = readable(row.patient_name) || "(no name)";
     const facts = [row.patient_id && `ID ${row.patient_id}`, row.birth_date && `born ${dated(row.birth_date)}`, row.sex,
       dated(row.study_date), row.description, row.accession_number];
@@ -107,7 +135,8 @@ export class Workplace {
     by("mark").hidden = false;
     by("connection").textContent = row.work ? `In work since ${local(row.work.since_utc)}` : "";
     this.#listSeries(series);
-    this.#listPriors(priors);
+    if (breast) by("priors").replaceChildren(...priorButtons(breast.priors, (prior) => this.#breast.showPrior(prior, "beside").catch(complain)));
+    else this.#listPriors(priors);
     const open = this.#series && series.find((one) => one.id === this.#series.id);
     const first = series.find((one) => one.findings) ?? series.find((one) => one.instance_count > 1) ?? series[0];
     const isSame = open && !this.#failed && open.version === this.#series.version && open.finished_utc === this.#series.finished_utc
@@ -148,11 +177,16 @@ export class Workplace {
     const said = statements(series.verdict ?? "No verdict yet.");
     by("verdict").replaceChildren(...said.map((words) => element("li", { textContent: words })));
     this.#documents(series);
+    if (series.breast) return this.#hang(series, again);
+    if (this.#breast.isOpen) this.#breast.close();
+    this.#listKeys();
+    const { learnt } = series.findings ?? {};
+    by("mark-notes").replaceChildren(...(learnt ? [element("li", { textContent: `Not for diagnosis. ${learnt}.` })] : []));
     try {
       if (!again && !(await this.#viewer.open(series.id, series.description || series.modality))) return;
       if (series !== this.#series) return;
-      const seg = series.results.find((result) => result.kind === "seg");
-      const segments = seg ? await Segments.open(seg.id, this.#viewer.stack) : null;
+      const segs = series.results.filter((result) => result.kind === "seg").map((result) => result.id);
+      const segments = await Together.open(segs, this.#viewer.stack);
       if (series !== this.#series) return;
       this.#viewer.segments = segments;
       await this.#findings.show(series, segments);
@@ -165,6 +199,35 @@ export class Workplace {
     this.#tell();
   }
 
+  // The mammography of the study.
+  async #hang(series, again) {
+    this.#viewer.close();
+    this.#closePrior();
+    const marks = this.#breast.open(this.#uid, this.#study.study.study_date, series.breast, again && this.#breast.isOpen);
+    this.#listKeys();
+    await this.#findings.show(series, marks);
+    this.#redraw();
+    this.#tell();
+  }
+
+  #redraw() {
+    if (this.#breast.isOpen) this.#breast.redraw();
+    else this.#viewer.draw(true);
+  }
+
+  // Of a patient with pictures of the breast.
+  async #lesions(uid, series) {
+    if (!series.some((one) => ["mammography", "ultrasound", "exam"].includes(one.kind))) return;
+    try {
+      const told = await json(`/reading/study/${encodeURIComponent(uid)}/lesions`);
+      if (uid !== this.#uid) return;
+      by("lesion-list").replaceChildren(...lesionItems(told, uid, (mark) => this.#findings.chooseId(mark)));
+      by("lesions-part").hidden = false;
+    } catch (error) {
+      complain(error);
+    }
+  }
+
   #documents(series) {
     const pdfs = series.results.filter((result) => result.kind === "pdf");
     by("documents").replaceChildren(...pdfs.map((result, index) => {
@@ -175,6 +238,10 @@ export class Workplace {
   }
 
   #goTo(finding) {
+    if (this.#breast.isOpen) {
+      this.#breast.choose(finding.slice);
+      return;
+    }
     this.#viewer.show(finding.centre, finding.slice);
     this.#tell();
   }
@@ -199,6 +266,7 @@ export class Workplace {
   }
 
   #tell() {
+    if (this.#breast.isOpen) return;
     const { stack } = this.#viewer;
     by("loaded").textContent = stack && !stack.isComplete ? `${stack.loaded} of ${stack.length} loaded` : "";
     for (const [name, button] of this.#buttons) {
@@ -243,7 +311,24 @@ export class Workplace {
         add("fit", "Fit", () => this.#both((v) => v.fit()), "F")));
     this.#buttons.get("zoom in").setAttribute("aria-label", "Larger");
     this.#buttons.get("zoom out").setAttribute("aria-label", "Smaller");
-    by("key-list").replaceChildren(...[...this.#keys].filter(([, act]) => act.words).flatMap(([key, act]) =>
+    this.#listKeys();
+  }
+
+  // What the keys do now: those of the findings are the same for all pictures.
+  #actions() {
+    if (!this.#breast.isOpen) return this.#keys;
+    const shared = ["n", "p", "a", "r", "?"].map((key) => [key, this.#keys.get(key)]);
+    return new Map([...this.#breast.keys, ...shared]);
+  }
+
+  #help() {
+    const help = by("help");
+    if (help.open) help.close();
+    else help.showModal();
+  }
+
+  #listKeys() {
+    by("key-list").replaceChildren(...[...this.#actions()].filter(([, act]) => act.words).flatMap(([key, act]) =>
       [element("dt", {}, element("kbd", { textContent: act.name ?? key })), element("dd", { textContent: act.words })]));
   }
 
@@ -271,16 +356,17 @@ export class Workplace {
       ["Home", { run: scroll(-1e6), name: "Home, End", words: "first, last slice" }],
       ["End", { run: scroll(1e6) }],
       ...names.map((name, i) => [String(i + 1), { run: () => this.#both((v) => v.turnOn(name)), words: `window: ${name.toLowerCase()}` }]),
-      ["n", { run: () => this.#findings.step(1), words: "next finding" }],
-      ["p", { run: () => this.#findings.step(-1), words: "finding before" }],
-      ["a", { run: () => this.#findings.decide("accepted"), words: "accept the finding" }],
-      ["r", { run: () => this.#findings.decide("rejected"), words: "reject the finding" }],
+      ["n", { run: () => this.#findings.step(1), name: "N", words: "next finding" }],
+      ["p", { run: () => this.#findings.step(-1), name: "P", words: "finding before" }],
+      ["a", { run: () => this.#findings.decide("accepted"), name: "A", words: "accept the finding" }],
+      ["r", { run: () => this.#findings.decide("rejected"), name: "R", words: "reject the finding" }],
       ["o", { run: () => this.#marks(), words: "marks on or off" }],
       ["v", { run: turn, words: "slices, coronal, sagittal" }],
       ["m", { run: tool("measure"), words: "measure" }],
       ["w", { run: tool("window"), words: "change the window by dragging" }],
       ["x", { run: () => this.#both((v) => v.clearLines()), words: "remove the measurements" }],
       ["f", { run: () => this.#both((v) => v.fit()), words: "whole picture" }],
+      ["?", { run: () => this.#help(), words: "this list of keys" }],
       ["Escape", { run: () => (by("then").hidden ? (location.hash = "") : this.#closePrior()), words: "close the earlier study, or back to the list" }],
     ]);
   }

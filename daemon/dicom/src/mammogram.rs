@@ -1,6 +1,8 @@
 //! What the header of a mammogram says of its picture beyond what `header` keeps (PS3.3 sections C.8.11.7, C.8.21.5,
 //! C.11.2), and its stored values as levels in which bright is dense. Pure.
 
+pub mod display;
+
 use dicom_core::Tag;
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
@@ -119,11 +121,14 @@ fn is_turned(header: &Header, data_set: &InMemDicomObject) -> bool {
     header.photometric == "MONOCHROME1" || text(data_set, tags::PRESENTATION_LUT_SHAPE) == "INVERSE"
 }
 
+fn bits_of(header: &Header, samples: &Samples) -> u16 {
+    let bits = if header.bits_stored == 0 { samples.bits_allocated } else { header.bits_stored };
+    bits.clamp(1, samples.bits_allocated)
+}
+
 /// Stored values as numbers, with slope and intercept.
 fn stored(header: &Header, samples: &Samples) -> Vec<f64> {
-    let bits = if header.bits_stored == 0 { samples.bits_allocated } else { header.bits_stored };
-    let bits = bits.clamp(1, samples.bits_allocated);
-    let count = 1i64 << bits;
+    let count = 1i64 << bits_of(header, samples);
     let signed = header.pixel_representation == 1;
     let (slope, intercept) = (header.rescale_slope.unwrap_or(1.0), header.rescale_intercept.unwrap_or(0.0));
     let value = |raw: u16| {
@@ -173,13 +178,18 @@ fn shown(header: &Header, data_set: &InMemDicomObject, values: Vec<f64>) -> Vec<
 
 /// From the lowest to the highest value, less the extreme thousandths.
 fn ranged(values: &[f64]) -> Vec<f32> {
+    let Some([low, high]) = spread(values.iter().copied()) else { return vec![0.0; values.len()] };
+    values.iter().map(|value| single((value - low) / (high - low).max(1e-9))).collect()
+}
+
+/// The lowest and the highest value, less the extreme thousandths.
+fn spread(values: impl ExactSizeIterator<Item = f64>) -> Option<[f64; 2]> {
     // A hundred thousand of them are enough, and not all of one column.
     let step = (values.len() / 100_000).max(1) | 1;
-    let mut sorted: Vec<f64> = values.iter().step_by(step).copied().filter(|value| value.is_finite()).collect();
+    let mut sorted: Vec<f64> = values.step_by(step).filter(|value| value.is_finite()).collect();
     sorted.sort_by(f64::total_cmp);
     let at = |part: usize| sorted.get((sorted.len() * part / 1000).min(sorted.len().saturating_sub(1))).copied();
-    let (Some(low), Some(high)) = (at(1), at(999)) else { return vec![0.0; values.len()] };
-    values.iter().map(|value| single((value - low) / (high - low).max(1e-9))).collect()
+    Some([at(1)?, at(999)?])
 }
 
 /// The first table of a VOI LUT Sequence.

@@ -9,7 +9,8 @@ mod nine;
 
 use dicom::typed;
 use models::findings::{ChestFinding, Evaluated, Form, Lung, Mask, Nodule, NoduleType};
-use models::{ChestFindings, Volume, review};
+use models::review::{self, Review};
+use models::{ChestFindings, Volume};
 
 use crate::canvas::single;
 use crate::codes::{
@@ -40,6 +41,8 @@ const MAX_CORNERS: usize = 8000;
 #[derive(Debug, Clone, Copy)]
 pub struct GroupParts<'a> {
     pub context: &'a Context<'a>,
+    /// That was applied to the findings.
+    pub review: Option<&'a Review>,
     pub volume: &'a Volume,
     pub seg: Option<&'a Written>,
     pub pages: &'a [Page],
@@ -48,7 +51,7 @@ pub struct GroupParts<'a> {
 impl GroupParts<'_> {
     /// A group with what a person has said about its finding.
     pub fn commented(&self, group: Item, id: &str) -> Item {
-        let comment = self.context.review.map_or("", |review| review.comment(id));
+        let comment = self.review.map_or("", |review| review.comment(id));
         group.with_all((!comment.is_empty()).then(|| said(self.context, comment.to_owned())))
     }
 }

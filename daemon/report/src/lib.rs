@@ -52,7 +52,7 @@ use dicom::header::Header;
 use dicom::pixels::SliceRef;
 use dicom::scan::RawElement;
 use dicom_core::Tag;
-use models::review::Document;
+use models::review::{Document, Review};
 use models::task::ct_quality::CtQuality;
 use models::{ChestFindings, Volume};
 use rayon::prelude::*;
@@ -136,7 +136,12 @@ pub enum Error {
 /// When findings and volume do not belong together, or a value does not fit into an object.
 pub fn write(source: &Source, content: Content, provenance: &Provenance) -> Result<Vec<ResultObject>, Error> {
     let uids = Uids::new(source, &content, provenance);
-    let review = if let Content::Findings { findings, .. } = &content { findings.review.as_ref() } else { None };
+    let review = match &content {
+        Content::Findings { findings, .. } => findings.review.as_ref().map(Review::signature),
+        Content::Views { views } => views.marked.review.as_ref().map(Review::signature),
+        Content::Stills { stills } => stills.marked.review.as_ref().map(Review::signature),
+        Content::Quality { .. } | Content::Refused { .. } => None,
+    };
     let context = object::Context { source, provenance, uids: &uids, review, request: None };
     match content {
         Content::Findings { findings, volume, quality } => {

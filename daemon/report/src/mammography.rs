@@ -3,16 +3,16 @@
 
 mod marks;
 
-use models::task::mammography_views::{MammographyViews, StandardView, ViewFound};
+use models::task::mammography_views::{StandardView, ViewFound};
 
 use crate::codes::{
     ABSENT, Code, MAMMOGRAPHY_VIEWS, NO_UNITS, PRESENT, SOURCE_OF_MEASUREMENT, VIEW_LEFT_CC, VIEW_LEFT_MLO,
     VIEW_RIGHT_CC, VIEW_RIGHT_MLO, VIEWS_PRESENT,
 };
 use crate::content::{Item, Part, Relation, Value};
-use crate::groups::{algorithm, begin, comment};
+use crate::groups::{algorithm, begin, said};
 use crate::object::Context;
-use crate::views::{Mammography, verdict};
+use crate::views::Mammography;
 use crate::{Error, ResultObject, pages, secondary, sr};
 
 /// Our own rules, no network.
@@ -31,16 +31,17 @@ pub(crate) fn write(context: &Context, study: &Mammography) -> Result<Vec<Result
             images.map(|hung| (hung.sop_class_uid.as_str(), hung.sop_instance_uid.as_str(), None)).collect();
         key = Some(secondary::of_picture(context, &page, &shows, 0)?);
     }
-    let mut groups = vec![group(context, &study.views)];
-    groups.extend(study.views.marks.iter().flat_map(|marks| marks::groups(context, marks, key.as_ref())));
+    let mut groups = vec![group(context, study)];
+    groups.extend(study.views.marks.iter().flat_map(|marks| marks::groups(context, study, marks, key.as_ref())));
     let own: Vec<&ResultObject> = key.iter().map(|page| &page.object).collect();
     let report = sr::views(context, groups, &own)?;
     Ok(key.map(|page| page.object).into_iter().chain([report]).collect())
 }
 
 /// Which views are there and which image shows each, and the sentence of [`verdict`] as a comment.
-fn group(context: &Context, views: &MammographyViews) -> Item {
-    let uid = context.uids.of("track mammography views", 0);
+fn group(context: &Context, study: &Mammography) -> Item {
+    let views = &study.views;
+    let uid = context.uids.lasting("track mammography views", 0);
     let mut group = begin("1501", "Mammography views", uid, MAMMOGRAPHY_VIEWS).with_all(algorithm(
         ALGORITHM,
         &context.provenance.software_version,
@@ -54,7 +55,7 @@ fn group(context: &Context, views: &MammographyViews) -> Item {
         let presence = if views.missing.contains(&view) { ABSENT } else { PRESENT };
         group = group.with(Item::code(Relation::Contains, code(view), presence));
     }
-    group.with(comment(verdict(views)))
+    group.with(said(context, study.verdict()))
 }
 
 /// The image that stands for a view.
@@ -87,6 +88,8 @@ mod tests {
     use crate::views::tests::found;
     use crate::words::Language;
     use crate::{Content, NOT_FOR_DIAGNOSIS, Source, testing};
+    use models::review::marks::Marked;
+    use models::task::mammography_views::MammographyViews;
 
     #[test]
     fn the_report_is_one_marked_sr_whose_evidence_lists_every_series() {
@@ -100,7 +103,7 @@ mod tests {
             pictures: Vec::new(),
             marks: None,
         };
-        let study = Mammography { views, hung: Vec::new() };
+        let study = Mammography { views, hung: Vec::new(), marked: Marked::default() };
         let make = || crate::write(&source, Content::Views { views: &study }, &case.provenance).unwrap();
         let objects = make();
         assert_eq!(objects, make(), "a retry makes the same bytes");
@@ -166,7 +169,7 @@ mod tests {
             pictures: vec![right, left],
             marks: Some(shown),
         };
-        Mammography { views, hung: vec![hung_right, hung_left] }
+        Mammography { views, hung: vec![hung_right, hung_left], marked: Marked::default() }
     }
 
     #[test]

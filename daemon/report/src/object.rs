@@ -3,7 +3,7 @@
 use dicom::request::Request;
 use dicom_core::VR;
 use dicom_dictionary_std::{tags, uids};
-use models::review::Review;
+use models::review::Signature;
 
 use crate::codes::{ACQUISITION_EQUIPMENT, OWN_SCHEME, PROCESSING_EQUIPMENT};
 use crate::dataset::{self, DataSet};
@@ -17,8 +17,8 @@ pub struct Context<'a> {
     pub source: &'a Source<'a>,
     pub provenance: &'a Provenance,
     pub uids: &'a Uids,
-    /// That corrected the result, if one did.
-    pub review: Option<&'a Review>,
+    /// Who has reviewed the result, if somebody did.
+    pub review: Option<Signature<'a>>,
     /// What was asked for, of an exam of this box.
     pub request: Option<&'a Request>,
 }
@@ -200,7 +200,7 @@ impl Context<'_> {
 }
 
 /// VERIFIED once a person has signed.
-pub fn verification_flag(review: Option<&Review>) -> &'static str {
+pub fn verification_flag(review: Option<Signature<'_>>) -> &'static str {
     if review.is_some() { "VERIFIED" } else { "UNVERIFIED" }
 }
 

@@ -3,7 +3,7 @@
 use dicom::typed;
 use dicom_core::VR;
 use dicom_dictionary_std::tags;
-use models::review::Review;
+use models::review::Signature;
 use models::task::ct_quality::CtQuality;
 use models::{ChestFindings, Volume};
 
@@ -34,7 +34,7 @@ pub fn findings(
     seg: Option<&Written>,
     pages: &[Page],
 ) -> Result<ResultObject, Error> {
-    let parts = groups::GroupParts { context, volume, seg, pages };
+    let parts = groups::GroupParts { context, review: findings.review.as_ref(), volume, seg, pages };
     let own: Vec<&ResultObject> = seg.map(|s| &s.object).into_iter().chain(pages.iter().map(|p| &p.object)).collect();
     let technique = std::iter::once(groups::technique(findings, volume));
     let said = groups::summary(context, findings).into_iter().chain(groups::lung_summary(findings));
@@ -195,8 +195,8 @@ fn kept_as(kind: ObjectKind, context: &Context, root: Item, own: &[&ResultObject
 }
 
 /// Who signed, and the report that this one takes the place of (PS3.3 section C.17.2).
-fn signature(context: &Context, review: &Review, set: &mut DataSet) {
-    let (date, time) = date_and_time(&review.utc);
+fn signature(context: &Context, review: Signature<'_>, set: &mut DataSet) {
+    let (date, time) = date_and_time(review.utc);
     let mut observer = DataSet::new();
     // Required to have a value, of 64 characters at most.
     let institution: String = or_unknown(&context.provenance.institution).chars().take(64).collect();
@@ -205,13 +205,13 @@ fn signature(context: &Context, review: &Review, set: &mut DataSet) {
         None => observer.text(tags::VERIFYING_ORGANIZATION, VR::LO, or_unknown("")),
     }
     observer.text(tags::VERIFICATION_DATE_TIME, VR::DT, &format!("{date}{time}+0000"));
-    match typed::encode(context.source.elements, &review.by) {
+    match typed::encode(context.source.elements, review.by) {
         Some(bytes) => observer.bytes(tags::VERIFYING_OBSERVER_NAME, VR::PN, bytes),
-        None => observer.text(tags::VERIFYING_OBSERVER_NAME, VR::PN, &review.by),
+        None => observer.text(tags::VERIFYING_OBSERVER_NAME, VR::PN, review.by),
     }
     observer.sequence(tags::VERIFYING_OBSERVER_IDENTIFICATION_CODE_SEQUENCE, Vec::new());
     set.sequence(tags::VERIFYING_OBSERVER_SEQUENCE, vec![observer]);
-    let before = &review.predecessor;
+    let before = review.predecessor;
     let mut series = DataSet::new();
     series.text(tags::SERIES_INSTANCE_UID, VR::UI, &before.series_uid);
     series.sequence(tags::REFERENCED_SOP_SEQUENCE, vec![dataset::reference(&before.sop_class, &before.sop_uid)]);

@@ -5,6 +5,7 @@ use std::fmt;
 
 use dicom::pixels::error::DecodeError;
 use models::number::Number;
+use models::review::marks::{ListedMark, Marked};
 use models::task::us_breast::Sector;
 use models::task::us_breast::lesion::Lesion;
 
@@ -139,6 +140,52 @@ pub struct Stills {
     pub more_lesions: usize,
     pub unread: Vec<Unread>,
     pub keys: Vec<KeyPicture>,
+    /// All lesions, also those that a review took out of `lesions`.
+    pub marked: Marked,
+}
+
+/// What the network for ultrasound images learnt from, as its package says (`us-breast`).
+const LEARNT: &str = "The network learnt from phantoms and a few hundred real pictures; its scores are not calibrated";
+
+/// The id under which a person decides about a lesion.
+pub fn id(lesion: u32) -> String {
+    format!("lesion-{lesion}")
+}
+
+impl Stills {
+    /// One sentence, with who has reviewed it.
+    pub fn verdict(&self) -> String {
+        self.marked.reviewed(verdict(self))
+    }
+
+    /// That sentence without a review.
+    pub(crate) fn as_found(&self) -> String {
+        if self.marked.review.is_some() { self.marked.as_found.clone() } else { verdict(self) }
+    }
+
+    /// Lists the lesions as a person decides about them.
+    pub fn list(&mut self, package: String) {
+        let one = |lesion: &StillLesion| {
+            Some(ListedMark {
+                id: id(lesion.lesion.id),
+                kind: "lesion".to_owned(),
+                words: described(self, lesion),
+                score: lesion.lesion.malignant,
+                sop_instance_uid: self.images.get(lesion.image)?.sop_instance_uid.clone(),
+                frame: lesion.frame.map(|[frame, _]| frame),
+                bounds: lesion.lesion.bounds,
+            })
+        };
+        let listed = self.lesions.iter().filter_map(one).collect();
+        let (learnt, as_found) = (LEARNT.to_owned(), verdict(self));
+        self.marked = Marked { package, listed, learnt, as_found, ..Marked::default() };
+    }
+
+    /// Takes out what a review has rejected.
+    pub fn take_out(&mut self) {
+        self.lesions.retain(|one| !self.marked.is_rejected(&id(one.lesion.id)));
+        self.keys.retain(|key| self.lesions.iter().any(|one| key.shows(one)));
+    }
 }
 
 /// One sentence: the lesions, or that there is none in what was looked at, and what was not looked at.
@@ -254,6 +301,7 @@ pub(crate) mod tests {
                 Unread { number: None, why: NotRead::ColourFlow, in_part: true },
             ],
             keys: vec![KeyPicture { image: 1, frame: Some(17), sector, grey: vec![99; 1600] }],
+            marked: Marked::default(),
         }
     }
 

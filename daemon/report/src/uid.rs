@@ -1,10 +1,11 @@
 //! Derives UIDs from the inputs, so that a retry makes the same objects and not a second set.
 
 use dicom::uid::from_hash;
+use models::review::marks::Marked;
+use models::review::{Item, Review};
 use models::{ChestFindings, Remark};
 use sha2::{Digest, Sha256};
 
-use crate::stills::verdict;
 use crate::words::Language;
 use crate::{Content, Provenance, Source};
 
@@ -67,7 +68,7 @@ impl Uids {
                 field(&mut hash, "mammography views");
                 // Marks and the key image; without them the report is that of the headers.
                 if views.views.marks.is_some() || !views.hung.is_empty() {
-                    field(&mut hash, &crate::views::verdict(&views.views));
+                    field(&mut hash, &views.as_found());
                     if provenance.language != Language::English {
                         field(&mut hash, provenance.language.words().tag());
                     }
@@ -75,7 +76,7 @@ impl Uids {
             }
             Content::Stills { stills } => {
                 field(&mut hash, "ultrasound stills");
-                field(&mut hash, &verdict(stills));
+                field(&mut hash, &stills.as_found());
                 // What could not be read this time may be read the next; the verdict names only some of it.
                 for unread in &stills.unread {
                     field(&mut hash, &unread.why.to_string());
@@ -90,8 +91,11 @@ impl Uids {
             }
         }
         let lasting = hash.clone().finalize().into();
-        if let Content::Findings { findings, .. } = content {
-            reviewed(&mut hash, findings);
+        match content {
+            Content::Findings { findings, .. } => reviewed(&mut hash, findings),
+            Content::Views { views } => judged(&mut hash, &views.marked),
+            Content::Stills { stills } => judged(&mut hash, &stills.marked),
+            Content::Quality { .. } | Content::Refused { .. } => {}
         }
         Self { seed: hash.finalize().into(), lasting }
     }
@@ -146,18 +150,32 @@ fn derived(seed: &[u8; 32], kind: &str, index: usize) -> String {
 /// A review that was applied, and one that was not and is told: neither may look like the result without.
 fn reviewed(hash: &mut Sha256, findings: &ChestFindings) {
     if let Some(review) = &findings.review {
-        field(hash, "reviewed");
-        for text in [&review.by, &review.utc, &review.predecessor.sop_uid] {
-            field(hash, text);
-        }
-        for one in &review.decisions {
-            for text in [one.listed.id.as_str(), one.decision.as_str(), &one.comment] {
-                field(hash, text);
-            }
-        }
+        signed(hash, review);
     }
     for remark in findings.remarks.iter().filter(|remark| matches!(remark, Remark::ReviewNotApplied { .. })) {
         field(hash, &remark.to_string());
+    }
+}
+
+/// The same of marks in pictures of a breast.
+fn judged(hash: &mut Sha256, marked: &Marked) {
+    if let Some(review) = &marked.review {
+        signed(hash, review);
+    }
+    if marked.refused.is_some() {
+        field(hash, &marked.said());
+    }
+}
+
+fn signed<L: Item>(hash: &mut Sha256, review: &Review<L>) {
+    field(hash, "reviewed");
+    for text in [&review.by, &review.utc, &review.predecessor.sop_uid] {
+        field(hash, text);
+    }
+    for one in &review.decisions {
+        for text in [one.listed.id(), one.decision.as_str(), &one.comment] {
+            field(hash, text);
+        }
     }
 }
 

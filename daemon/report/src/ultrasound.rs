@@ -93,6 +93,8 @@ pub struct Shown {
 pub struct Seen {
     /// Index of its key image.
     pub key: usize,
+    /// By which it is followed from version to version of a result.
+    pub track: usize,
     pub lesion: Lesion,
     /// As far as somebody has said where it is.
     pub place: Place,
@@ -106,7 +108,7 @@ impl Seen {
     /// The tracking UID, the same in report and segmentation. It contains the key image, because lesion numbers may
     /// repeat after the screen has changed.
     pub fn tracking_uid(&self, context: &Context) -> String {
-        context.uids.of(&format!("track breast lesion {}", self.key), self.lesion.id as usize)
+        context.uids.lasting(&format!("track breast lesion {}", self.track), self.lesion.id as usize)
     }
 }
 
@@ -359,7 +361,7 @@ fn lesion(context: &Context, seen: &Seen, key: &PictureRef) -> Item {
 
 /// The group that says that no lesion was found (TID 1501), in these words.
 fn nothing(context: &Context, words: String) -> Item {
-    groups::begin("1501", "Breast lesions", context.uids.of("track breast lesions", 0), MASS)
+    groups::begin("1501", "Breast lesions", context.uids.lasting("track breast lesions", 0), MASS)
         .with_all(groups::model(context))
         .with(groups::site(Site::breast(None)))
         .with(groups::comment(words))
@@ -448,7 +450,7 @@ mod tests {
         };
         for (object, parsed) in written_of(
             &[clip(2)],
-            &[Seen { key: 0, lesion: lesion_in_the_middle(), place: Place::default() }],
+            &[Seen { key: 0, track: 0, lesion: lesion_in_the_middle(), place: Place::default() }],
             Some(&request),
         ) {
             let (here, elsewhere) = match object.kind {
@@ -512,7 +514,7 @@ mod tests {
     #[test]
     fn the_report_points_at_the_picture_where_the_lesion_was_seen_best() {
         let place = Place { side: Some(Side::Left), clock: Some(2), distance_mm: Some(40.2), in_view: None };
-        let seen = Seen { key: 1, lesion: lesion_in_the_middle(), place };
+        let seen = Seen { key: 1, track: 1, lesion: lesion_in_the_middle(), place };
         let objects = written(&[clip(2), clip(2)], &[seen]);
         let kinds: Vec<_> = objects.iter().map(|(object, _)| object.kind).collect();
         assert_eq!(kinds, ["us", "us", "seg", "us-key", "us-key", "sr"]);

@@ -1,9 +1,10 @@
 //! What came of a mammography: its standard views, what was read and marked in their pictures, the pictures for a page; and the same in one
 //! sentence. Pure.
 
-pub(crate) mod marks;
+pub mod marks;
 mod pictures;
 
+use models::review::marks::Marked;
 use models::task::mammography_views::{MammographyViews, StandardView, ViewFound};
 
 use crate::words::Language;
@@ -14,6 +15,20 @@ pub struct Mammography {
     pub views: MammographyViews,
     /// The standard views whose pictures were read, for the key image.
     pub hung: Vec<Hung>,
+    /// All marks, also those that a review took out of `views`.
+    pub marked: Marked,
+}
+
+impl Mammography {
+    /// One sentence, with who has reviewed it.
+    pub fn verdict(&self) -> String {
+        self.marked.reviewed(verdict(&self.views))
+    }
+
+    /// That sentence without a review.
+    pub(crate) fn as_found(&self) -> String {
+        if self.marked.review.is_some() { self.marked.as_found.clone() } else { verdict(&self.views) }
+    }
 }
 
 /// The picture of a standard view on the grid on which it was read.

@@ -29,6 +29,9 @@ pub fn routes(reading: Reading, signer: Signer) -> Router {
         .route("/reading/study/{uid}", get(study))
         .route("/reading/series/{series}/stack", get(stack))
         .route("/reading/picture/{instance}/{frame}", get(pixels))
+        .route("/reading/mammogram/{instance}/{frame}/{factor}", get(mammogram))
+        .route("/reading/study/{uid}/breast", get(breast))
+        .route("/reading/study/{uid}/lesions", get(lesions))
         .route("/reading/result/{result}/segments", get(segments))
         .route("/reading/result/{result}/segment/{number}", get(segment))
         .with_state(reading)
@@ -74,6 +77,20 @@ async fn stack(State(reading): State<Reading>, Path(series): Path<i64>) -> Answe
 async fn pixels(State(reading): State<Reading>, Path((instance, frame)): Path<(i64, u32)>) -> Answer {
     let pixels = reading.pixels(instance, frame).await?;
     Ok(([(header::CONTENT_TYPE, BYTES)], pixels).into_response())
+}
+
+/// How it is shown, as JSON with its length before it, and values of 16 bits; all little endian.
+async fn mammogram(State(reading): State<Reading>, Path((instance, frame, factor)): Path<(i64, u32, u8)>) -> Answer {
+    let mammogram = reading.mammogram(instance, frame, factor).await?;
+    Ok(([(header::CONTENT_TYPE, BYTES)], mammogram).into_response())
+}
+
+async fn breast(State(reading): State<Reading>, Path(uid): Path<String>) -> Answer {
+    Ok(json(&reading.breast(uid).await?))
+}
+
+async fn lesions(State(reading): State<Reading>, Path(uid): Path<String>) -> Answer {
+    Ok(json(&reading.lesions_of(uid).await?))
 }
 
 #[derive(Debug, Serialize)]

@@ -68,13 +68,13 @@ pub struct SeriesRow {
     pub verdict: Option<String>,
     pub version: u32,
     pub instance_count: u32,
-    /// Of the newest job that was done.
+    /// Of the newest job that was done; of ultrasound images the lesions in them (`models::review::marks`).
     pub findings: Option<Value>,
     pub finished_utc: Option<String>,
     pub results: Vec<ResultRow>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct ResultRow {
     pub id: i64,
     /// `sr`, `seg`, `sc`, `pdf`...
@@ -119,7 +119,11 @@ pub fn study(connection: &Connection, study_uid: &str) -> Result<Study, Error> {
 
 fn with_results(connection: &Connection, item: SeriesItem, job: Option<&JobItem>) -> Result<SeriesRow, Error> {
     let mut made = Vec::new();
+    let mut found = job.and_then(|job| job.findings.clone());
     if let Some(job) = job {
+        if found.is_none() {
+            found = jobs::marks(connection, job.id)?;
+        }
         let rows = results::of_job(connection, job.id)?;
         made.extend(rows.into_iter().map(|row| ResultRow { id: row.id, kind: row.kind }));
     }
@@ -134,10 +138,15 @@ fn with_results(connection: &Connection, item: SeriesItem, job: Option<&JobItem>
         verdict: item.verdict,
         version: item.version,
         instance_count: item.instance_count,
-        findings: job.and_then(|job| serde_json::from_str(job.findings.as_ref()?).ok()),
+        findings: found.and_then(|json| serde_json::from_str(&json).ok()),
         finished_utc: job.and_then(|job| job.finished_utc.clone()),
         results: made,
     })
+}
+
+pub(super) fn header_of(connection: &Connection, study_uid: &str) -> Result<Header, Error> {
+    let wanted = Wanted { limit: 1, study_uid: Some(study_uid.to_owned()), ..Wanted::default() };
+    Ok(lists::studies(connection, &wanted)?.into_iter().next().ok_or(Error::NotFound)?.header)
 }
 
 /// An ID alone does not say that it is the same person.

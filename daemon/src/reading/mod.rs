@@ -7,6 +7,8 @@
 //!
 //! Reads only. `console` serves it, behind its login.
 
+mod breast;
+mod hanging;
 mod listed;
 mod picture;
 mod stack;
@@ -26,6 +28,7 @@ use jiff::civil::Date;
 use rusqlite::Connection;
 use study::lesions::listed::{self as lesions, Listing, RecallRow, Shown, Wanted};
 
+pub use breast::Breast;
 pub use listed::{SeriesRow, Study, StudyRow};
 pub use stack::{Picture, Pixels, Stack};
 
@@ -36,6 +39,8 @@ use crate::reader::{Lost, Reader};
 const AT_ONCE: usize = 2;
 /// The most studies in the list.
 const MOST_STUDIES: u32 = 500;
+/// The most pixels a side of which one is made for a small picture.
+const MOST_FACTOR: u8 = 16;
 /// The largest result file that is read for a page.
 const MOST_RESULT_BYTES: u64 = 512 << 20;
 
@@ -174,6 +179,35 @@ impl Reading {
         let (kind, instance) = self.reader.read(move |connection| of_instance(connection, instance)).await?;
         let decoder = self.decoder.clone();
         self.at_once.work(move || decoder.pixels(kind, &instance, frame)).await
+    }
+
+    /// One mammogram in 16 bits: see `picture::Decoder::mammogram`.
+    ///
+    /// # Errors
+    /// `NotFound` when it is no mammogram, or there is no such frame.
+    pub async fn mammogram(&self, instance: i64, frame: u32, factor: u8) -> Result<Vec<u8>, Error> {
+        let (kind, instance) = self.reader.read(move |connection| of_instance(connection, instance)).await?;
+        if kind != SeriesKind::Mammography || !(1..=MOST_FACTOR).contains(&factor) {
+            return Err(Error::NotFound);
+        }
+        let decoder = self.decoder.clone();
+        self.at_once.work(move || decoder.mammogram(&instance, frame, factor.into())).await
+    }
+
+    /// The mammography in a study as it is hung, with its marks and the one before.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such study, or no mammogram in it.
+    pub async fn breast(&self, study_uid: String) -> Result<Breast, Error> {
+        self.reader.read(move |connection| breast::breast(connection, &study_uid)).await
+    }
+
+    /// The lesions of the person of a study, with everything about each.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such study.
+    pub async fn lesions_of(&self, study_uid: String) -> Result<breast::Lesions, Error> {
+        self.reader.read(move |connection| breast::lesions(connection, &study_uid)).await
     }
 
     /// The segments of a segmentation.

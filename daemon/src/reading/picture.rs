@@ -5,12 +5,16 @@ use std::time::Duration;
 
 use custody::instance::Instance;
 use custody::spool::Spool;
+use custody::store;
 use dicom::kind::SeriesKind;
+use dicom::mammogram::{self, display};
 use dicom::pixels::colour::Conversion;
 use dicom::pixels::pictures::Pictures;
+use serde::Serialize;
 use study::volume::{self, Slice, build};
 
 use super::Error;
+use super::hanging::{self, Turn};
 
 /// The most memory that decoding one picture may need. Larger ones are not shown; analysis has a budget of its own.
 const MOST_BYTES: u64 = 512 << 20;
@@ -22,6 +26,26 @@ const KEPT: Duration = Duration::from_secs(60);
 pub struct Decoder {
     spool: Spool,
     last: Arc<Mutex<Option<Slices>>>,
+}
+
+/// What a page is told of a mammogram beside its values.
+#[derive(Debug, Serialize)]
+struct Told {
+    columns: usize,
+    rows: usize,
+    factor: usize,
+    /// Of a stored pixel, in the breast.
+    mm: Option<f64>,
+    /// `None`: the header does not say how the picture lies.
+    turn: Option<Turn>,
+    film: bool,
+    implant: bool,
+    partial: bool,
+    /// See `dicom::mammogram::display`.
+    named: [f64; 2],
+    window: [f64; 2],
+    ends: [f64; 2],
+    greys: Vec<f32>,
 }
 
 #[derive(Debug, Clone)]
@@ -80,6 +104,49 @@ impl Decoder {
             });
         }
         slices
+    }
+
+    /// A mammogram in 16 bits with what is needed to show it, as JSON with its length before it (32 bits, little endian). `factor`: means of
+    /// squares of so many pixels a side. Blocks.
+    ///
+    /// # Errors
+    /// When there is no such frame, or it cannot be decoded or only with too much memory.
+    pub fn mammogram(&self, instance: &Instance, frame: u32, factor: usize) -> Result<Vec<u8>, Error> {
+        let needed = volume::picture_bytes(&instance.header, instance.location.length());
+        if needed > MOST_BYTES {
+            return Err(Error::TooLarge { needed_mib: needed >> 20, most_mib: MOST_BYTES >> 20 });
+        }
+        let pictures = Pictures::open(&self.spool.read_checked(instance)?)?;
+        let header = &pictures.header;
+        if header.samples_per_pixel > 1 {
+            return Err(Error::Colour("a mammogram has one value for each pixel".into()));
+        }
+        let index = (frame as usize).checked_sub(1).ok_or(Error::NotFound)?;
+        let samples = pictures.decode(index).ok_or(Error::NotFound)??;
+        let facts = mammogram::of(header, &pictures.data_set);
+        let display = display::of(header, &pictures.data_set, &samples);
+        drop(samples);
+        let (size, values) = display::reduced(&display.values, [header.columns as usize, header.rows as usize], factor);
+        let told = Told {
+            columns: size[0],
+            rows: size[1],
+            factor,
+            mm: facts.mm,
+            turn: hanging::turn(&facts.laterality, &facts.orientation),
+            film: facts.film,
+            implant: facts.implant,
+            partial: facts.partial,
+            named: display.named,
+            window: display.window,
+            ends: display.curve.ends,
+            greys: display.curve.greys,
+        };
+        let told = serde_json::to_vec(&told).map_err(store::Error::from)?;
+        let mut bytes = Vec::with_capacity(4 + told.len() + 2 * values.len());
+        bytes.extend(u32::try_from(told.len()).unwrap_or(0).to_le_bytes());
+        bytes.extend(told);
+        bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+        Ok(bytes)
     }
 
     fn shown(&self, instance: &Instance, frame: u32) -> Result<Vec<u8>, Error> {

@@ -9,7 +9,7 @@ use custody::store::series::SeriesRow;
 use custody::store::{self, events, instances, jobs, members, series};
 use rusqlite::{Connection, Transaction};
 
-use crate::analyze::task::{StudyTask, ViewSet};
+use crate::analyze::task::{StudyTask, ViewSet, Wants};
 use crate::analyze::views::{self, Image, Selection};
 use crate::settings::Analyze;
 
@@ -75,6 +75,17 @@ pub fn again(transaction: &Transaction<'_>, settings: &Analyze, study_uid: &str)
         }
     }
     Ok(decided)
+}
+
+/// Queues a task of a whole study once more, for a review that is signed. `None` when the series are not here any more.
+///
+/// # Errors
+/// When the database fails.
+pub fn signed(transaction: &Transaction<'_>, task: StudyTask, study_uid: &str) -> store::Result<Option<i64>> {
+    let Wants::Views(set) = task.wants() else { return Ok(None) };
+    let mut decided = Decided::default();
+    Study::load(transaction, task, set, study_uid)?.queue(transaction, "review", &mut decided)?;
+    Ok(decided.jobs.pop())
 }
 
 /// The studies that lack a verdict of a task: after a start they must be decided again.

@@ -1,13 +1,18 @@
-//! A person decides about each finding of a chest CT result and signs: kept in one transaction with the job of a new version,
-//! which applies it (`models::review::apply`). A wrong signature is worse than none, so whatever is not clear is refused here.
+//! A person decides about each finding of a chest CT result, or about each mark in mammograms or ultrasound images, and signs: kept in
+//! one transaction with the job of a new version, which applies it (`models::review`). A wrong signature is worse than none, so whatever is not clear is refused here.
 
 use custody::series::SeriesState;
 use custody::store::series::SeriesRow;
 use custody::store::{self, jobs, reviews, series};
+use dicom::kind::SeriesKind;
 use dicom::text::steers;
-use models::review::{Decided, Decision, Document, Listed, Mark, Review};
+use models::review::marks::Marked;
+use models::review::{Decided, Decision, Document, Item, Listed, Mark, Review};
 use rusqlite::Transaction;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+
+use crate::analyze::task::StudyTask;
+use crate::gather;
 
 /// Of a component group of a person name (PS3.5 section 6.2).
 const LONGEST_NAME: usize = 64;
@@ -88,22 +93,91 @@ struct Found {
     report: Option<Document>,
 }
 
+/// What a review is about: the findings, or the marks, of a job.
+struct Subject<L> {
+    package: String,
+    listed: Vec<L>,
+    report: Option<Document>,
+}
+
 /// Keeps the review and queues the job of the version that it signs.
 ///
 /// # Errors
 /// See [`Error`]; then nothing may be written.
 pub fn sign(transaction: &Transaction<'_>, signing: &Signing) -> Result<Signed, Error> {
     let row = only(series::with_uid(transaction, &signing.series_uid)?, &signing.series_uid)?;
-    let found = jobs::found(transaction, row.id, row.version)?;
-    let (of_job, found) = match (row.state, found) {
-        (SeriesState::Processed, Some(found)) => found,
-        (SeriesState::Receiving | SeriesState::Complete, _) => {
+    match row.state {
+        SeriesState::Receiving | SeriesState::Complete => {
             return Err(not_possible("it is being received or analysed: wait until that has ended"));
         }
-        _ => return Err(not_possible("it has no findings of a chest CT")),
+        SeriesState::Processed => {}
+        _ => return Err(not_possible(NOTHING)),
+    }
+    match row.kind {
+        SeriesKind::Mammography => sign_marks(transaction, signing, &row, Some(StudyTask::MammographyViews)),
+        SeriesKind::Ultrasound => sign_marks(transaction, signing, &row, None),
+        _ => sign_findings(transaction, signing, &row),
+    }
+}
+
+const NOTHING: &str = "it has no findings of a chest CT and no marks in mammograms or ultrasound images";
+
+fn sign_findings(transaction: &Transaction<'_>, signing: &Signing, row: &SeriesRow) -> Result<Signed, Error> {
+    let (job, found) = jobs::found(transaction, row.id, row.version)?.ok_or_else(|| not_possible(NOTHING))?;
+    let Found { package, listed, report } = serde_json::from_str(&found).map_err(store::Error::from)?;
+    let now = store::now_utc();
+    let review = decided(signing, Subject { package, listed, report }, &now)?;
+    let anchor = again(transaction, row, &now)?;
+    keep(transaction, anchor, job, &review)
+}
+
+/// `task`: that made the marks from all series of the study; `None`: the tasks of the series.
+fn sign_marks(
+    transaction: &Transaction<'_>,
+    signing: &Signing,
+    row: &SeriesRow,
+    task: Option<StudyTask>,
+) -> Result<Signed, Error> {
+    let study_uid = &row.key.study_uid;
+    let job = match task {
+        Some(task) => jobs::newest_of_task(transaction, study_uid, task.name())?.map(|job| job.id),
+        None => jobs::done_of(transaction, row.id, row.version)?,
     };
-    let found: Found = serde_json::from_str(&found).map_err(store::Error::from)?;
-    let Some(report) = found.report else {
+    let marks = job.map(|job| jobs::marks(transaction, job)).transpose()?.flatten();
+    let (Some(job), Some(marks)) = (job, marks) else { return Err(not_possible(NOTHING)) };
+    let Marked { package, listed, report, .. } = serde_json::from_str(&marks).map_err(store::Error::from)?;
+    let now = store::now_utc();
+    let review = decided(signing, Subject { package, listed, report }, &now)?;
+    let anchor = match task {
+        Some(task) => {
+            let new = gather::signed(transaction, task, study_uid)?.ok_or_else(|| not_possible(NOTHING))?;
+            let new = jobs::get(transaction, new)?.ok_or_else(|| not_possible(NOTHING))?;
+            Anchor { series_id: new.series_id, version: new.version, job: new.id }
+        }
+        None => again(transaction, row, &now)?,
+    };
+    keep(transaction, anchor, job, &review)
+}
+
+/// The version that a review signs, and the job that makes it.
+#[derive(Debug, Clone, Copy)]
+struct Anchor {
+    series_id: i64,
+    version: i64,
+    job: i64,
+}
+
+/// A new version of a series, with its job.
+fn again(transaction: &Transaction<'_>, row: &SeriesRow, now: &str) -> Result<Anchor, Error> {
+    // A rerun reads a series for every finding: so must the job that signs what it found.
+    let by = row.completed_by.as_deref().filter(|by| *by == "rerun").unwrap_or("review");
+    let version = series::completed(transaction, row.id, by, now)?;
+    let job = jobs::enqueue(transaction, row.id, version, now)?;
+    Ok(Anchor { series_id: row.id, version, job })
+}
+
+fn decided<L: Item>(signing: &Signing, subject: Subject<L>, now: &str) -> Result<Review<L>, Error> {
+    let Some(report) = subject.report else {
         let text =
             "its findings are of an older version of this software: analyse it again (`scansidectl studies rerun`)";
         return Err(not_possible(text));
@@ -111,24 +185,26 @@ pub fn sign(transaction: &Transaction<'_>, signing: &Signing) -> Result<Signed, 
     if signing.seen.as_ref().is_some_and(|seen| *seen != report.sop_uid) {
         return Err(not_possible("there are newer findings than those that were judged: look at them first"));
     }
-    let now = store::now_utc();
-    let review = Review {
+    Ok(Review {
         by: name(&signing.by)?,
-        utc: now.clone(),
-        package: found.package,
-        decisions: decide(found.listed, &signing.marks, signing.accept_rest)?,
+        utc: now.to_owned(),
+        package: subject.package,
+        decisions: decide(subject.listed, &signing.marks, signing.accept_rest)?,
         predecessor: report,
-    };
-    // A rerun reads a series for every finding: so must the job that signs what it found.
-    let by = row.completed_by.as_deref().filter(|by| *by == "rerun").unwrap_or("review");
-    let version = series::completed(transaction, row.id, by, &now)?;
-    let job = jobs::enqueue(transaction, row.id, version, &now)?;
-    let json = serde_json::to_string(&review).map_err(store::Error::from)?;
-    let signed =
-        reviews::Signed { series_id: row.id, version, job_id: of_job, utc: &now, by: &review.by, review: &json };
+    })
+}
+
+fn keep<L: Item + Serialize>(
+    transaction: &Transaction<'_>,
+    Anchor { series_id, version, job }: Anchor,
+    job_id: i64,
+    review: &Review<L>,
+) -> Result<Signed, Error> {
+    let json = serde_json::to_string(review).map_err(store::Error::from)?;
+    let signed = reviews::Signed { series_id, version, job_id, utc: &review.utc, by: &review.by, review: &json };
     reviews::insert(transaction, signed)?;
     let count = |decision| review.count(decision);
-    Ok(Signed { series_id: row.id, job, accepted: count(Decision::Accepted), rejected: count(Decision::Rejected) })
+    Ok(Signed { series_id, job, accepted: count(Decision::Accepted), rejected: count(Decision::Rejected) })
 }
 
 fn not_possible(text: &str) -> Error {
@@ -159,12 +235,12 @@ fn name(typed: &str) -> Result<String, Wrong> {
 }
 
 /// A decision for every finding that is listed, or what is wrong with the marks. Pure.
-fn decide(listed: Vec<Listed>, marks: &[Mark], accept_rest: bool) -> Result<Vec<Decided>, Wrong> {
+fn decide<L: Item>(listed: Vec<L>, marks: &[Mark], accept_rest: bool) -> Result<Vec<Decided<L>>, Wrong> {
     let ids = |all: Vec<&str>| all.join(", ");
     let unknown: Vec<&str> =
-        marks.iter().map(|mark| mark.id.as_str()).filter(|id| !listed.iter().any(|one| one.id == *id)).collect();
+        marks.iter().map(|mark| mark.id.as_str()).filter(|id| !listed.iter().any(|one| one.id() == *id)).collect();
     if !unknown.is_empty() {
-        let listed = listed.iter().map(|one| one.id.as_str()).collect();
+        let listed = listed.iter().map(Item::id).collect();
         return Err(Wrong::Unknown { ids: ids(unknown), listed: ids(listed) });
     }
     for (index, mark) in marks.iter().enumerate() {
@@ -179,12 +255,12 @@ fn decide(listed: Vec<Listed>, marks: &[Mark], accept_rest: bool) -> Result<Vec<
             return Err(Wrong::Comment { id: id() });
         }
     }
-    let mark_of = |one: &Listed| marks.iter().find(|mark| mark.id == one.id);
-    let missing: Vec<&str> = listed.iter().filter(|one| mark_of(one).is_none()).map(|one| one.id.as_str()).collect();
+    let mark_of = |one: &L| marks.iter().find(|mark| mark.id == one.id());
+    let missing: Vec<&str> = listed.iter().filter(|one| mark_of(one).is_none()).map(Item::id).collect();
     if !missing.is_empty() && !accept_rest {
         return Err(Wrong::Missing { ids: ids(missing) });
     }
-    let decided = |listed: Listed| {
+    let decided = |listed: L| {
         let mark = mark_of(&listed);
         let comment = mark.map(|mark| mark.comment.trim().to_owned()).unwrap_or_default();
         Decided { decision: mark.map_or(Decision::Accepted, |mark| mark.decision), comment, listed }

@@ -38,7 +38,7 @@ fn nothing_is_signed_as_long_as_a_finding_has_no_decision() {
     assert_eq!(wrong(&[one.clone(), one], true), "nodule-1 is decided about twice");
     let other = mark("nodule-9", Decision::Accepted, "");
     assert_eq!(wrong(&[other], true), "there is no finding nodule-9; listed are nodule-1, mass-2");
-    assert!(decide(Vec::new(), &[], false).unwrap().is_empty(), "nothing was found: that can be signed");
+    assert!(decide(Vec::<Listed>::new(), &[], false).unwrap().is_empty(), "nothing was found: that can be signed");
 }
 
 #[test]
@@ -148,6 +148,58 @@ fn a_review_is_signed_with_the_job_of_a_new_version() {
     assert_eq!(review.decisions.iter().map(|one| one.listed.clone()).collect::<Vec<_>>(), two());
     let again = home.sign("Wang Fang", true).unwrap_err();
     assert!(matches!(&again, Error::NotPossible(why) if why.contains("analysed")), "{again}");
+}
+
+/// A processed series of this kind whose job made these marks.
+fn marked(kind: SeriesKind, modality: &str, task: Option<&str>) -> Home {
+    let home = Home(tempfile::tempdir().unwrap());
+    let mut connection = home.rows();
+    let transaction = connection.transaction().unwrap();
+    let key = SeriesKey { study_uid: "1.2".into(), series_uid: SERIES.into() };
+    let (row, _) = series::opened(&transaction, &key, modality, kind, 1, &now_utc()).unwrap();
+    let version = series::completed(&transaction, row.id, "quiet", &now_utc()).unwrap();
+    let job = match task {
+        Some(task) => jobs::enqueue_study(&transaction, task, row.id, version, &[], &now_utc()).unwrap(),
+        None => jobs::enqueue(&transaction, row.id, version, &now_utc()).unwrap(),
+    };
+    let listed = |id: &str| {
+        serde_json::json!({ "id": id, "kind": "mass", "words": "a mass", "score": 0.5, "sop_instance_uid": "1.2.4",
+            "bounds": [1.0, 2.0, 3.0, 4.0] })
+    };
+    let report =
+        serde_json::json!({ "study_uid": "1.2", "series_uid": "2.25.8", "sop_class": "1", "sop_uid": "2.25.9" });
+    let marks = serde_json::json!({ "package": "us-breast 0.3.0 ab", "listed": [listed("nodule-1"), listed("mass-2")],
+        "notes": [], "learnt": "from phantoms", "report": report });
+    jobs::set_marks(&transaction, job, &marks.to_string()).unwrap();
+    jobs::done(&transaction, job, None, "[]", &now_utc()).unwrap();
+    series::conclude(&transaction, row.id, SeriesEvent::Processed, "2 marks").unwrap();
+    transaction.commit().unwrap();
+    home
+}
+
+#[test]
+fn marks_in_pictures_of_a_breast_are_signed_with_the_job_of_a_new_version_that_is_of_the_same_task() {
+    for (kind, modality, task) in [
+        (SeriesKind::Ultrasound, "US", None),
+        (SeriesKind::Mammography, "MG", Some(StudyTask::MammographyViews.name())),
+    ] {
+        let home = marked(kind, modality, task);
+        let signed = home.sign("Li Ming", true).unwrap();
+        assert_eq!((signed.accepted, signed.rejected), (1, 1), "{modality}");
+        let rows = home.rows();
+        let job = jobs::get(&rows, signed.job).unwrap().unwrap();
+        assert_eq!((job.version, job.state.as_str(), job.task.as_deref()), (2, "queued", task), "{modality}");
+        let json = reviews::of_version(&rows, signed.series_id, 2).unwrap().unwrap();
+        let review: models::review::marks::MarkReview = serde_json::from_str(&json).unwrap();
+        assert_eq!((review.package.as_str(), review.predecessor.sop_uid.as_str()), ("us-breast 0.3.0 ab", "2.25.9"));
+        let rejected: Vec<_> = review
+            .decisions
+            .iter()
+            .filter(|one| one.decision == Decision::Rejected)
+            .map(|one| &one.listed.id)
+            .collect();
+        assert_eq!(rejected, ["mass-2"], "{modality}");
+    }
 }
 
 #[test]

@@ -14,11 +14,14 @@ use super::console::elsewhere;
 use super::console_support::Site;
 
 /// Everything that shows something of a patient.
-const SHOWN: [&str; 12] = [
+const SHOWN: [&str; 15] = [
     "GET /reading/studies",
     "GET /reading/study/1.2.3",
     "GET /reading/series/1/stack",
     "GET /reading/picture/1/1",
+    "GET /reading/mammogram/1/1/1",
+    "GET /reading/study/1.2.3/breast",
+    "GET /reading/study/1.2.3/lesions",
     "GET /reading/result/1/segments",
     "GET /reading/result/1/document",
     "GET /dicom-web/studies/1.2.3",

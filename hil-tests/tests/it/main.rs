@@ -11,6 +11,7 @@ mod acceptance;
 mod audit;
 mod bad_slice;
 mod bombs;
+mod breast;
 mod commitment_kills;
 mod console;
 mod cut_scan;

@@ -94,7 +94,7 @@ async fn a_received_study_of_a_phantom_is_marked_and_gives_a_page_and_a_report()
     assert_eq!(kinds, ["sc", "sr"]);
 }
 
-fn has_runtime() -> bool {
+pub fn has_runtime() -> bool {
     let has = tools::onnxruntime().exists();
     if !has {
         needs::skip(Lack::Software, "ONNX Runtime not present");

@@ -16,32 +16,14 @@ pub fn apply(findings: &mut ChestFindings, review: Option<&Review>, package: &st
     findings.listed = list(findings);
     package.clone_into(&mut findings.package);
     let Some(review) = review else { return };
-    let holds = if can_be_written { holds(review, &findings.listed, package) } else { Err(NotApplied::Name) };
+    let holds = if can_be_written { review.holds(&findings.listed, package) } else { Err(NotApplied::Name) };
     match holds {
         Ok(()) => correct(findings, review),
         Err(why) => findings.remarks.push(Remark::ReviewNotApplied { by: review.by.clone(), why }),
     }
 }
 
-/// Does the review decide about these findings and no others?
-fn holds(review: &Review, listed: &[Listed], package: &str) -> Result<(), NotApplied> {
-    if review.package != package {
-        return Err(NotApplied::Package);
-    }
-    for one in &review.decisions {
-        let id = || one.listed.id.clone();
-        let now = listed.iter().find(|now| now.id == one.listed.id).ok_or_else(|| NotApplied::Gone { id: id() })?;
-        if !is_same(now, &one.listed) {
-            return Err(NotApplied::Gone { id: id() });
-        }
-    }
-    match listed.iter().find(|now| !review.decisions.iter().any(|one| one.listed.id == now.id)) {
-        Some(new) => Err(NotApplied::New { id: new.id.clone() }),
-        None => Ok(()),
-    }
-}
-
-fn is_same(a: &Listed, b: &Listed) -> bool {
+pub(super) fn is_same(a: &Listed, b: &Listed) -> bool {
     let apart = a.centre_mm.iter().zip(b.centre_mm).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt();
     let larger = a.volume_ml.max(b.volume_ml);
     a.finding == b.finding && apart <= SAME_MM && (a.volume_ml - b.volume_ml).abs() <= SAME_VOLUME * larger

@@ -1,6 +1,7 @@
 //! `instances`: one row per instance in custody. The rows are an index of the custody log and can be restored from it.
 
 use dicom::header::Header;
+use dicom::kind::SeriesKind;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{Error, Result, series};
@@ -216,6 +217,30 @@ pub fn ever_of_series(connection: &Connection, study_uid: &str, series_uid: &str
     let mut statement = connection.prepare_cached(&sql)?;
     let rows = statement.query_map([study_uid, series_uid], read)?;
     rows.map(|row| with_header(row?)).collect()
+}
+
+/// Studies of days before the Study Date of `header` with its Patient ID that have a series of this kind whose pictures are here,
+/// newest first, each with the header of an image; one study comes once for each of its series. Whether they are of the same person is
+/// for the caller to judge (`dicom::patient`): an ID alone does not say it.
+///
+/// # Errors
+/// When the database fails.
+pub fn earlier_of_kind(connection: &Connection, header: &Header, kind: SeriesKind) -> Result<Vec<(String, Header)>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT s.study_uid, i.header, json_extract(i.header, '$.study_date') AS day \
+         FROM series s JOIN instances i ON i.id = (SELECT min(id) FROM instances WHERE series_uid = s.series_uid \
+           AND study_uid = s.study_uid AND state = 'kept') \
+         WHERE s.kind = ?4 AND s.study_uid <> ?1 AND lower(json_extract(i.header, '$.patient_id')) = lower(?2) \
+         AND length(day) = 8 AND day < ?3 ORDER BY day DESC, s.id DESC",
+    )?;
+    let values = params![header.study_instance_uid, header.patient_id, header.study_date, kind.as_str()];
+    let rows = statement.query_map(values, |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+    let mut found = Vec::new();
+    for row in rows {
+        let (study_uid, json) = row?;
+        found.push((study_uid, serde_json::from_str(&json)?));
+    }
+    Ok(found)
 }
 
 /// Sets an instance aside whose bytes are no longer those that were received. `false`: it is not in use any more.

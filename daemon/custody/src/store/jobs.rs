@@ -97,6 +97,16 @@ pub fn newest_of_task(connection: &Connection, study_uid: &str, task: &str) -> R
     Ok(connection.prepare_cached(&sql)?.query_row(params![study_uid, task], read).optional()?)
 }
 
+/// The newest job of a study task on this study that is done.
+///
+/// # Errors
+/// When the database fails.
+pub fn newest_done_of_task(connection: &Connection, study_uid: &str, task: &str) -> Result<Option<i64>> {
+    let sql = "SELECT id FROM jobs WHERE task = ?2 AND state = 'done' \
+               AND series_id IN (SELECT id FROM series WHERE study_uid = ?1) ORDER BY id DESC LIMIT 1";
+    Ok(connection.prepare_cached(sql)?.query_row(params![study_uid, task], |row| row.get(0)).optional()?)
+}
+
 /// The state of the job of one version of a series; `None` when there is none.
 ///
 /// # Errors
@@ -115,6 +125,31 @@ pub fn found(connection: &Connection, series_id: i64, version: i64) -> Result<Op
                WHERE series_id = ?1 AND version = ?2 AND state = 'done' AND findings IS NOT NULL";
     let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
     Ok(connection.prepare_cached(sql)?.query_row(params![series_id, version], read).optional()?)
+}
+
+/// The marks in pictures of a breast that a job made, as JSON; `None`: it made none, or is not done.
+///
+/// # Errors
+/// When the database fails.
+pub fn marks(connection: &Connection, id: i64) -> Result<Option<String>> {
+    let sql = "SELECT marks FROM jobs WHERE id = ?1 AND state = 'done'";
+    Ok(connection.prepare_cached(sql)?.query_row([id], |row| row.get(0)).optional()?.flatten())
+}
+
+/// # Errors
+/// When the database fails.
+pub fn set_marks(transaction: &Transaction<'_>, id: i64, marks: &str) -> Result<()> {
+    transaction.execute("UPDATE jobs SET marks = ?2 WHERE id = ?1", params![id, marks])?;
+    Ok(())
+}
+
+/// The job of one version of a series that is done.
+///
+/// # Errors
+/// When the database fails.
+pub fn done_of(connection: &Connection, series_id: i64, version: i64) -> Result<Option<i64>> {
+    let sql = "SELECT id FROM jobs WHERE series_id = ?1 AND version = ?2 AND state = 'done' ORDER BY id DESC LIMIT 1";
+    Ok(connection.prepare_cached(sql)?.query_row(params![series_id, version], |row| row.get(0)).optional()?)
 }
 
 /// A job that has not begun need not be done.

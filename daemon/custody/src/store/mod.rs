@@ -59,6 +59,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0012_holds.sql"),
     include_str!("migrations/0013_own_steps.sql"),
     include_str!("migrations/0014_queued.sql"),
+    include_str!("migrations/0015_marks.sql"),
 ];
 
 /// Work within a transaction whose failure takes back itself only. The outer error: the database has failed.

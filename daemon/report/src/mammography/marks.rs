@@ -8,15 +8,21 @@ use crate::codes::{
     IMAGE_REGION, LEFT, LONG_AXIS, MILLIMETRE, ORIGINAL_SOURCE, PERCENT, RIGHT, SHORT_AXIS,
 };
 use crate::content::{Item, Part, Relation, Value};
-use crate::groups::{begin, comment, illustration, model, site};
+use crate::groups::{begin, comment, illustration, model, said as typed, site};
 use crate::object::Context;
 use crate::secondary::Page;
 use crate::site::Site;
-use crate::views::marks::all;
+use crate::views::Mammography;
+use crate::views::marks::{all, id};
 
 /// One group for each mark, with its box on the picture that it was seen in.
-pub(super) fn groups(context: &Context, marks: &Marks, page: Option<&Page>) -> Vec<Item> {
-    all(marks).filter_map(|(view, mark)| group(context, view, mark, page)).collect()
+pub(super) fn groups(context: &Context, study: &Mammography, marks: &Marks, page: Option<&Page>) -> Vec<Item> {
+    let said = |mark: &Mark| study.marked.review.as_ref().map_or("", |review| review.comment(&id(mark.number)));
+    let with_comment = |(view, mark)| {
+        let words = said(mark);
+        Some(group(context, view, mark, page)?.with_all((!words.is_empty()).then(|| typed(context, words.to_owned()))))
+    };
+    all(marks).filter_map(with_comment).collect()
 }
 
 fn group(context: &Context, view: &MarkedView, mark: &Mark, page: Option<&Page>) -> Option<Item> {
@@ -30,7 +36,7 @@ fn group(context: &Context, view: &MarkedView, mark: &Mark, page: Option<&Page>)
     };
     let region = Item::new(Relation::Contains, IMAGE_REGION, Value::Coordinates { kind: "POLYLINE", points })
         .with(Item::new(Relation::SelectedFrom, ORIGINAL_SOURCE, source));
-    let uid = context.uids.of("track mammography mark", mark.number);
+    let uid = context.uids.lasting("track mammography mark", mark.number);
     let side = if view.view.is_right() { RIGHT } else { LEFT };
     let [long, short] = mark.size_mm.map(f64::from);
     let words = crate::words::Language::English.words();

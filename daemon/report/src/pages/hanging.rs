@@ -42,7 +42,9 @@ pub fn page(study: &Mammography, provenance: &Provenance, language: Language) ->
     let mut canvas = Canvas::new(WIDTH, HEIGHT, BACKGROUND);
     canvas.text([24, 12], w.mammography(), TITLE, TEXT);
     let beside = 24 + whole(TITLE.width(w.mammography())) + 16;
-    canvas.text([beside, 25], w.page().draft, BODY, DIM);
+    let signed = study.marked.review.as_ref();
+    let reviewed = signed.map(|review| w.reviewed(&review.by, review.utc.get(..10).unwrap_or(&review.utc)));
+    canvas.text([beside, 25], reviewed.as_deref().unwrap_or_else(|| w.page().draft), BODY, DIM);
     canvas.text_right(WIDTH - 24, 25, &made(provenance), BODY, DIM);
     let bottom = footer_top_of(HEIGHT, provenance, [24, WIDTH - 24]) - 12;
     let shown: Vec<Shown<'_>> = study.hung.iter().filter_map(|hung| Shown::of(study, hung)).collect();

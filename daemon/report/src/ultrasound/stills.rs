@@ -5,9 +5,9 @@ use models::lesion::sighting::Place;
 
 use super::{PictureRef, Seen, lesion, nothing, seg};
 use crate::content::{Item, Part};
-use crate::groups::{comment, illustration};
+use crate::groups::{comment, illustration, said as typed};
 use crate::object::Context;
-use crate::stills::{StillImage, StillLesion, Stills, counted, looked, verdict};
+use crate::stills::{StillImage, StillLesion, Stills, counted, id, looked};
 use crate::{Error, ResultObject, identity, pages, secondary, sr};
 
 /// Segmentation, key images and report, in this order.
@@ -21,7 +21,13 @@ pub(crate) fn write(context: &Context, stills: &Stills) -> Result<Vec<ResultObje
         .lesions
         .iter()
         .zip(0..)
-        .map(|(one, key)| Seen { key, lesion: one.lesion.clone(), place: Place::default() })
+        .map(|(one, key)| Seen {
+            key,
+            // Of the lesions as they were found: a review may have taken out some before it.
+            track: one.lesion.id.saturating_sub(1) as usize,
+            lesion: one.lesion.clone(),
+            place: Place::default(),
+        })
         .collect();
     let size = |one: &Seen| stills.lesions.get(one.key).and_then(|l| stills.images.get(l.image)).map(|i| i.size);
     let mut sizes: Vec<[u16; 2]> = seen.iter().filter_map(size).collect();
@@ -44,7 +50,9 @@ pub(crate) fn write(context: &Context, stills: &Stills) -> Result<Vec<ResultObje
     for (one, seen) in stills.lesions.iter().zip(&seen) {
         let Some(picture) = refs.get(seen.key) else { continue };
         let page = stills.keys.iter().position(|key| key.shows(one));
+        let comments = stills.marked.review.as_ref().map_or("", |review| review.comment(&id(one.lesion.id)));
         let group = lesion(context, seen, picture)
+            .with_all((!comments.is_empty()).then(|| typed(context, comments.to_owned())))
             .with_all(page.and_then(|page| key_pages.get(page)).map(illustration))
             .with_all(one.no_size.map(|why| comment(format!("Lesion {}: {why}", one.lesion.id))))
             .with_all(one.frame.map(|[_, frames]| {
@@ -60,7 +68,7 @@ pub(crate) fn write(context: &Context, stills: &Stills) -> Result<Vec<ResultObje
     }
     let own: Vec<&ResultObject> = objects.iter().chain(key_pages.iter().map(|page| &page.object)).collect();
     let images = stills.images.iter().map(|image| (image.sop_class_uid.as_str(), image.sop_instance_uid.as_str()));
-    let report = sr::stills(context, groups, images, &own, remarks(stills))?;
+    let report = sr::stills(context, groups, images, &own, remarks(context, stills))?;
     objects.extend(key_pages.into_iter().map(|page| page.object));
     objects.push(report);
     Ok(objects)
@@ -77,8 +85,8 @@ fn reference(stills: &Stills, one: &StillLesion, series_uid: &str) -> Option<Pic
 }
 
 /// What a reader of the report should know about what was looked at, as comments.
-fn remarks(stills: &Stills) -> Vec<Item> {
-    let mut said = vec![verdict(stills)];
+fn remarks(context: &Context, stills: &Stills) -> Vec<Item> {
+    let mut said = Vec::new();
     for one in &stills.unread {
         let number = one.number.map_or_else(|| "An image without a number".into(), |n| format!("Image {n}"));
         let part = if one.in_part { "a part of it" } else { "it" };
@@ -101,7 +109,7 @@ fn remarks(stills: &Stills) -> Vec<Item> {
         said.push(format!("Coloured callipers, marks or text were painted out: {}", counted(painted, "image")));
     }
     said.push("White callipers and text within the ultrasound image are not painted out".into());
-    said.into_iter().map(comment).collect()
+    std::iter::once(typed(context, stills.verdict())).chain(said.into_iter().map(comment)).collect()
 }
 
 #[cfg(test)]

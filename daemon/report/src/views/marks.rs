@@ -1,14 +1,73 @@
 //! What a network marked in a mammography, in the words of each language.
 
+use models::review::marks::{ListedMark, Marked};
 use models::task::mammography_views::StandardView;
 use models::task::mg_breast::kind::Stage;
 use models::task::mg_breast::marks::{Mark, MarkedView, Marks};
 use models::task::mg_breast::withheld::Withheld;
 
-use crate::words::Words;
+use crate::words::{Language, Words, capital};
 
 /// Marks that a sentence names, at most (the surest); the report has all.
 const NAMED: usize = 4;
+
+/// The id under which a person decides about a mark.
+pub fn id(number: usize) -> String {
+    format!("mark-{number}")
+}
+
+/// The marks as a person decides about them, and what is to be said beside. `as_found`: the verdict.
+pub fn listed(marks: &Marks, package: String, as_found: String) -> Marked {
+    let w = Language::English.words();
+    let one = |(view, mark): (&MarkedView, &Mark)| ListedMark {
+        id: id(mark.number),
+        kind: mark.kind.name().to_owned(),
+        words: w.mark(mark, view.view),
+        score: mark.score,
+        sop_instance_uid: view.sop_instance_uid.clone(),
+        frame: None,
+        bounds: mark.bounds,
+    };
+    let learnt = capital(w.phantoms_only());
+    let (listed, notes) = (all(marks).map(one).collect(), notes(marks));
+    Marked { package, listed, notes, learnt, as_found, ..Marked::default() }
+}
+
+/// What a reader has to know beside the marks, in English.
+fn notes(marks: &Marks) -> Vec<String> {
+    let w = Language::English.words();
+    let mut notes = Vec::new();
+    if !marks.views.is_empty() {
+        notes.push(capital(&w.marks_counted(marks.count(), marks.views.len())));
+        notes.extend(stages(marks, w).iter().map(|said| capital(said)));
+        notes.push(capital(&w.breast_scores(marks.right, marks.left)));
+    }
+    notes.extend(withheld(marks, w).iter().map(|said| capital(said)));
+    notes
+}
+
+/// Takes out what a review has rejected. The score of a breast without a mark that nobody believes would be another one, which
+/// nobody made: it is none.
+pub fn take_out(marks: &mut Marks, marked: &mut Marked) {
+    let (mut right, mut left) = (false, false);
+    for view in &mut marks.views {
+        let before = view.marks.len();
+        view.marks.retain(|mark| !marked.is_rejected(&id(mark.number)));
+        if view.marks.len() < before {
+            if view.view.is_right() { right = true } else { left = true }
+        }
+    }
+    if right {
+        marks.right = None;
+    }
+    if left {
+        marks.left = None;
+    }
+    if right || left {
+        marks.case = None;
+    }
+    marked.notes = notes(marks);
+}
 
 /// The parts of a sentence: what was counted, the surest marks, the scores, what was withheld, what none of it means.
 pub(crate) fn said(marks: &Marks, w: &dyn Words) -> Vec<String> {
@@ -59,11 +118,11 @@ pub(crate) fn all(marks: &Marks) -> impl Iterator<Item = (&MarkedView, &Mark)> {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use models::review::{Decided, Decision, Document, Review};
     use models::task::mg_breast::kind::Kind;
     use models::task::mg_breast::marks::{Candidate, WithheldView};
 
     use super::*;
-    use crate::words::Language;
 
     pub(crate) fn mark(number: usize, kind: Kind, score: f32) -> Mark {
         Mark {
@@ -97,6 +156,29 @@ pub(crate) mod tests {
             left: Some(0.31),
             case: Some(0.84),
         }
+    }
+
+    #[test]
+    fn what_was_rejected_is_taken_out_with_the_score_of_its_breast_and_the_rest_keeps_its_number() {
+        let mut shown = marks();
+        let mut marked = listed(&shown, "mg-breast 1 ab".into(), String::new());
+        let ids: Vec<_> = marked.listed.iter().map(|one| (one.id.as_str(), one.kind.as_str())).collect();
+        assert_eq!(ids, [("mark-1", "mass"), ("mark-2", "calcifications")]);
+        assert!(marked.learnt.contains("phantoms only") && marked.notes.iter().any(|said| said.contains("left CC")));
+        let decided = |listed: &ListedMark| Decided {
+            decision: if listed.id == "mark-1" { Decision::Rejected } else { Decision::Accepted },
+            listed: listed.clone(),
+            comment: String::new(),
+        };
+        let none = || String::new();
+        let predecessor = Document { study_uid: none(), series_uid: none(), sop_class: none(), sop_uid: none() };
+        let decisions = marked.listed.iter().map(decided).collect();
+        let review =
+            Review { by: "Li Ming".into(), utc: none(), package: marked.package.clone(), decisions, predecessor };
+        marked.judge(Some(&review), true);
+        take_out(&mut shown, &mut marked);
+        assert_eq!(all(&shown).map(|(_, mark)| mark.number).collect::<Vec<_>>(), [2]);
+        assert_eq!((shown.right, shown.left, shown.case), (None, Some(0.31), None));
     }
 
     /// All that a language says about marks.

@@ -19,11 +19,13 @@ use hal::clock::is_synchronised;
 use hal::root::Root;
 use models::findings::Side;
 use models::review::Review;
-use models::{Acquisition, ChestFindings, Remark, Volume};
+use models::review::marks::MarkReview;
+use models::{Acquisition, Remark, Volume};
 use report::Refused;
 use report::refused::Mixed;
 use report::stills::NotRead;
 use rusqlite::Connection;
+use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use super::acquired::acquisition;
@@ -89,6 +91,7 @@ fn exam(parts: &StudyParts, job: &JobRow, row: &SeriesRow, control: &JobControl<
         verdict: &verdict,
         event: SeriesEvent::Processed,
         findings: None,
+        marks: None,
         results: &results,
         timings_ms: &[("report".to_owned(), milliseconds(begun))],
         review: fate(None),
@@ -145,9 +148,7 @@ fn series(
     let prior = prior::find(connection, &first.header)?;
     let performed = steps::of_series(connection, &row.key.study_uid, &row.key.series_uid)?;
     let part = choosing::part(connection, &parts.settings.analyze, row)?;
-    let review = reviews::of_version(connection, row.id, job.version)?;
-    let review: Option<Review> =
-        review.map(|json| serde_json::from_str(&json)).transpose().map_err(store::Error::from)?;
+    let review: Option<Review> = signed(connection, job)?;
     let tasks = StudyTask::of_series(&parts.settings.analyze, row.kind);
     let subject = Subject {
         tasks: &tasks,
@@ -163,6 +164,7 @@ fn series(
         part: part.as_ref(),
         revision: &revision(connection, std::slice::from_ref(&row.key))?,
         review: review.as_ref(),
+        marks_review: None,
     };
     let examined = examine::examine(engine, &parts.settings.device, &subject, control)?;
     timings_ms.extend(examined.timings_ms.iter().cloned());
@@ -208,6 +210,7 @@ fn pictures(
     let all = spooled.chain(damaged.into_iter().map(|instance| Stored::damaged(instance.header))).collect();
     let pictures = Pictures::new(all, picture_bytes(parts));
     let performed = steps::of_series(connection, study_uid, series_uid)?;
+    let review: Option<MarkReview> = signed(connection, job)?;
     let subject = Subject {
         tasks: &tasks,
         header: &first.header,
@@ -222,6 +225,7 @@ fn pictures(
         part: None,
         revision: &revision(connection, std::slice::from_ref(&row.key))?,
         review: None,
+        marks_review: review.as_ref(),
     };
     let examined = examine::examine(engine, &parts.settings.device, &subject, control)?;
     let timings_ms = examined.timings_ms.clone();
@@ -253,6 +257,12 @@ fn volume(
         Err(error) if error.is_transient() => Err(error.into()),
         Err(error) => Ok(Err(error.into())),
     }
+}
+
+/// The review that is signed for the version that this job makes.
+fn signed<R: DeserializeOwned>(connection: &Connection, job: &JobRow) -> Result<Option<R>, store::Error> {
+    let review = reviews::of_version(connection, job.series_id, job.version)?;
+    Ok(review.map(|json| serde_json::from_str(&json)).transpose()?)
 }
 
 /// What decoding one picture may need: what is decoded ahead is taken off.
@@ -301,6 +311,7 @@ fn study(
         let stored = kept.iter().map(|instance| Stored::in_spool(&parts.spool, Arc::new(instance.clone())));
         Pictures::new(stored.collect(), picture_bytes(parts)).marking(parts.settings.analyze.mg_marks)
     });
+    let review: Option<MarkReview> = signed(connection, job)?;
     let subject = Subject {
         tasks: &[task],
         header: &first.header,
@@ -315,6 +326,7 @@ fn study(
         part: None,
         revision: &revision(connection, &series)?,
         review: None,
+        marks_review: review.as_ref(),
     };
     let examined = examine::examine(engine, &parts.settings.device, &subject, control)?;
     let timings_ms = examined.timings_ms.clone();
@@ -374,7 +386,17 @@ fn withheld(parts: &StudyParts, job: &JobRow, verdict: &str) -> Result<Carried, 
     conclude(
         parts,
         job,
-        Conclusion { verdict, event, findings: None, results: &[], timings_ms: &[], review, visit: None, exam: None },
+        Conclusion {
+            verdict,
+            event,
+            findings: None,
+            marks: None,
+            results: &[],
+            timings_ms: &[],
+            review,
+            visit: None,
+            exam: None,
+        },
     )?;
     Ok(Carried { verdict: verdict.to_owned(), beside: None })
 }
@@ -397,24 +419,32 @@ fn write(
     timings_ms.push(("store".into(), milliseconds(writing)));
     timings_ms.push(("total".into(), milliseconds(begun)));
     let findings = examined.outcome.findings().map(serde_json::to_string).transpose().map_err(store::Error::from)?;
+    let marks = examined.outcome.marked().map(serde_json::to_string).transpose().map_err(store::Error::from)?;
     let processed = examined.outcome.is_processed();
     let event = if processed { SeriesEvent::Processed } else { SeriesEvent::Refused };
     let conclusion = Conclusion {
         verdict: &examined.verdict,
         event,
         findings: findings.as_deref(),
+        marks: marks.as_deref(),
         results: &results,
         timings_ms: &timings_ms,
-        review: fate(examined.outcome.findings()),
+        review: fate(Some(&examined.outcome)),
         visit: visit.as_ref(),
         exam: None,
     };
     conclude(parts, job, conclusion)
 }
 
-/// What these findings say of a review that was signed for them.
-fn fate(findings: Option<&ChestFindings>) -> Fate {
-    let Some(findings) = findings else { return Fate::NotApplied("nothing could be evaluated".to_owned()) };
+/// What became of a review that was signed for this outcome.
+fn fate(outcome: Option<&Outcome>) -> Fate {
+    if let Some(marked) = outcome.and_then(Outcome::marked) {
+        let why = marked.refused.as_ref().map(|refused| refused.why.clone());
+        return if marked.review.is_some() { Fate::Applied } else { Fate::NotApplied(why.unwrap_or_default()) };
+    }
+    let Some(findings) = outcome.and_then(Outcome::findings) else {
+        return Fate::NotApplied("nothing could be evaluated".to_owned());
+    };
     let why = findings.remarks.iter().find_map(|remark| match remark {
         Remark::ReviewNotApplied { why, .. } => Some(why.to_string()),
         _ => None,

@@ -12,9 +12,10 @@ use custody::store::{self, Durability, StoreFault, deliveries, events, instances
 use dicom::kind::SeriesKind;
 use dicom::test_object;
 use hal::backoff::Pauses;
-use models::review::{Decision, Review};
+use models::review::Decision;
 use report::rejection::Rejection;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
+use serde::Deserialize;
 
 use super::error::Error;
 use super::examine;
@@ -38,6 +39,8 @@ pub(super) struct Conclusion<'a> {
     pub(super) event: SeriesEvent,
     /// As JSON.
     pub(super) findings: Option<&'a str>,
+    /// The marks in pictures of a breast, as JSON.
+    pub(super) marks: Option<&'a str>,
     /// The objects, in the order in which they are delivered.
     pub(super) results: &'a [ResultRow],
     /// Stage and milliseconds, in order.
@@ -73,14 +76,16 @@ pub(super) fn conclude(parts: &StudyParts, job: &JobRow, conclusion: Conclusion<
     }
     let timings = serde_json::to_string(conclusion.timings_ms).map_err(store::Error::from)?;
     jobs::done(&transaction, job.id, conclusion.findings, &timings, &now)?;
+    if let Some(marks) = conclusion.marks {
+        jobs::set_marks(&transaction, job.id, marks)?;
+    }
     for id in series_of(&transaction, job)? {
         let verdict = with_performed(&transaction, id, conclusion.verdict)?;
         series::conclude(&transaction, id, conclusion.event, &verdict)?;
         events::record(&transaction, &format!("series/{id}"), "concluded", &verdict)?;
     }
-    if job.task.is_none() {
-        reviews::conclude(&transaction, job.series_id, job.version, &conclusion.review)?;
-    }
+    // Of a task of the whole study its review is that of the series at which the job is anchored.
+    reviews::conclude(&transaction, job.series_id, job.version, &conclusion.review)?;
     if conclusion.review == Fate::Applied && rejects(&transaction, job)? {
         rejections::of_reviewed(&transaction, job.series_id, job.version, Rejection::Quality.word())?;
     }
@@ -131,7 +136,19 @@ fn taken_back(transaction: &Transaction<'_>, job: &JobRow) -> Result<bool, store
 /// Whether the review that this job applied rejects a finding: then what was told of it before is wrong.
 fn rejects(connection: &Connection, job: &JobRow) -> Result<bool, store::Error> {
     let Some(review) = reviews::of_version(connection, job.series_id, job.version)? else { return Ok(false) };
-    Ok(serde_json::from_str::<Review>(&review)?.count(Decision::Rejected) > 0)
+    let signed: Decisions = serde_json::from_str(&review)?;
+    Ok(signed.decisions.iter().any(|one| one.decision == Decision::Rejected))
+}
+
+/// Of a review, whatever it is about.
+#[derive(Deserialize)]
+struct Decisions {
+    decisions: Vec<Decided>,
+}
+
+#[derive(Deserialize)]
+struct Decided {
+    decision: Decision,
 }
 
 /// What came of a series may call for others: those that were not read because of it, and results that name it.

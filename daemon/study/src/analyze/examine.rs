@@ -8,6 +8,7 @@ use dicom::pixels::SliceRef;
 use dicom::pixels::error::DecodeError;
 use dicom::scan::RawElement;
 use models::review::Review;
+use models::review::marks::MarkReview;
 use models::task::Control;
 use models::{ChestFindings, Refusal, Volume};
 use report::settings::Device;
@@ -51,6 +52,8 @@ pub struct Subject<'a> {
     pub revision: &'a str,
     /// What a person has signed about the findings.
     pub review: Option<&'a Review>,
+    /// The same about marks in pictures of a breast.
+    pub marks_review: Option<&'a MarkReview>,
 }
 
 /// Stands for the volume of so many images that are looked at one by one.
@@ -156,8 +159,11 @@ pub fn examine(
             (other, _) => other,
         };
         let written = report::write(&source, content, &provenance)?;
-        if let Outcome::Processed(findings) = &mut one.outcome {
-            findings.report = report::document(&written);
+        match &mut one.outcome {
+            Outcome::Processed(findings) => findings.report = report::document(&written),
+            Outcome::Views(study) => study.marked.report = report::document(&written),
+            Outcome::Stills(stills) => stills.marked.report = report::document(&written),
+            Outcome::Quality(_) | Outcome::Refused(_) => {}
         }
         objects.extend(written);
     }

@@ -5,16 +5,18 @@ use dicom::header::{Header, Projection};
 use dicom_dictionary_std::uids;
 use hal::LoadedModel;
 use models::Package;
+use models::review;
+use models::review::marks::Marked;
 use models::task::mammography_views::{MammographyViews, StandardView, ViewFound};
 use models::task::mg_breast::marks::{self, Marks, WithheldView};
 use models::task::mg_breast::scorer::Scorer;
 use models::task::mg_breast::withheld::{self, Marking};
-use models::task::{self, Control, TaskFault};
+use models::task::{Control, TaskFault};
 use report::views::Mammography;
 
 use super::engine::{self, Engine};
 use super::examine::{Error, Subject};
-use super::task::{Outcome, Ran};
+use super::task::{self, Outcome, Ran};
 use super::ultrasound::Pictures;
 use super::views::{self, Image, View};
 
@@ -33,7 +35,7 @@ const fn view(view: StandardView, shows: fn(&Header) -> bool) -> View {
 }
 
 /// Which views there are. `images` are in the order of arrival.
-pub(super) fn judge(images: &[Image<'_>]) -> MammographyViews {
+pub fn judge(images: &[Image<'_>]) -> MammographyViews {
     let mut found = Vec::new();
     let mut missing = Vec::new();
     for (view, shown) in StandardView::ALL.into_iter().zip(views::find(VIEWS, images)) {
@@ -57,7 +59,7 @@ pub(super) fn judge(images: &[Image<'_>]) -> MammographyViews {
 /// What a repetition may mend; what a picture does not allow is said of it.
 pub(super) fn run(engine: &mut Engine, subject: &Subject<'_>, control: &dyn Control) -> Result<Ran, Error> {
     let begun = std::time::Instant::now();
-    let mut study = Mammography { views: judge(subject.study), hung: Vec::new() };
+    let mut study = Mammography { views: judge(subject.study), hung: Vec::new(), marked: Marked::default() };
     let mut used = None;
     match subject.pictures {
         None => {}
@@ -69,12 +71,28 @@ pub(super) fn run(engine: &mut Engine, subject: &Subject<'_>, control: &dyn Cont
             let looked: Result<_, Error> =
                 engine.mg_breast(control, |package, model| marked(&mut study, package, model, pictures, control));
             let (marks, by) = looked?;
-            study.views.marks = Some(marks);
+            judge_marks(
+                &mut study,
+                marks,
+                subject,
+                &review::package(&by.manifest.id, &by.manifest.version, &by.sha256),
+            );
             used = Some(by);
         }
     }
     let timings_ms = vec![("views".to_owned(), begun.elapsed().as_secs_f64() * 1e3)];
     Ok(Ran { outcome: Outcome::Views(study), used, timings_ms })
+}
+
+/// Lists the marks for a person, and takes out what a review has rejected.
+fn judge_marks(study: &mut Mammography, marks: Marks, subject: &Subject<'_>, package: &str) {
+    study.views.marks = Some(marks);
+    let as_found = report::views::verdict(&study.views);
+    let Some(marks) = &mut study.views.marks else { return };
+    study.marked = report::views::marks::listed(marks, package.to_owned(), as_found);
+    let signed = subject.marks_review;
+    study.marked.judge(signed, signed.is_none_or(|review| task::can_write(subject, &review.by)));
+    report::views::marks::take_out(marks, &mut study.marked);
 }
 
 /// Reads the pictures and runs the network on those that it may be given.
@@ -87,7 +105,7 @@ fn marked(
 ) -> Result<Marks, Error> {
     let broken = |why: String| {
         let message = format!("{} {}: {why}", package.manifest.id, package.manifest.version);
-        Error::Engine(task::Error::new(TaskFault::BadModel, message).into())
+        Error::Engine(models::task::Error::new(TaskFault::BadModel, message).into())
     };
     let plan = package.manifest.mammogram().ok_or_else(|| broken("it reads no mammograms".into()))?;
     let weights = package.read(&plan.outputs.scorer).map_err(|error| broken(error.to_string()))?;

@@ -13,7 +13,7 @@ pub mod engine;
 pub mod error;
 pub mod examine;
 pub mod folder;
-mod mammography;
+pub mod mammography;
 pub mod prior;
 mod remarks;
 pub mod results;

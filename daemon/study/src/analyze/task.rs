@@ -8,11 +8,12 @@ use dicom::kind::SeriesKind;
 use dicom::typed;
 use models::findings::{ChestFinding, Evaluated};
 use models::review;
+use models::review::marks::Marked;
 use models::task::ct_quality::{self, CtQuality};
 use models::task::mammography_views::MammographyViews;
 use models::task::{self, Control};
 use models::{ChestFindings, NotEvaluated, Reading, Reason, Remark, Topic, Volume};
-use report::stills::{self, Stills};
+use report::stills::Stills;
 use report::views::Mammography;
 use report::{Content, Refused, quality};
 
@@ -76,8 +77,8 @@ impl Outcome {
         match self {
             Self::Processed(findings) => super::verdict(findings),
             Self::Quality(quality) => quality::verdict(quality),
-            Self::Views(views) => report::views::verdict(&views.views),
-            Self::Stills(stills) => stills::verdict(stills),
+            Self::Views(views) => views.verdict(),
+            Self::Stills(stills) => stills.verdict(),
             Self::Refused(reason) => reason.to_string(),
         }
     }
@@ -96,6 +97,15 @@ impl Outcome {
 
     pub fn stills(&self) -> Option<&Stills> {
         if let Self::Stills(stills) = self { Some(stills) } else { None }
+    }
+
+    /// The marks that a person can decide about, of a task that makes some.
+    pub fn marked(&self) -> Option<&Marked> {
+        match self {
+            Self::Views(study) => study.views.marks.is_some().then_some(&study.marked),
+            Self::Stills(stills) => Some(&stills.marked),
+            Self::Processed(_) | Self::Quality(_) | Self::Refused(_) => None,
+        }
     }
 
     /// Does it make its series a processed one?
@@ -219,7 +229,7 @@ fn chest_ct(engine: &mut Engine, subject: &Subject<'_>, control: &dyn Control) -
         only(&mut findings, part);
     }
     let package = review::package(&used.manifest.id, &used.manifest.version, &used.sha256);
-    let can_be_written = subject.review.is_none_or(|review| typed::encode(subject.elements, &review.by).is_some());
+    let can_be_written = subject.review.is_none_or(|review| can_write(subject, &review.by));
     review::apply(&mut findings, subject.review, &package, can_be_written);
     let cut = findings.cut_off(&volume.geometry);
     if !cut.is_empty() {
@@ -229,6 +239,11 @@ fn chest_ct(engine: &mut Engine, subject: &Subject<'_>, control: &dyn Control) -
     let timings_ms = findings.timings_ms.clone();
     let outcome = nothing_evaluated(&findings).map_or(Outcome::Processed(findings), Outcome::Refused);
     Ok(Ran { outcome, used: Some(used), timings_ms })
+}
+
+/// Can the results hold the name of who signed?
+pub(super) fn can_write(subject: &Subject<'_>, by: &str) -> bool {
+    typed::encode(subject.elements, by).is_some()
 }
 
 /// Of several series of a scan each gives its own findings, and says where the others are.

@@ -18,7 +18,7 @@ use dicom::kind::SeriesKind;
 use dicom::pixels::error::DecodeError;
 use models::task::Control;
 use models::task::mg_breast::withheld::Marking;
-use models::{NotEvaluated, Reason, Topic};
+use models::{NotEvaluated, Reason, Topic, review};
 use report::Refused;
 use report::stills::{Stills, grouped};
 use rusqlite::Connection;
@@ -26,9 +26,9 @@ use rusqlite::Connection;
 pub use wanted::unwanted;
 
 use super::acquired::acquisition;
-use super::engine::{self, Engine};
+use super::engine::{self, Engine, Used};
 use super::examine::{Error, Subject};
-use super::task::{Outcome, Ran};
+use super::task::{self, Outcome, Ran};
 use crate::settings::Analyze;
 
 type Bytes<'a> = dyn Fn() -> Result<Vec<u8>, DecodeError> + 'a;
@@ -125,11 +125,23 @@ pub(super) fn run(engine: &mut Engine, subject: &Subject<'_>, control: &dyn Cont
         Err(look::Error::Engine(error)) => return Err(error.into()),
     };
     let outcome = match looked {
-        Ok(stills) => nothing_read(&stills).map_or(Outcome::Stills(stills), Outcome::Refused),
+        Ok(stills) => match nothing_read(&stills) {
+            Some(refused) => Outcome::Refused(refused),
+            None => Outcome::Stills(judged(stills, subject, &used)),
+        },
         Err(reason) => Outcome::Refused(Refused::Nothing(NotEvaluated { topic: Topic::Unnamed, reason })),
     };
     let timings_ms = vec![("pictures".to_owned(), begun.elapsed().as_secs_f64() * 1e3)];
     Ok(Ran { outcome, used: Some(used), timings_ms })
+}
+
+/// The lesions listed for a person, without what a review has rejected.
+fn judged(mut stills: Stills, subject: &Subject<'_>, used: &Used) -> Stills {
+    stills.list(review::package(&used.manifest.id, &used.manifest.version, &used.sha256));
+    let signed = subject.marks_review;
+    stills.marked.judge(signed, signed.is_none_or(|review| task::can_write(subject, &review.by)));
+    stills.take_out();
+    stills
 }
 
 /// Why no picture at all was looked at, if so: then nothing is said of lesions.

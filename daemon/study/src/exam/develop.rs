@@ -96,7 +96,7 @@ pub fn develop<E: From<Error>>(
     for one in &story.seen {
         let place = story.place(one);
         if let Some(key) = keys.make(one.moment, place.side, put).map_err(|error| error.at(recording))? {
-            seen.push(Seen { key, lesion: one.lesion.clone(), place });
+            seen.push(Seen { key, track: key, lesion: one.lesion.clone(), place });
         }
     }
     for mark in &story.marks {

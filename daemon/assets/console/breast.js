@@ -1,0 +1,232 @@
+// The part of a study's page that shows its mammography: the views as they hang, their tools and keys.
+
+import { dated, element, json } from "./box.js";
+import { Hanging } from "./hanging.js";
+import { Marks } from "./marks.js";
+import { words } from "./words.js";
+
+const by = (id) => document.getElementById(id);
+// One press of a key.
+const STEP = { shift: 0.05, stretch: 1.12, zoom: 1.3, pan: 60 };
+
+export class BreastPlace {
+  #hanging;
+  #buttons = new Map();
+  #told = null;
+  #prior = null;
+  #uid = null;
+  #date = "";
+
+  // `chosen`: a mark was pointed at; `back`: out of this study.
+  constructor(chosen, decided, back) {
+    this.back = back;
+    this.#hanging = new Hanging(by("hang"), () => this.#tell());
+    this.#hanging.onChosen = chosen;
+    this.#hanging.rejected = decided;
+    this.#toolbar();
+    this.keys = this.#shortcuts();
+  }
+
+  get isOpen() {
+    return !by("breast").hidden;
+  }
+
+  // `told`: of the box. `again`: the same pictures with new results. Returns what the list of findings needs.
+  open(uid, date, told, again) {
+    this.#uid = uid;
+    this.#date = date;
+    this.#told = told;
+    by("breast").hidden = by("mg-tools").hidden = false;
+    by("stages").hidden = by("tools").hidden = true;
+    if (!again) this.#hanging.open(told.hanging.places, { date });
+    const marks = told.marked ? new Marks(told.marked) : null;
+    this.#hanging.marks = marks;
+    this.#hanging.chosen = null;
+    by("learnt").hidden = !told.marked;
+    by("learnt").replaceChildren(...(told.marked ? [element("strong", { textContent: words.learntTitle }), ` ${told.marked.learnt}.`] : []));
+    const notes = told.marked ? told.marked.notes : [words.notLooked];
+    by("mark-notes").replaceChildren(...notes.map((said) => element("li", { textContent: said })));
+    this.#others(told.hanging.others);
+    this.#hanging.draw();
+    return marks;
+  }
+
+  close() {
+    by("breast").hidden = by("mg-tools").hidden = true;
+    by("stages").hidden = by("tools").hidden = false;
+    by("mark-notes").replaceChildren();
+    by("study-view").classList.remove("wide");
+    this.#hanging.close();
+    this.#told = this.#uid = this.#prior = null;
+  }
+
+  choose(id) {
+    this.#hanging.choose(id);
+  }
+
+  redraw() {
+    this.#hanging.draw();
+  }
+
+  // An earlier mammography: "beside", or "flip" for the same places.
+  async showPrior(prior, mode) {
+    if (!prior) return;
+    const uid = this.#uid;
+    if (this.#prior !== prior.study_uid) {
+      const { hanging } = await json(`/reading/study/${encodeURIComponent(prior.study_uid)}/breast`);
+      if (uid !== this.#uid) return;
+      this.#prior = prior.study_uid;
+      this.#hanging.openPrior(hanging.places, { date: prior.study_date }, mode);
+    } else {
+      this.#hanging.setMode(mode);
+    }
+    this.#tell();
+  }
+
+  #toggle(mode) {
+    if (this.#hanging.mode === mode) this.#hanging.setMode("now");
+    else this.showPrior(this.#told.priors.find((one) => one.study_uid === this.#prior) ?? this.#told.priors[0], mode).catch((error) => { by("connection").textContent = error.message; });
+  }
+
+  #others(others) {
+    const choice = by("mg-others");
+    by("mg-others-label").hidden = !others.length;
+    choice.replaceChildren(element("option", { value: "", textContent: words.tools.others }),
+      ...others.map((one, index) => element("option", { value: String(index), textContent: `${one.name}${one.frames > 1 ? `, ${one.frames} frames, the first` : ""}` })));
+    choice.onchange = () => {
+      const other = others[Number(choice.value)];
+      if (choice.value === "") this.#all();
+      else if (other) this.#hanging.showOther(other, { date: this.#date });
+      by("hang").focus();
+    };
+  }
+
+  // All four again, also after another image.
+  #all() {
+    if (by("mg-others").value !== "") {
+      by("mg-others").value = "";
+      const { marks } = this.#hanging;
+      this.#hanging.open(this.#told.hanging.places, { date: this.#date });
+      this.#hanging.marks = marks;
+      this.#prior = null;
+    } else {
+      this.#hanging.enlarge(null);
+    }
+  }
+
+  #leave() {
+    if (this.#hanging.large !== null) this.#all();
+    else if (this.#hanging.mode !== "now") this.#hanging.setMode("now");
+    else this.back();
+  }
+
+  #tool(name) {
+    this.#hanging.tool = this.#hanging.tool === name ? "move" : name;
+    this.#tell();
+  }
+
+  #change(act) {
+    act(this.#hanging);
+    this.#hanging.draw();
+    this.#tell();
+  }
+
+  #standard() {
+    this.#change((hanging) => { hanging.look = { shift: 0, stretch: 1, inverted: false }; });
+  }
+
+  #wide() {
+    by("study-view").classList.toggle("wide");
+    this.#tell();
+  }
+
+  #toolbar() {
+    const { tools } = words;
+    const add = (name, text, act, key, label) => {
+      const button = element("button", { type: "button" }, text, ...(key ? [" ", element("kbd", { textContent: key })] : []));
+      if (label) button.setAttribute("aria-label", label);
+      button.addEventListener("click", act);
+      this.#buttons.set(name, button);
+      return button;
+    };
+    const group = (label, ...buttons) => {
+      const made = element("span", { className: "group" }, ...buttons);
+      made.setAttribute("role", "group");
+      made.setAttribute("aria-label", label);
+      return made;
+    };
+    by("mg-tools").prepend(
+      group(tools.layout, add("four", tools.four, () => this.#all(), "0"), add("row", tools.row, () => this.#change((h) => h.turnRow()), "L"),
+        add("beside", tools.beside, () => this.#toggle("beside"), "B"), add("flip", tools.flip, () => this.#toggle("flip"), "T")),
+      group(tools.window, add("window", tools.window, () => this.#tool("window"), "W"), add("standard", tools.standard, () => this.#standard(), "D"),
+        add("invert", tools.invert, () => this.#change((h) => { h.look.inverted = !h.look.inverted; }), "I")),
+      group(tools.larger, add("smaller", "−", () => this.#hanging.zoom(1 / STEP.zoom), "", tools.smaller), add("larger", "+", () => this.#hanging.zoom(STEP.zoom), "", tools.larger),
+        add("fit", tools.fit, () => this.#hanging.fit(), "F")),
+      group(tools.marks, add("marks", tools.marks, () => this.#change((h) => { h.showsMarks = !h.showsMarks; }), "O"), add("wide", tools.wide, () => this.#wide(), "S")));
+  }
+
+  #tell() {
+    const { mode, large, inRow, tool, showsMarks, look, marks } = this.#hanging;
+    const press = (name, on, off = false) => {
+      const button = this.#buttons.get(name);
+      if (!button) return;
+      button.setAttribute("aria-pressed", String(on));
+      button.disabled = off;
+    };
+    const noPrior = !this.#told?.priors.length;
+    press("four", large === null && mode === "now");
+    press("row", inRow, large !== null || mode === "beside");
+    press("beside", mode === "beside" && large === null, noPrior);
+    press("flip", mode === "flip", noPrior);
+    press("window", tool === "window");
+    press("invert", look.inverted);
+    press("marks", showsMarks && Boolean(marks), !marks);
+    press("wide", by("study-view").classList.contains("wide"));
+    for (const name of ["larger", "smaller", "fit"]) this.#buttons.get(name).disabled = large === null;
+    if (!this.#told) return;
+    const [loaded, all] = this.#hanging.loaded;
+    by("loaded").textContent = loaded < all ? `${loaded} of ${all} loaded` : "";
+    by("hang").dataset.complete = String(this.#hanging.isComplete);
+    by("hang").dataset.mode = mode;
+    by("hang").dataset.large = large ?? "";
+  }
+
+  #shortcuts() {
+    const { keys } = words;
+    const hanging = this.#hanging;
+    const view = (index) => () => {
+      const at = hanging.mode === "flip" ? index + 4 : index;
+      if (by("mg-others").value !== "") this.#all();
+      hanging.enlarge(hanging.large === at ? null : at);
+    };
+    const window = (shift, stretch) => () => hanging.changeWindow(shift, stretch);
+    const pan = (dx, dy) => () => hanging.panBy(dx * STEP.pan, dy * STEP.pan);
+    return new Map([
+      ["1", { run: view(0), name: "1 – 4", words: keys.view }], ["2", { run: view(1) }], ["3", { run: view(2) }], ["4", { run: view(3) }],
+      ["0", { run: () => this.#all(), name: "0, Esc", words: keys.all }], ["Escape", { run: () => this.#leave() }],
+      ["o", { run: () => this.#change((h) => { h.showsMarks = !h.showsMarks; }), name: "O", words: keys.marks }],
+      ["ArrowUp", { run: window(-STEP.shift, 1), name: "↑ ↓", words: keys.brighter }], ["ArrowDown", { run: window(STEP.shift, 1) }],
+      ["ArrowLeft", { run: window(0, STEP.stretch), name: "← →", words: keys.contrast }], ["ArrowRight", { run: window(0, 1 / STEP.stretch) }],
+      ["d", { run: () => this.#standard(), name: "D", words: keys.standard }],
+      ["i", { run: () => this.#change((h) => { h.look.inverted = !h.look.inverted; }), name: "I", words: keys.invert }],
+      ["w", { run: () => this.#tool("window"), name: "W", words: keys.tool }],
+      ["b", { run: () => this.#toggle("beside"), name: "B", words: keys.beside }], ["t", { run: () => this.#toggle("flip"), name: "T", words: keys.flip }],
+      ["l", { run: () => this.#change((h) => h.turnRow()), name: "L", words: keys.row }],
+      ["+", { run: () => hanging.zoom(STEP.zoom), name: "+ −", words: keys.zoom }], ["=", { run: () => hanging.zoom(STEP.zoom) }], ["-", { run: () => hanging.zoom(1 / STEP.zoom) }],
+      ["Shift+ArrowUp", { run: pan(0, 1), name: "Shift + arrows", words: keys.pan }], ["Shift+ArrowDown", { run: pan(0, -1) }],
+      ["Shift+ArrowLeft", { run: pan(1, 0) }], ["Shift+ArrowRight", { run: pan(-1, 0) }],
+      ["f", { run: () => hanging.fit(), name: "F", words: keys.fit }],
+      ["s", { run: () => this.#wide(), name: "S", words: keys.wide }],
+    ]);
+  }
+}
+
+// The earlier mammographies as buttons.
+export function priorButtons(priors, show) {
+  if (!priors.length) return [element("li", { className: "weak", textContent: words.noPrior })];
+  return priors.map((prior) => {
+    const button = element("button", { type: "button", textContent: `${words.tools.beside}: ${dated(prior.study_date)} ${prior.description}` });
+    button.addEventListener("click", () => show(prior));
+    return element("li", {}, button);
+  });
+}

@@ -1,0 +1,57 @@
+// The lesions of a patient over the years, beside the pictures: sizes, change, recall, and the way to each exam.
+
+import { element } from "./box.js";
+import { course } from "./course.js";
+import { mm, where } from "./history.js";
+import { words } from "./words.js";
+
+const today = () => {
+  const now = new Date();
+  return [now.getFullYear(), now.getMonth() + 1, now.getDate()].map((part) => String(part).padStart(2, "0")).join("-");
+};
+
+const text = (value) => document.createTextNode(value);
+
+// `uid`: the study that is shown; `choose`: goes to one of its marks.
+export function lesionItems({ lesions, undecided }, uid, choose) {
+  const items = lesions.map((lesion) => item(lesion, uid, choose));
+  if (undecided.length) items.push(element("li", {}, element("a", { href: "/recalls", textContent: words.undecided(undecided.length) })));
+  return items.length ? items : [element("li", { className: "weak", textContent: words.noLesions })];
+}
+
+function item({ id, place, visits, notes, recalls, sightings, change, simulated }, uid, choose) {
+  const made = element("li", { className: "lesion" }, element("a", { href: `/recalls#lesion=${id}`, textContent: words.history(id, where(place)) }));
+  if (simulated) made.append(element("small", { className: "bad", textContent: ` ${words.simulated}` }));
+  if (change) {
+    const percent = change.percent == null ? "" : ` (${change.percent > 0 ? "+" : ""}${change.percent.toFixed(0)} %)`;
+    made.append(element("p", { className: "facts", textContent: `${change.from} → ${change.to}: ${change.longest_mm.map(mm).join(" → ")}${percent}` }));
+  }
+  if (visits.length > 1) made.append(course(visits, []).svg);
+  for (const { due } of recalls.filter(({ closed }) => !closed)) {
+    const overdue = due < today();
+    made.append(element("p", { className: overdue ? "recall bad" : "recall", textContent: words.due(due, overdue) }));
+  }
+  const last = notes.at(-1);
+  if (last) made.append(element("p", { className: "facts", textContent: [last.date, last.kind, last.outcome, last.text].filter(Boolean).join(" ") }));
+  made.append(exams(sightings.filter(({ retracted }) => !retracted), uid, choose));
+  return made;
+}
+
+// Each exam once, newest first; marks of the study that is shown are buttons.
+function exams(sightings, uid, choose) {
+  const list = element("ul", { className: "exams" });
+  const known = new Set();
+  for (const { date, method, axes_mm: axes, gone, shown } of [...sightings].reverse()) {
+    if (shown.study_uid === uid) {
+      const button = element("button", { type: "button", textContent: words.marked(shown.label) });
+      button.addEventListener("click", () => choose(shown.label.toLowerCase().replace(" ", "-")));
+      list.append(element("li", {}, button));
+    } else if (!known.has(`${shown.study_uid} ${date}`)) {
+      known.add(`${shown.study_uid} ${date}`);
+      const size = gone ? ", gone" : axes.length ? `, ${mm(axes[0])}` : "";
+      const said = words.exam(date, method.modality, size);
+      list.append(element("li", {}, shown.study_uid ? element("a", { href: `#study=${encodeURIComponent(shown.study_uid)}`, textContent: said }) : text(said)));
+    }
+  }
+  return list;
+}

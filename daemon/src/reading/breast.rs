@@ -1,0 +1,118 @@
+//! The mammography in a study, for the page on which it is read: how it hangs, what was marked, the one before; and the lesions of
+//! its person over the years.
+
+use custody::store::members::MemberRow;
+use custody::store::{instances, jobs, members, results, series};
+use dicom::header::Header;
+use dicom::kind::SeriesKind;
+use dicom::patient::{Identity, is_placeholder_id};
+use models::lesion::book::Seen;
+use models::lesion::sighting::Person;
+use rusqlite::Connection;
+use serde::Serialize;
+use serde_json::Value;
+use study::analyze::task::StudyTask;
+use study::lesions::is_same_person;
+use study::lesions::listed::{self as book, Shown};
+
+use super::Error;
+use super::hanging::{Hanging, hang};
+use super::listed::{ResultRow, header_of};
+
+/// Earlier mammographies that are told of, at most; the newest.
+const MOST_PRIORS: usize = 12;
+
+#[derive(Debug, Serialize)]
+pub struct Breast {
+    pub hanging: Hanging,
+    /// A series of the study, under which a review of its marks is signed.
+    pub series_uid: String,
+    pub verdict: Option<String>,
+    /// What was marked (`models::review::marks::Marked`), also in a version that is in work; none where nothing was looked for.
+    pub marked: Option<Value>,
+    /// Of the same job.
+    pub results: Vec<ResultRow>,
+    /// Earlier mammographies of the same person, newest first.
+    pub priors: Vec<Prior>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Prior {
+    pub study_uid: String,
+    /// DA.
+    pub study_date: String,
+    pub description: String,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Lesions {
+    pub lesions: Vec<Shown>,
+    /// What nobody has decided about.
+    pub undecided: Vec<Seen>,
+    pub rule: &'static str,
+}
+
+pub fn breast(connection: &Connection, study_uid: &str) -> Result<Breast, Error> {
+    let mut images = Vec::new();
+    let mut rows = series::of_study(connection, study_uid)?;
+    rows.retain(|row| row.kind == SeriesKind::Mammography);
+    for row in &rows {
+        images.extend(instances::of_series(connection, study_uid, &row.key.series_uid)?);
+    }
+    let first = rows.first().ok_or(Error::NotFound)?;
+    images.sort_by_key(|image| image.id);
+    images.retain(|image| image.header.pixel_data.is_some());
+    let task = StudyTask::MammographyViews.name();
+    let done = jobs::newest_done_of_task(connection, study_uid, task)?;
+    let marked = done.map(|job| jobs::marks(connection, job)).transpose()?.flatten();
+    let made = done.map(|job| results::of_job(connection, job)).transpose()?.unwrap_or_default();
+    let anchor = done.map(|job| members::of_job(connection, job)).transpose()?.unwrap_or_default();
+    let is_anchor = |id: i64| anchor.first().is_some_and(|MemberRow { series_id, .. }| *series_id == id);
+    let signed = rows.iter().find(|row| is_anchor(row.id)).unwrap_or(first);
+    Ok(Breast {
+        hanging: hang(&images),
+        series_uid: signed.key.series_uid.clone(),
+        verdict: signed.verdict.clone(),
+        marked: marked.and_then(|json| serde_json::from_str(&json).ok()),
+        results: made.into_iter().map(|row| ResultRow { id: row.id, kind: row.kind }).collect(),
+        priors: priors(connection, &header_of(connection, study_uid)?)?,
+    })
+}
+
+/// An ID alone does not say that it is the same person.
+fn priors(connection: &Connection, header: &Header) -> Result<Vec<Prior>, Error> {
+    if is_placeholder_id(&header.patient_id) || header.study_date.len() != 8 {
+        return Ok(Vec::new());
+    }
+    let patient = Identity::of(header);
+    let mut found: Vec<Prior> = Vec::new();
+    for (study_uid, other) in instances::earlier_of_kind(connection, header, SeriesKind::Mammography)? {
+        let is_new = !found.iter().any(|prior| prior.study_uid == study_uid);
+        if is_new && found.len() < MOST_PRIORS && patient.is_same_person(&Identity::of(&other)) {
+            found.push(Prior { study_uid, study_date: other.study_date, description: other.study_description });
+        }
+    }
+    Ok(found)
+}
+
+pub fn lesions(connection: &Connection, study_uid: &str) -> Result<Lesions, Error> {
+    let header = header_of(connection, study_uid)?;
+    let mut told = Lesions { lesions: Vec::new(), undecided: Vec::new(), rule: models::lesion::change::RULE };
+    if is_placeholder_id(&header.patient_id) {
+        return Ok(told);
+    }
+    let person = Person {
+        id: header.patient_id.trim().to_owned(),
+        issuer: header.issuer_of_patient_id.clone(),
+        name: header.patient_name.clone(),
+        birth_date: header.birth_date.clone(),
+        sex: header.sex,
+    };
+    let listing = book::list(connection, Some(&person.id), 0)?;
+    for one in listing.lesions.iter().filter(|one| is_same_person(&one.person, &person)) {
+        told.lesions.extend(book::show(connection, one.id)?);
+    }
+    let is_own = |seen: &Seen| is_same_person(&seen.sighting.person, &person);
+    told.undecided = listing.undecided.into_iter().filter(is_own).collect();
+    Ok(told)
+}

@@ -1,0 +1,243 @@
+//! How the views of a mammography are hung: which image is in which place, what else there is, and how a picture is turned so that
+//! the chest walls lie back to back. Pure.
+
+use custody::instance::Instance;
+use dicom::header::Header;
+use dicom_dictionary_std::uids;
+use models::task::mammography_views::{MammographyViews, StandardView, ViewFound};
+use serde::Serialize;
+use study::analyze::mammography::judge;
+use study::analyze::views::Image;
+
+/// From left to right, from top to bottom: the right breast at the left, as if the patient faced the reader.
+const PLACES: [StandardView; 4] =
+    [StandardView::RightCc, StandardView::LeftCc, StandardView::RightMlo, StandardView::LeftMlo];
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Hanging {
+    /// Always four, in the order in which they hang.
+    pub places: Vec<Place>,
+    /// Every other image: additional views, and images that another one stands for.
+    pub others: Vec<Hung>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Place {
+    pub view: StandardView,
+    /// For people: `R CC`.
+    pub name: &'static str,
+    /// `None`: the study has no such view here.
+    pub image: Option<Hung>,
+    /// Images that could stand for the view.
+    pub candidates: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Hung {
+    /// Row in `instances`.
+    pub instance: i64,
+    pub sop_instance_uid: String,
+    /// For people: `R CC`, `L ML, magnified`.
+    pub name: String,
+    pub rows: u32,
+    pub columns: u32,
+    pub frames: u32,
+    /// Made to be looked at; otherwise for processing only.
+    pub for_presentation: bool,
+}
+
+/// How a stored picture is laid out to be hung. First rows and columns change places, then it is mirrored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Turn {
+    pub transposed: bool,
+    /// Left becomes right.
+    pub mirrored: bool,
+    /// Up becomes down.
+    pub upended: bool,
+}
+
+/// `images`: of all mammography series of a study that are here, in the order of arrival.
+pub fn hang(images: &[Instance]) -> Hanging {
+    let shown: Vec<Image<'_>> =
+        images.iter().map(|instance| Image { header: &instance.header, complete: true }).collect();
+    let MammographyViews { found, .. } = judge(&shown);
+    let of = |view: StandardView| found.iter().find(|found| found.view == view);
+    let image = |found: &ViewFound| images.iter().find(|one| one.header.sop_instance_uid == found.sop_instance_uid);
+    let place = |view| Place {
+        view,
+        name: name_of(view),
+        image: of(view).and_then(image).map(hung),
+        candidates: of(view).map_or(0, |found| found.candidates),
+    };
+    let taken = |one: &&Instance| found.iter().any(|found| found.sop_instance_uid == one.header.sop_instance_uid);
+    let others = images.iter().filter(|one| !taken(one)).map(hung).collect();
+    Hanging { places: PLACES.into_iter().map(place).collect(), others }
+}
+
+fn hung(instance: &Instance) -> Hung {
+    let header = &instance.header;
+    Hung {
+        instance: instance.id,
+        sop_instance_uid: header.sop_instance_uid.clone(),
+        name: name(header),
+        rows: header.rows,
+        columns: header.columns,
+        frames: header.number_of_frames.max(1),
+        for_presentation: for_presentation(header),
+    }
+}
+
+fn for_presentation(header: &Header) -> bool {
+    header.sop_class_uid != uids::DIGITAL_MAMMOGRAPHY_X_RAY_IMAGE_STORAGE_FOR_PROCESSING
+}
+
+const fn name_of(view: StandardView) -> &'static str {
+    match view {
+        StandardView::RightCc => "R CC",
+        StandardView::LeftCc => "L CC",
+        StandardView::RightMlo => "R MLO",
+        StandardView::LeftMlo => "L MLO",
+    }
+}
+
+/// Of any mammogram. View codes of CID 4014, modifiers of CID 4015; both in SCT or its older SRT form.
+fn name(header: &Header) -> String {
+    let shown = &header.projection;
+    let view = match shown.code.as_str() {
+        "399162004" | "R-10242" => "CC",
+        "399368009" | "R-10226" => "MLO",
+        "399260004" | "R-10224" => "ML",
+        "399352003" | "R-10228" => "LM",
+        _ => shown.position.as_str(),
+    };
+    let modifier = |code: &String| match code.as_str() {
+        "399163009" | "R-102D6" => Some("magnified"),
+        "399161006" | "R-102D7" => Some("spot compression"),
+        "399209000" | "R-102D5" => Some("implant displaced"),
+        _ => None,
+    };
+    let parts: Vec<&str> = [shown.laterality.as_str(), view].into_iter().filter(|part| !part.is_empty()).collect();
+    let mut name = if parts.is_empty() { "view not named".to_owned() } else { parts.join(" ") };
+    for said in shown.modifiers.iter().filter_map(modifier) {
+        name.push_str(&format!(", {said}"));
+    }
+    if !for_presentation(header) {
+        name.push_str(", for processing");
+    }
+    name
+}
+
+/// How a picture is turned so that its chest wall lies at the inner side of its place (at the right of a right breast) and, of an
+/// oblique view, the head is above, of others the outer side. `orientation`: Patient Orientation (0020,0020), to the right and down.
+/// `None` where the header does not say how the picture lies.
+pub fn turn(laterality: &str, orientation: &[String; 2]) -> Option<Turn> {
+    let right = match laterality {
+        "R" => true,
+        "L" => false,
+        _ => return None,
+    };
+    let along = |text: &String| text.chars().next();
+    let is_depth = |letter: Option<char>| matches!(letter, Some('A' | 'P'));
+    let [mut across, mut down] = [along(&orientation[0]), along(&orientation[1])];
+    let transposed = !is_depth(across) && is_depth(down);
+    if transposed {
+        std::mem::swap(&mut across, &mut down);
+    }
+    // To the right lies the chest wall of a right breast, and what is in front of a left one.
+    let due = if right { 'P' } else { 'A' };
+    let mirrored = match across {
+        Some('A' | 'P') => across != Some(due),
+        _ => return None,
+    };
+    let upended = match down {
+        Some('H') => true,
+        // Down lies the inner side: the left of a right breast, and the right of a left one.
+        Some('R') => right,
+        Some('L') => !right,
+        _ => false,
+    };
+    Some(Turn { transposed, mirrored, upended })
+}
+
+#[cfg(test)]
+mod tests {
+    use custody::instance::Location;
+    use dicom::header::{PixelData, Projection};
+
+    use super::*;
+
+    fn image(id: i64, laterality: &str, position: &str) -> Instance {
+        let header = Header {
+            sop_class_uid: uids::DIGITAL_MAMMOGRAPHY_X_RAY_IMAGE_STORAGE_FOR_PRESENTATION.into(),
+            sop_instance_uid: format!("1.2.{id}"),
+            rows: 8,
+            columns: 4,
+            projection: Projection {
+                laterality: laterality.into(),
+                position: position.into(),
+                ..Projection::default()
+            },
+            pixel_data: Some(PixelData { offset: 0, length: 64, encapsulated: false }),
+            ..Header::default()
+        };
+        let location = Location::File { file: String::new(), length: 0 };
+        Instance { id, header, location, sha256: String::new(), association: 0, received_utc: String::new() }
+    }
+
+    fn ids(hanging: &Hanging) -> Vec<Option<i64>> {
+        hanging.places.iter().map(|place| place.image.as_ref().map(|image| image.instance)).collect()
+    }
+
+    #[test]
+    fn the_right_breast_hangs_at_the_left_cc_over_mlo_whatever_the_order_of_arrival() {
+        let all = [image(1, "L", "MLO"), image(2, "L", "CC"), image(3, "R", "MLO"), image(4, "R", "CC")];
+        let hanging = hang(&all);
+        assert_eq!(ids(&hanging), [Some(4), Some(2), Some(3), Some(1)]);
+        let names: Vec<_> = hanging.places.iter().map(|place| place.name).collect();
+        assert_eq!(names, ["R CC", "L CC", "R MLO", "L MLO"]);
+        assert!(hanging.others.is_empty());
+    }
+
+    #[test]
+    fn a_missing_view_is_an_empty_place_and_a_repeated_or_additional_one_hangs_nowhere_but_is_there() {
+        let mut spot = image(3, "R", "CC");
+        spot.header.projection.modifiers = vec!["399161006".into()];
+        let mut raw = image(4, "R", "CC");
+        raw.header.sop_class_uid = uids::DIGITAL_MAMMOGRAPHY_X_RAY_IMAGE_STORAGE_FOR_PROCESSING.into();
+        let hanging = hang(&[image(1, "R", "CC"), image(2, "R", "CC"), spot, raw, image(5, "L", "ML")]);
+        assert_eq!(ids(&hanging), [Some(2), None, None, None]);
+        assert_eq!(hanging.places[0].candidates, 2);
+        let others: Vec<_> = hanging.others.iter().map(|other| (other.instance, other.name.as_str())).collect();
+        assert_eq!(others, [(1, "R CC"), (3, "R CC, spot compression"), (4, "R CC, for processing"), (5, "L ML")]);
+    }
+
+    fn turned(laterality: &str, across: &str, down: &str) -> Option<(bool, bool, bool)> {
+        let turn = turn(laterality, &[across.to_owned(), down.to_owned()])?;
+        Some((turn.transposed, turn.mirrored, turn.upended))
+    }
+
+    /// PS3.3 section C.7.6.1.1.1: the letters are of the rows, to the right, and of the columns, down.
+    #[test]
+    fn chest_walls_lie_back_to_back_and_heads_above_however_the_picture_was_stored() {
+        let as_it_is = Some((false, false, false));
+        for (laterality, across, down) in [("R", "P", "L"), ("R", "P", "FL"), ("L", "A", "R"), ("L", "A", "FR")] {
+            assert_eq!(turned(laterality, across, down), as_it_is, "{laterality} {across} {down}");
+        }
+        assert_eq!(turned("R", "A", "L"), Some((false, true, false)), "the other way round");
+        assert_eq!(turned("L", "P", "F"), Some((false, true, false)));
+        assert_eq!(turned("R", "P", "HR"), Some((false, false, true)), "on its head");
+        assert_eq!(turned("L", "A", "L"), Some((false, false, true)), "the inner side above");
+        assert_eq!(turned("R", "A", "R"), Some((false, true, true)), "half a turn");
+        assert_eq!(turned("L", "F", "A"), Some((true, false, false)), "a quarter");
+        assert_eq!(turned("R", "H", "A"), Some((true, true, true)));
+    }
+
+    #[test]
+    fn a_picture_that_does_not_say_how_it_lies_is_not_turned_by_guess() {
+        for (laterality, across, down) in
+            [("R", "", ""), ("", "P", "F"), ("B", "P", "F"), ("L", "R", "F"), ("R", "X", "Y")]
+        {
+            assert_eq!(turned(laterality, across, down), None, "{laterality} {across} {down}");
+        }
+    }
+}
