@@ -1,0 +1,198 @@
+//! Which assessment category published rules suggest for a lesion of the breast in ultrasound, from its descriptors alone. A
+//! suggestion to whoever reads the pictures; it is none of a lexicon and no assessment. Pure.
+//!
+//! - Simple cyst, category 2: anechoic, circumscribed, round or oval, with posterior enhancement (Berg, Campassi, Ioffe,
+//!   Radiology 2003;227:183-191; Stavros et al., Radiology 1995;196:123-134).
+//! - Probably benign, category 3: oval, parallel, circumscribed, without posterior shadowing, of even echoes (the benign
+//!   criteria of Stavros 1995; followed up instead of biopsied by Graf et al., Radiology 2004;233:850-856 and 2007;244:87-93).
+//! - Suspicious, category 4: all others. Stavros 1995: one suspicious feature is enough, and what meets no benign rule is not
+//!   called benign.
+//!
+//! Category 1 is not suggested, because no set of pictures is known to show a whole breast; 5 and parts of 4 are not, because
+//! no rule for these five descriptors was found that reaches the 95 % of malignancy that 5 means; 6 needs a biopsy.
+
+use super::terms::{Echo, Margin, Orientation, Posterior, Shape, Term, Terms, Trait};
+
+/// Who published the rules, for reports.
+pub const SOURCE: &str =
+    "Stavros 1995 (Radiology 196:123), Berg 2003 (Radiology 227:183), Graf 2004, 2007 (Radiology 233:850, 244:87)";
+
+/// Below this certainty of the network a lesion is too doubtful for a suggestion.
+pub const LEAST_CONFIDENCE: f32 = 0.5;
+
+/// By weight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Category {
+    Benign,
+    ProbablyBenign,
+    Suspicious,
+}
+
+impl Category {
+    pub const ALL: [Self; 3] = [Self::Benign, Self::ProbablyBenign, Self::Suspicious];
+
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Benign => 2,
+            Self::ProbablyBenign => 3,
+            Self::Suspicious => 4,
+        }
+    }
+}
+
+/// A category, and what made it so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suggested {
+    pub category: Category,
+    /// The descriptors that forbid a lower one.
+    pub because: Vec<Term>,
+}
+
+/// Why none is suggested.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Withheld {
+    /// Descriptors are not known.
+    Missing(Trait),
+    /// The network is not sure enough that there is a lesion.
+    Doubtful,
+    /// Nothing was found in the pictures, which need not show the whole breast.
+    NoLesion,
+    /// Of some of the lesions none is suggested: it may be the gravest of them.
+    SomeLesions,
+}
+
+/// Of one lesion.
+///
+/// # Errors
+/// Why none is suggested.
+pub fn suggest(terms: &Terms, confidence: f32) -> Result<Suggested, Withheld> {
+    let missing = |part| Withheld::Missing(part);
+    let shape = terms.shape.ok_or(missing(Trait::Shape))?;
+    let orientation = terms.orientation.ok_or(missing(Trait::Orientation))?;
+    let margin = terms.margin.ok_or(missing(Trait::Margin))?;
+    let echo = terms.echo.ok_or(missing(Trait::Echo))?;
+    let posterior = terms.posterior.ok_or(missing(Trait::Posterior))?;
+    // Not a number is doubtful, too.
+    if confidence.is_nan() || confidence < LEAST_CONFIDENCE {
+        return Err(Withheld::Doubtful);
+    }
+    let is_round = shape != Shape::Irregular;
+    let is_cyst = echo == Echo::Anechoic && margin == Margin::Circumscribed && posterior == Posterior::Enhancement;
+    if is_cyst && is_round {
+        return Ok(Suggested { category: Category::Benign, because: Vec::new() });
+    }
+    let against = [
+        (shape != Shape::Oval).then_some(Term::Shape(shape)),
+        (orientation == Orientation::NotParallel).then_some(Term::Orientation(orientation)),
+        (margin == Margin::NotCircumscribed).then_some(Term::Margin(margin)),
+        (echo == Echo::Heterogeneous).then_some(Term::Echo(echo)),
+        (posterior == Posterior::Shadowing).then_some(Term::Posterior(posterior)),
+    ];
+    let because: Vec<Term> = against.into_iter().flatten().collect();
+    let category = if because.is_empty() { Category::ProbablyBenign } else { Category::Suspicious };
+    Ok(Suggested { category, because })
+}
+
+/// Of all lesions of an exam: that of the gravest. A suspicious one is the gravest that there is, also where others have none.
+///
+/// # Errors
+/// Why none is suggested.
+pub fn overall<'a>(all: impl IntoIterator<Item = &'a Result<Suggested, Withheld>>) -> Result<Category, Withheld> {
+    let all: Vec<Option<Category>> = all.into_iter().map(|one| one.as_ref().ok().map(|one| one.category)).collect();
+    if all.contains(&Some(Category::Suspicious)) {
+        return Ok(Category::Suspicious);
+    }
+    let known: Option<Vec<Category>> = all.into_iter().collect();
+    known.ok_or(Withheld::SomeLesions)?.into_iter().max().ok_or(Withheld::NoLesion)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn terms(words: &str) -> Terms {
+        Terms::of(&words.split(", ").map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn each_row_of_the_published_rules_gives_its_category() {
+        for (words, category) in [
+            ("oval, parallel, circumscribed, anechoic, posterior enhancement", Category::Benign),
+            ("round, not parallel, circumscribed, anechoic, posterior enhancement", Category::Benign),
+            // No simple cyst: nothing behind it says that it is fluid.
+            ("oval, parallel, circumscribed, anechoic, no posterior features", Category::ProbablyBenign),
+            ("round, parallel, circumscribed, anechoic, no posterior features", Category::Suspicious),
+            ("oval, parallel, circumscribed, anechoic, posterior shadowing", Category::Suspicious),
+            ("irregular, parallel, circumscribed, anechoic, posterior enhancement", Category::Suspicious),
+            ("oval, parallel, not circumscribed, anechoic, posterior enhancement", Category::Suspicious),
+            ("oval, parallel, circumscribed, hypoechoic, no posterior features", Category::ProbablyBenign),
+            ("oval, parallel, circumscribed, hypoechoic, posterior enhancement", Category::ProbablyBenign),
+            ("oval, parallel, circumscribed, hypoechoic, posterior shadowing", Category::Suspicious),
+            ("oval, parallel, circumscribed, heterogeneous, no posterior features", Category::Suspicious),
+            ("oval, not parallel, circumscribed, hypoechoic, no posterior features", Category::Suspicious),
+            ("oval, parallel, not circumscribed, hypoechoic, no posterior features", Category::Suspicious),
+            ("round, parallel, circumscribed, hypoechoic, no posterior features", Category::Suspicious),
+            ("irregular, not parallel, not circumscribed, heterogeneous, posterior shadowing", Category::Suspicious),
+        ] {
+            assert_eq!(suggest(&terms(words), 0.9).map(|one| one.category), Ok(category), "{words}");
+        }
+    }
+
+    /// All 108 combinations: no suspicious feature is ever called benign, but for the shape and orientation of a simple cyst.
+    #[test]
+    fn one_suspicious_feature_is_enough_whatever_the_others_say() {
+        let mut counted = [0; 3];
+        for shape in Shape::ALL {
+            for orientation in Orientation::ALL {
+                for margin in Margin::ALL {
+                    for echo in Echo::ALL {
+                        for posterior in Posterior::ALL {
+                            let terms = Terms {
+                                shape: Some(*shape),
+                                orientation: Some(*orientation),
+                                margin: Some(*margin),
+                                echo: Some(*echo),
+                                posterior: Some(*posterior),
+                            };
+                            let got = suggest(&terms, 0.9).unwrap();
+                            counted[usize::from(got.category.number()) - 2] += 1;
+                            let grave = *shape == Shape::Irregular
+                                || *margin == Margin::NotCircumscribed
+                                || *posterior == Posterior::Shadowing
+                                || *echo == Echo::Heterogeneous;
+                            assert!(!grave || got.category == Category::Suspicious, "{terms:?}");
+                            assert_eq!(got.category == Category::Suspicious, !got.because.is_empty(), "{terms:?}");
+                        }
+                    }
+                }
+            }
+        }
+        assert_eq!(counted, [4, 3, 101]);
+    }
+
+    #[test]
+    fn a_missing_descriptor_or_a_doubtful_lesion_has_no_category() {
+        let whole = "oval, parallel, circumscribed, hypoechoic, no posterior features";
+        let words: Vec<&str> = whole.split(", ").collect();
+        for (index, part) in Trait::ALL.into_iter().enumerate() {
+            let mut fewer = words.clone();
+            fewer.remove(index);
+            assert_eq!(suggest(&terms(&fewer.join(", ")), 0.9), Err(Withheld::Missing(part)));
+        }
+        for confidence in [0.49, f32::NAN] {
+            assert_eq!(suggest(&terms(whole), confidence), Err(Withheld::Doubtful));
+        }
+        assert_eq!(suggest(&Terms::default(), 0.9), Err(Withheld::Missing(Trait::Shape)));
+    }
+
+    #[test]
+    fn an_exam_has_the_category_of_its_gravest_lesion_or_none() {
+        let of = |category| Ok(Suggested { category, because: Vec::new() });
+        let [benign, probably, suspicious] = Category::ALL.map(of);
+        let none = Err(Withheld::Doubtful);
+        assert_eq!(overall([&benign, &probably]), Ok(Category::ProbablyBenign));
+        assert_eq!(overall([&benign, &suspicious, &none]), Ok(Category::Suspicious));
+        assert_eq!(overall([&benign, &none]), Err(Withheld::SomeLesions));
+        assert_eq!(overall([]), Err(Withheld::NoLesion));
+    }
+}
