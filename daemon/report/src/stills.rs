@@ -4,6 +4,8 @@
 use std::fmt;
 
 use dicom::pixels::error::DecodeError;
+use models::findings::Side;
+use models::lesion::followed::Followed;
 use models::number::Number;
 use models::task::us_breast::Sector;
 use models::task::us_breast::lesion::Lesion;
@@ -83,6 +85,8 @@ pub struct StillImage {
     pub found: bool,
     /// Callipers, marks or text in colour were painted out.
     pub painted_out: bool,
+    /// Which breast it shows, as its header says.
+    pub side: Option<Side>,
 }
 
 /// A lesion in the picture that shows it best.
@@ -139,6 +143,14 @@ pub struct Stills {
     pub more_lesions: usize,
     pub unread: Vec<Unread>,
     pub keys: Vec<KeyPicture>,
+    /// Lesions that are surely known from the list over the years, by their numbers here.
+    pub followed: Vec<(u32, Followed)>,
+}
+
+impl Stills {
+    pub fn followed(&self, lesion: u32) -> Option<&Followed> {
+        self.followed.iter().find(|(id, _)| *id == lesion).map(|(_, followed)| followed)
+    }
 }
 
 /// One sentence: the lesions, or that there is none in what was looked at, and what was not looked at.
@@ -226,6 +238,7 @@ pub(crate) mod tests {
             frames,
             found: frames.is_some(),
             painted_out: false,
+            side: None,
         }
     }
 
@@ -254,6 +267,7 @@ pub(crate) mod tests {
                 Unread { number: None, why: NotRead::ColourFlow, in_part: true },
             ],
             keys: vec![KeyPicture { image: 1, frame: Some(17), sector, grey: vec![99; 1600] }],
+            followed: Vec::new(),
         }
     }
 

@@ -4,6 +4,7 @@
 pub(crate) mod marks;
 mod pictures;
 
+use models::lesion::followed::Followed;
 use models::task::mammography_views::{MammographyViews, StandardView, ViewFound};
 
 use crate::words::Language;
@@ -14,6 +15,14 @@ pub struct Mammography {
     pub views: MammographyViews,
     /// The standard views whose pictures were read, for the key image.
     pub hung: Vec<Hung>,
+    /// Marks of lesions that are surely known from the list over the years, by the numbers of the marks.
+    pub followed: Vec<(usize, Followed)>,
+}
+
+impl Mammography {
+    pub fn followed(&self, mark: usize) -> Option<&Followed> {
+        self.followed.iter().find(|(number, _)| *number == mark).map(|(_, followed)| followed)
+    }
 }
 
 /// The picture of a standard view on the grid on which it was read.

@@ -12,11 +12,16 @@ use crate::groups::{begin, comment, illustration, model, site};
 use crate::object::Context;
 use crate::secondary::Page;
 use crate::site::Site;
+use crate::views::Mammography;
 use crate::views::marks::all;
+use crate::words::breast::followed;
 
 /// One group for each mark, with its box on the picture that it was seen in.
-pub(super) fn groups(context: &Context, marks: &Marks, page: Option<&Page>) -> Vec<Item> {
-    all(marks).filter_map(|(view, mark)| group(context, view, mark, page)).collect()
+pub(super) fn groups(context: &Context, study: &Mammography, marks: &Marks, page: Option<&Page>) -> Vec<Item> {
+    let w = crate::words::Language::English.words();
+    let known =
+        |mark: &Mark| study.followed(mark.number).map(|known| comment(crate::words::capital(&followed(known, w))));
+    all(marks).filter_map(|(view, mark)| Some(group(context, view, mark, page)?.with_all(known(mark)))).collect()
 }
 
 fn group(context: &Context, view: &MarkedView, mark: &Mark, page: Option<&Page>) -> Option<Item> {

@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod breast;
 mod support;
 mod teaching;
 #[allow(dead_code, reason = "the unit tests beside the code use the rest")]

@@ -372,6 +372,7 @@ fn one(
         part,
         revision: "",
         review: None,
+        history: None,
     };
     let examined = match examine::examine(engine, &options.settings.device, &subject, control) {
         Err(error) if error.lacks_package() => {
@@ -478,6 +479,7 @@ fn whole(
         part: None,
         revision: "",
         review: None,
+        history: None,
     };
     let examined = match examine::examine(engine, &options.settings.device, &subject, control) {
         Err(error) if error.lacks_package() => {

@@ -57,7 +57,7 @@ pub(super) fn judge(images: &[Image<'_>]) -> MammographyViews {
 /// What a repetition may mend; what a picture does not allow is said of it.
 pub(super) fn run(engine: &mut Engine, subject: &Subject<'_>, control: &dyn Control) -> Result<Ran, Error> {
     let begun = std::time::Instant::now();
-    let mut study = Mammography { views: judge(subject.study), hung: Vec::new() };
+    let mut study = Mammography { views: judge(subject.study), hung: Vec::new(), followed: Vec::new() };
     let mut used = None;
     match subject.pictures {
         None => {}

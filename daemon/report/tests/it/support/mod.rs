@@ -136,6 +136,8 @@ pub fn template_of(kind: &str) -> Option<&'static str> {
     match kind {
         "sr" => Some("TID_1500"),
         "ko" => Some("TID_2010"),
+        "breast-report" => Some("TID_4200"),
+        "mg-cad" => Some("TID_4000"),
         _ => None,
     }
 }
@@ -190,6 +192,8 @@ fn pixelmed(reports: &[(PathBuf, &str)]) -> Vec<String> {
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../report/tests/it/support/Validate.java");
     command.args(["-cp", &JARS.join(":")]).arg(program).args(reports.iter().map(|(file, _)| file));
     let Some((_, text)) = run("java", &mut command) else { return Vec::new() };
+    // Warnings, for whoever runs it by hand (`--nocapture`).
+    println!("{text}");
     let mut found = Vec::new();
     for (file, template) in reports {
         let head = format!("File {}\n", file.display());
