@@ -105,3 +105,45 @@ pub fn suggestion(suggested: &Result<Suggested, Withheld>, w: &dyn Words) -> Str
 pub fn rules(w: &dyn Words) -> String {
     w.rules(SOURCE)
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use models::task::us_breast::terms::{Echo, Margin, Orientation, Posterior, Shape};
+
+    use super::*;
+
+    pub(crate) fn terms() -> Vec<Term> {
+        let mut all: Vec<Term> = Shape::ALL.iter().copied().map(Term::Shape).collect();
+        all.extend(Orientation::ALL.iter().copied().map(Term::Orientation));
+        all.extend(Margin::ALL.iter().copied().map(Term::Margin));
+        all.extend(Echo::ALL.iter().copied().map(Term::Echo));
+        all.extend(Posterior::ALL.iter().copied().map(Term::Posterior));
+        all
+    }
+
+    /// What every language has to say without values.
+    pub(crate) fn fixed(w: &dyn Words) -> Vec<&'static str> {
+        let fixed = w.breast();
+        let mut all = vec![fixed.title, fixed.dicom_title, fixed.examination, fixed.findings, fixed.impression];
+        all.extend([fixed.rules, fixed.none_known, fixed.not_measured, fixed.gone, fixed.no_earlier, fixed.note]);
+        all.extend(terms().into_iter().map(|term| w.term(term)));
+        all.extend(Trait::ALL.map(|what| w.described(what)));
+        all.extend([Some(Side::Right), Some(Side::Left), None].map(|side| w.breast_of(side)));
+        all
+    }
+
+    pub(crate) fn sentences(w: &dyn Words) -> Vec<String> {
+        let why = [Withheld::Doubtful, Withheld::NoLesion, Withheld::SomeLesions];
+        let mut all: Vec<String> = Category::ALL.map(|category| w.category(category)).into();
+        all.extend(why.into_iter().chain(Trait::ALL.map(Withheld::Missing)).map(|why| w.no_category(why)));
+        all.extend([w.because("7"), w.hour(11), w.from_nipple(31.6), w.known_lesion(12), rules(w)]);
+        all.extend([w.looked_at(2, 1, [31, 90]), w.looked_at(0, 2, [5, 6]), w.looked_at(1, 0, [0, 0])]);
+        all.extend([w.recorded(1, 3), w.not_looked_at(1), w.more_lesions(2), w.no_lesion_in("7")]);
+        for (axes_mm, gone) in [(vec![10.25, 7.0, 3.5], false), (Vec::new(), false), (Vec::new(), true)] {
+            let earlier = Earlier { date: "2026-02-03".parse().unwrap(), modality: "US".into(), axes_mm, gone };
+            all.push(super::followed(&Followed { lesion: 12, earlier: Some(earlier) }, w));
+        }
+        all.push(super::followed(&Followed { lesion: 12, earlier: None }, w));
+        all
+    }
+}

@@ -4,7 +4,8 @@
 //! - Simple cyst, category 2: anechoic, circumscribed, round or oval, with posterior enhancement (Berg, Campassi, Ioffe,
 //!   Radiology 2003;227:183-191; Stavros et al., Radiology 1995;196:123-134).
 //! - Probably benign, category 3: oval, parallel, circumscribed, without posterior shadowing, of even echoes (the benign
-//!   criteria of Stavros 1995; followed up instead of biopsied by Graf et al., Radiology 2004;233:850-856 and 2007;244:87-93).
+//!   criteria of Stavros 1995, 2 malignant of 426; followed up instead of biopsied by Graf et al., Radiology 2007;244:87-93; 0.8 %
+//!   malignant in Barr et al., Radiology 2013;269:701-712).
 //! - Suspicious, category 4: all others. Stavros 1995: one suspicious feature is enough, and what meets no benign rule is not
 //!   called benign.
 //!
@@ -14,8 +15,7 @@
 use super::terms::{Echo, Margin, Orientation, Posterior, Shape, Term, Terms, Trait};
 
 /// Who published the rules, for reports.
-pub const SOURCE: &str =
-    "Stavros 1995 (Radiology 196:123), Berg 2003 (Radiology 227:183), Graf 2004, 2007 (Radiology 233:850, 244:87)";
+pub const SOURCE: &str = "Stavros 1995 (Radiology 196:123), Berg 2003 (Radiology 227:183), Graf 2007 (Radiology 244:87), Barr 2013 (Radiology 269:701)";
 
 /// Below this certainty of the network a lesion is too doubtful for a suggestion.
 pub const LEAST_CONFIDENCE: f32 = 0.5;
