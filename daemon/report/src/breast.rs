@@ -47,7 +47,7 @@ pub struct Found<'a> {
 impl<'a> Found<'a> {
     pub fn new(lesion: &'a Lesion, place: Place, picture: Option<PictureRef>) -> Self {
         let terms = Terms::of(&lesion.descriptors);
-        let suggested = assessment::suggest(&terms, lesion.confidence);
+        let suggested = assessment::suggest(&terms, lesion.confidence, lesion.malignant);
         Self { lesion, place, no_size: None, shown: None, followed: None, terms, suggested, picture }
     }
 }

@@ -198,8 +198,6 @@ pub const ULTRASOUND_OF_BREAST: Code = sct("47079000", "Ultrasonography of breas
 pub const RIGHT_BREAST: Code = sct("73056007", "Right breast");
 pub const LEFT_BREAST: Code = sct("80248007", "Left breast");
 pub const BOTH_BREASTS: Code = sct("63762007", "Both breasts");
-/// CID 6022 is extensible.
-pub const SIDE_UNKNOWN: Code = own("SIDEUNKNOWN", "Breast, side not known");
 pub const BEST_ILLUSTRATION: Code = dcm("121080", "Best illustration of finding");
 pub const ASSESSMENT_CATEGORY: Code = dcm("111005", "Assessment Category");
 pub const ASSESSMENT_2: Code = sct("397141009", "2 - Benign");
@@ -229,20 +227,20 @@ pub const fn orientation_code(orientation: Orientation) -> Code {
     }
 }
 
-/// No standard code says that a margin is not circumscribed, without saying how.
-pub const fn margin_code(margin: Margin) -> Code {
+/// CID 6006 has no code for a margin that is not circumscribed, without saying how it is.
+pub const fn margin_code(margin: Margin) -> Option<Code> {
     match margin {
-        Margin::Circumscribed => sct("129738007", "Circumscribed lesion"),
-        Margin::NotCircumscribed => own("NOTCIRC", "Not circumscribed"),
+        Margin::Circumscribed => Some(sct("129738007", "Circumscribed lesion")),
+        Margin::NotCircumscribed => None,
     }
 }
 
-/// "Complex" of CID 6154 is a mass with fluid and solid parts, which is less than heterogeneous.
-pub const fn echo_code(echo: Echo) -> Code {
+/// "Complex" of CID 6154 is a mass with fluid and solid parts, which is less than heterogeneous: that has no code.
+pub const fn echo_code(echo: Echo) -> Option<Code> {
     match echo {
-        Echo::Anechoic => dcm("111361", "Anechoic"),
-        Echo::Hypoechoic => dcm("111364", "Hypoechoic"),
-        Echo::Heterogeneous => own("HETEROECHO", "Heterogeneous echo pattern"),
+        Echo::Anechoic => Some(dcm("111361", "Anechoic")),
+        Echo::Hypoechoic => Some(dcm("111364", "Hypoechoic")),
+        Echo::Heterogeneous => None,
     }
 }
 
@@ -286,6 +284,7 @@ pub const SUCCESSFUL_DETECTIONS: Code = dcm("111063", "Successful Detections");
 pub const FAILED_DETECTIONS: Code = dcm("111025", "Failed Detections");
 pub const DETECTION_PERFORMED: Code = dcm("111022", "Detection Performed");
 pub const SUCCESSFUL_ANALYSES: Code = dcm("111062", "Successful Analyses");
+pub const FAILED_ANALYSES: Code = dcm("111024", "Failed Analyses");
 pub const ANALYSIS_PERFORMED: Code = dcm("111004", "Analysis Performed");
 pub const SPATIAL_COLLOCATION: Code = sct("133884007", "Spatial collocation analysis");
 pub const ASYMMETRY_ANALYSIS: Code = sct("133888005", "Focal asymmetric density analysis");

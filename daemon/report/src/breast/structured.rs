@@ -9,10 +9,10 @@ use models::task::us_breast::terms::Term;
 use super::{Examination, Found, lines};
 use crate::codes::{
     ASSESSED_BY, ASSESSMENT_2, ASSESSMENT_3, ASSESSMENT_4, ASSESSMENT_CATEGORY, BEST_ILLUSTRATION, BOTH_BREASTS,
-    BREAST_IMAGING_REPORT, CLOCK_FACE, COMPARISON, Code, DISTANCE_FROM_NIPPLE, ECHO_PATTERN, FINDING, FINDINGS,
-    IMPRESSION, IMPRESSIONS, LATERALITY, LEFT_BREAST, LONG_AXIS, MARGINS, MASS, MILLIMETRE, NARRATIVE_SUMMARY,
+    BREAST_IMAGING_REPORT, BREAST_MASS, CLOCK_FACE, COMPARISON, Code, DISTANCE_FROM_NIPPLE, ECHO_PATTERN, FINDING,
+    FINDINGS, IMPRESSION, IMPRESSIONS, LATERALITY, LEFT_BREAST, LONG_AXIS, MARGINS, MILLIMETRE, NARRATIVE_SUMMARY,
     ORIENTATION, OVERALL_ASSESSMENT, POSTERIOR_FEATURES, PROCEDURE_REPORTED, REASON_FOR_PROCEDURE, RIGHT_BREAST, SHAPE,
-    SHORT_AXIS, SIDE_UNKNOWN, SUGGESTED_BY_SOFTWARE, SUPPLEMENTARY_DATA, ULTRASOUND_OF_BREAST, echo_code, margin_code,
+    SHORT_AXIS, SUGGESTED_BY_SOFTWARE, SUPPLEMENTARY_DATA, ULTRASOUND_OF_BREAST, echo_code, margin_code,
     orientation_code, posterior_code, shape_code,
 };
 use crate::content::{Item, Relation, Value};
@@ -31,7 +31,7 @@ pub fn write(context: &Context, exam: &Examination<'_>, own: &[&ResultObject]) -
         .with(sr::language())
         .with_all(sr::observer(context))
         .with(summary(context, exam))
-        .with(data(exam));
+        .with_all(data(exam));
     sr::kept_as(BREAST, context, root, own)
 }
 
@@ -71,28 +71,24 @@ fn finding(one: &Found<'_>, w: &dyn Words) -> String {
     w.titled(&w.lesion(one.lesion.id), &lines(one, w).join("; "))
 }
 
-/// TID 4208: the findings of each breast, and the category of all.
-fn data(exam: &Examination<'_>) -> Item {
-    let sides = [Some(Side::Right), Some(Side::Left), None];
-    let of = |side: Option<Side>| {
-        let own: Vec<&Found<'_>> = exam.lesions.iter().filter(|one| one.place.side == side).collect();
+/// TID 4208: the findings of each breast, and the category of all. The template wants a side of every breast: where one is not
+/// known the summary has to do.
+fn data(exam: &Examination<'_>) -> Option<Item> {
+    let sides: Option<Vec<Side>> = exam.lesions.iter().map(|one| one.place.side).collect();
+    let sides = sides.filter(|sides| !sides.is_empty())?;
+    let of = |side: Side| {
+        let own: Vec<&Found<'_>> = exam.lesions.iter().filter(|one| one.place.side == Some(side)).collect();
         (!own.is_empty()).then(|| findings(side, &own))
     };
-    let named: Vec<Side> = exam.lesions.iter().filter_map(|one| one.place.side).collect();
-    let laterality = match (named.contains(&Side::Right), named.contains(&Side::Left)) {
-        _ if named.len() < exam.lesions.len() || named.is_empty() => SIDE_UNKNOWN,
+    let laterality = match (sides.contains(&Side::Right), sides.contains(&Side::Left)) {
         (true, true) => BOTH_BREASTS,
         (true, false) => RIGHT_BREAST,
         (false, _) => LEFT_BREAST,
     };
-    let overall = exam
-        .overall()
-        .ok()
-        .map(|one| Item::container(OVERALL_ASSESSMENT, None).with(category(one).related(Relation::Contains)));
-    Item::container(SUPPLEMENTARY_DATA, Some("4208"))
-        .with(procedure(laterality))
-        .with_all(sides.into_iter().filter_map(of))
-        .with_all(overall)
+    let category = exam.overall().ok().map(|one| category(one).related(Relation::Contains));
+    let overall = category.map(|category| Item::container(OVERALL_ASSESSMENT, None).with(category));
+    let data = Item::container(SUPPLEMENTARY_DATA, Some("4208")).with(procedure(laterality));
+    Some(data.with_all([Side::Right, Side::Left].into_iter().filter_map(of)).with_all(overall))
 }
 
 /// TID 4201.
@@ -105,23 +101,25 @@ fn procedure(laterality: Code) -> Item {
 }
 
 /// TID 4206.
-fn findings(side: Option<Side>, own: &[&Found<'_>]) -> Item {
-    let laterality = side.map_or(SIDE_UNKNOWN, |side| if side == Side::Right { RIGHT_BREAST } else { LEFT_BREAST });
+fn findings(side: Side, own: &[&Found<'_>]) -> Item {
+    let laterality = if side == Side::Right { RIGHT_BREAST } else { LEFT_BREAST };
     Item::container(FINDINGS, Some("4206")).with(procedure(laterality)).with_all(own.iter().map(|one| coded(one)))
 }
 
+/// As far as the template has codes; the summary has all of it in words. Its set of findings has a mass that is called
+/// mammographic, and no other that is neither solid nor a cyst.
 fn coded(one: &Found<'_>) -> Item {
     let number = |name: Code, value: f64| Item::number(name, value, 1, MILLIMETRE).related(Relation::HasProperties);
     let [long, short] = [0, 1].map(|axis| one.lesion.size_mm.map(|size| f64::from(size[axis])));
     let illustration =
         one.picture.as_ref().map(|picture| Item::new(Relation::InferredFrom, BEST_ILLUSTRATION, picture.value()));
-    Item::code(Relation::Contains, FINDING, MASS)
+    Item::code(Relation::Contains, FINDING, BREAST_MASS)
         .with_all(one.suggested.as_ref().ok().map(|suggested| category(suggested.category)))
         .with_all(one.place.clock.and_then(hour_code).map(|hour| Item::code(Relation::HasProperties, CLOCK_FACE, hour)))
         .with_all(long.map(|mm| number(LONG_AXIS, mm)))
         .with_all(short.map(|mm| number(SHORT_AXIS, mm)))
         .with_all(one.place.distance_mm.map(|mm| number(DISTANCE_FROM_NIPPLE, mm)))
-        .with_all(one.terms.known().map(term))
+        .with_all(one.terms.known().filter_map(term))
         .with_all(illustration)
 }
 
@@ -139,13 +137,13 @@ fn category(category: Category) -> Item {
     ))
 }
 
-fn term(term: Term) -> Item {
+fn term(term: Term) -> Option<Item> {
     let (name, value) = match term {
-        Term::Shape(one) => (SHAPE, shape_code(one)),
-        Term::Orientation(one) => (ORIENTATION, orientation_code(one)),
+        Term::Shape(one) => (SHAPE, Some(shape_code(one))),
+        Term::Orientation(one) => (ORIENTATION, Some(orientation_code(one))),
         Term::Margin(one) => (MARGINS, margin_code(one)),
         Term::Echo(one) => (ECHO_PATTERN, echo_code(one)),
-        Term::Posterior(one) => (POSTERIOR_FEATURES, posterior_code(one)),
+        Term::Posterior(one) => (POSTERIOR_FEATURES, Some(posterior_code(one))),
     };
-    Item::code(Relation::HasProperties, name, value)
+    value.map(|value| Item::code(Relation::HasProperties, name, value))
 }

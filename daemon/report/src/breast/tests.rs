@@ -17,6 +17,7 @@ fn known() -> Stills {
     let words = |words: &str| words.split(", ").map(str::to_owned).collect::<Vec<_>>();
     stills.lesions[0].lesion.descriptors =
         words("irregular, not parallel, not circumscribed, hypoechoic, posterior shadowing");
+    stills.lesions[1].lesion.malignant = 0.1;
     stills.lesions[1].lesion.descriptors = words("oval, parallel, circumscribed, hypoechoic, no posterior features");
     let earlier = Earlier { date: date(2026, 2, 3), modality: "US".into(), axes_mm: vec![10.2, 7.9], gone: false };
     stills.followed = vec![(1, Followed { lesion: 41, earlier: Some(earlier) })];
@@ -76,6 +77,31 @@ fn without_descriptors_or_with_lesions_that_are_not_listed_no_category_is_given(
     assert_eq!(overall(&more), Err(Withheld::SomeLesions));
     assert_eq!(overall(&Stills { more_lesions: 1, ..known() }), Ok(Category::Suspicious));
     assert_eq!(overall(&Stills { lesions: Vec::new(), ..known() }), Err(Withheld::NoLesion));
+}
+
+/// The values of CID 6152, 6154 and 6155, which PixelMed does not know.
+#[test]
+fn codes_that_no_validator_checks_are_those_of_the_standard() {
+    use models::task::us_breast::terms::{Echo, Orientation, Posterior};
+
+    use crate::codes::{echo_code, orientation_code, posterior_code};
+
+    let value = |code: crate::codes::Code| (code.scheme, code.value);
+    let orientations: Vec<_> = Orientation::ALL.iter().map(|one| value(orientation_code(*one))).collect();
+    assert_eq!(orientations, [("DCM", "111355"), ("DCM", "111356")]);
+    let echoes: Vec<_> = Echo::ALL.iter().map(|one| echo_code(*one).map(value)).collect();
+    assert_eq!(echoes, [Some(("DCM", "111361")), Some(("DCM", "111364")), None]);
+    let posterior: Vec<_> = Posterior::ALL.iter().map(|one| value(posterior_code(*one))).collect();
+    assert_eq!(posterior, [("DCM", "111367"), ("DCM", "111368"), ("DCM", "111369")]);
+}
+
+#[test]
+fn without_a_side_findings_are_told_in_words_only() {
+    let mut stills = known();
+    stills.images[1].side = None;
+    let objects = written(&stills);
+    let report = objects.iter().find(|object| object.kind == "breast-report").unwrap();
+    assert!(!holds(report, "Supplementary Data") && holds(report, "Breast, side not known"));
 }
 
 #[test]

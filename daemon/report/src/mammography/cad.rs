@@ -10,7 +10,7 @@ use super::pairs::{self, Pair};
 use crate::codes::{
     ALGORITHM_NAME, ALGORITHM_PARAMETERS, ALGORITHM_VERSION, ALL_WITH_FINDINGS, ALL_WITHOUT_FINDINGS,
     ANALYSIS_PERFORMED, ARCHITECTURAL_DISTORTION, ASYMMETRY_ANALYSIS, BREAST_MASS, CALCIFICATION_CLUSTER, CENTER,
-    CERTAINTY_OF_FINDING, COMPOSITE_FEATURE, COMPOSITE_TYPE, CRANIO_CAUDAL, Code, DETECTION_PERFORMED,
+    CERTAINTY_OF_FINDING, COMPOSITE_FEATURE, COMPOSITE_TYPE, CRANIO_CAUDAL, Code, DETECTION_PERFORMED, FAILED_ANALYSES,
     FAILED_DETECTIONS, IMAGE_LATERALITY, IMAGE_LIBRARY, IMAGE_VIEW, IMPRESSION_DESCRIPTION, INDIVIDUAL_IMPRESSION,
     LEFT_BREAST, MAMMOGRAPHY_CAD_REPORT, MAMMOGRAPHY_DENSITY, MEDIO_LATERAL_OBLIQUE, NONE_SUCCEEDED,
     NOT_ALL_WITH_FINDINGS, NOT_ALL_WITHOUT_FINDINGS, NOT_ATTEMPTED, ON_MULTIPLE_IMAGES, OUTLINE, PARTIALLY_SUCCEEDED,
@@ -46,7 +46,7 @@ pub(super) fn write(context: &Context, study: &Mammography) -> Result<Option<Res
         .with(library(context, study))
         .with(overall(context, study, marks))
         .with(detections(context, study, marks))
-        .with(analyses(context, marks));
+        .with(analyses(context, study, marks));
     sr::kept_as(CAD, context, root, &[]).map(Some)
 }
 
@@ -91,15 +91,14 @@ fn overall(context: &Context, study: &Mammography, marks: &Marks) -> Item {
     };
     let mark = context.provenance.mark().map(str::to_owned);
     let words: Vec<String> = said(marks, Language::English.words()).into_iter().chain(mark).collect();
+    let each = all(marks).map(|(view, mark)| in_words(study, view, mark));
+    let words: Vec<String> = words.into_iter().chain(each).collect();
     let pairs = pairs::of(marks);
     let lone = all(marks).filter(|(_, mark)| !pairs.iter().any(|pair| pair.holds(mark.number)));
     let lone = lone.filter_map(|(view, mark)| {
-        Some(
-            impression(context, study, &[(view, mark)]).with(finding(context, view, mark)?.related(Relation::Contains)),
-        )
+        Some(impression(context).with(finding(context, view, mark)?.related(Relation::Contains)))
     });
-    let together =
-        pairs.iter().filter_map(|pair| Some(impression(context, study, &pair.marks()).with(composite(context, pair)?)));
+    let together = pairs.iter().filter_map(|pair| Some(impression(context).with(composite(context, pair)?)));
     Item::code(Relation::Contains, PROCESSING_SUMMARY, summary)
         .with(description(words.join("; ")))
         .with_all(algorithm(context))
@@ -111,20 +110,17 @@ fn description(words: String) -> Item {
     Item::text(Relation::HasProperties, IMPRESSION_DESCRIPTION, capital(&words))
 }
 
-/// TID 4003, with what is known of the marks in words.
-fn impression(context: &Context, study: &Mammography, marks: &[(&MarkedView, &Mark)]) -> Item {
+/// One mark; its kind, which the codes do not tell, and what is known of it.
+fn in_words(study: &Mammography, view: &MarkedView, mark: &Mark) -> String {
     let w = Language::English.words();
-    let of = |(view, mark): &(&MarkedView, &Mark)| {
-        let known = study.followed(mark.number).map(|known| followed(known, w));
-        std::iter::once(w.mark(mark, view.view)).chain(known).collect::<Vec<_>>().join("; ")
-    };
-    let mut words: Vec<String> = marks.iter().map(of).collect();
-    words.push(w.phantoms_only().to_owned());
-    Item::container(INDIVIDUAL_IMPRESSION, None)
-        .related(Relation::InferredFrom)
-        .with(intent(context))
-        .with(description(words.join("; ")))
-        .with_all(algorithm(context))
+    let known = study.followed(mark.number).map(|known| followed(known, w));
+    let words = std::iter::once(w.mark(mark, view.view)).chain(known).collect::<Vec<_>>().join("; ");
+    w.titled(&format!("Mark {}", mark.number), &words)
+}
+
+/// TID 4003. Words about it are with the summary: a container has no properties in this kind of document.
+fn impression(context: &Context) -> Item {
+    Item::container(INDIVIDUAL_IMPRESSION, None).related(Relation::InferredFrom).with(intent(context))
 }
 
 /// A workstation is not made to show what is not for diagnosis.
@@ -188,12 +184,7 @@ fn single(kind: Kind) -> Code {
 
 /// What was looked for, in which images, with which network (TID 4015, 4017); images that were withheld are named as failed.
 fn detections(context: &Context, study: &Mammography, marks: &Marks) -> Item {
-    let withheld: Vec<Vec<u32>> = marks
-        .withheld
-        .iter()
-        .filter_map(|one| study.views.found.iter().find(|found| found.view == one.view))
-        .filter_map(|found| place(context, &found.sop_instance_uid))
-        .collect();
+    let withheld = withheld(context, study, marks);
     let status = match (marks.views.is_empty(), withheld.is_empty()) {
         (true, _) => NOT_ATTEMPTED,
         (false, true) => SUCCEEDED,
@@ -209,7 +200,8 @@ fn detections(context: &Context, study: &Mammography, marks: &Marks) -> Item {
 }
 
 /// What was compared (TID 4016, 4018).
-fn analyses(context: &Context, marks: &Marks) -> Item {
+fn analyses(context: &Context, study: &Mammography, marks: &Marks) -> Item {
+    let withheld = withheld(context, study, marks);
     let of = |code: Code, is: fn(Stage) -> bool| {
         let own = marks.views.iter().filter(|view| is(view.stage));
         let images: Vec<Vec<u32>> = own.filter_map(|view| place(context, &view.sop_instance_uid)).collect();
@@ -225,8 +217,20 @@ fn analyses(context: &Context, marks: &Marks) -> Item {
     if done.is_empty() {
         return Item::code(Relation::Contains, SUMMARY_OF_ANALYSES, NOT_ATTEMPTED);
     }
+    let failed = (!withheld.is_empty()).then(|| {
+        let one = performed(context, ANALYSIS_PERFORMED, SPATIAL_COLLOCATION, &withheld);
+        Item::container(FAILED_ANALYSES, None).related(Relation::InferredFrom).with(one)
+    });
+    let status = if failed.is_some() { PARTIALLY_SUCCEEDED } else { SUCCEEDED };
     let list = Item::container(SUCCESSFUL_ANALYSES, None).related(Relation::InferredFrom).with_all(done);
-    Item::code(Relation::Contains, SUMMARY_OF_ANALYSES, SUCCEEDED).with(list)
+    Item::code(Relation::Contains, SUMMARY_OF_ANALYSES, status).with(list).with_all(failed)
+}
+
+/// Places of the standard views that are there and of which nothing is said.
+fn withheld(context: &Context, study: &Mammography, marks: &Marks) -> Vec<Vec<u32>> {
+    let found = |view| study.views.found.iter().find(|found| found.view == view);
+    let images = marks.withheld.iter().filter_map(|one| found(one.view));
+    images.filter_map(|found| place(context, &found.sop_instance_uid)).collect()
 }
 
 fn performed(context: &Context, name: Code, code: Code, images: &[Vec<u32>]) -> Item {

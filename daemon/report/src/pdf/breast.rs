@@ -108,6 +108,7 @@ fn tone(category: Option<Category>) -> Colour {
 fn impression(draft: &Draft<'_>, font: &mut Font, flow: &mut Flow) {
     let w = draft.language.words();
     let said = draft.examination.impression(w);
+    flow.y += 6.0;
     flow.heading(font, LEFT, 40.0, 12.0, w.breast().impression);
     flow.y += 16.0;
     for line in font.wrap(&said, 10.0, RIGHT - LEFT) {

@@ -133,7 +133,7 @@ pub(super) mod tests {
     }
 
     pub(crate) fn sentences(w: &dyn Words) -> Vec<String> {
-        let why = [Withheld::Doubtful, Withheld::NoLesion, Withheld::SomeLesions];
+        let why = [Withheld::Doubtful, Withheld::Contradicted, Withheld::NoLesion, Withheld::SomeLesions];
         let mut all: Vec<String> = Category::ALL.map(|category| w.category(category)).into();
         all.extend(why.into_iter().chain(Trait::ALL.map(Withheld::Missing)).map(|why| w.no_category(why)));
         all.extend([w.because("7"), w.hour(11), w.from_nipple(31.6), w.known_lesion(12), rules(w)]);

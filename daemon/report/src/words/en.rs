@@ -569,6 +569,7 @@ impl Breast for English {
         let why = match why {
             NoCategory::Missing(what) => return format!("no category suggested: {} not known", self.described(what)),
             NoCategory::Doubtful => "the network is not sure enough that there is a lesion",
+            NoCategory::Contradicted => "descriptors of a benign lesion, a malignancy score that is not",
             NoCategory::NoLesion => "the pictures need not show the whole breast",
             NoCategory::SomeLesions => "some of the lesions have none",
         };

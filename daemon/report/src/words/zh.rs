@@ -835,6 +835,7 @@ impl Breast for Chinese {
         let why = match why {
             NoCategory::Missing(what) => return format!("不给出建议分类：{}不明", self.described(what)),
             NoCategory::Doubtful => "网络不能充分确定此处有病灶",
+            NoCategory::Contradicted => "描述特征属于良性病灶，恶性评分却不符",
             NoCategory::NoLesion => "图像不一定显示整个乳腺",
             NoCategory::SomeLesions => "部分病灶没有建议分类",
         };

@@ -40,6 +40,9 @@ impl Category {
     }
 }
 
+/// From this malignancy score of the network on, nothing is called benign or probably so; it is not calibrated.
+pub const MOST_MALIGNANT: f32 = 0.5;
+
 /// A category, and what made it so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Suggested {
@@ -55,17 +58,19 @@ pub enum Withheld {
     Missing(Trait),
     /// The network is not sure enough that there is a lesion.
     Doubtful,
+    /// The descriptors are those of a benign lesion, the network's malignancy score is not.
+    Contradicted,
     /// Nothing was found in the pictures, which need not show the whole breast.
     NoLesion,
     /// Of some of the lesions none is suggested: it may be the gravest of them.
     SomeLesions,
 }
 
-/// Of one lesion.
+/// Of one lesion. `confidence`, `malignant`: the network's scores, 0 to 1.
 ///
 /// # Errors
 /// Why none is suggested.
-pub fn suggest(terms: &Terms, confidence: f32) -> Result<Suggested, Withheld> {
+pub fn suggest(terms: &Terms, confidence: f32, malignant: f32) -> Result<Suggested, Withheld> {
     let missing = |part| Withheld::Missing(part);
     let shape = terms.shape.ok_or(missing(Trait::Shape))?;
     let orientation = terms.orientation.ok_or(missing(Trait::Orientation))?;
@@ -78,8 +83,14 @@ pub fn suggest(terms: &Terms, confidence: f32) -> Result<Suggested, Withheld> {
     }
     let is_round = shape != Shape::Irregular;
     let is_cyst = echo == Echo::Anechoic && margin == Margin::Circumscribed && posterior == Posterior::Enhancement;
+    // Not a number contradicts, too.
+    let contradicts = malignant.is_nan() || malignant >= MOST_MALIGNANT;
     if is_cyst && is_round {
-        return Ok(Suggested { category: Category::Benign, because: Vec::new() });
+        return if contradicts {
+            Err(Withheld::Contradicted)
+        } else {
+            Ok(Suggested { category: Category::Benign, because: Vec::new() })
+        };
     }
     let against = [
         (shape != Shape::Oval).then_some(Term::Shape(shape)),
@@ -89,6 +100,9 @@ pub fn suggest(terms: &Terms, confidence: f32) -> Result<Suggested, Withheld> {
         (posterior == Posterior::Shadowing).then_some(Term::Posterior(posterior)),
     ];
     let because: Vec<Term> = against.into_iter().flatten().collect();
+    if because.is_empty() && contradicts {
+        return Err(Withheld::Contradicted);
+    }
     let category = if because.is_empty() { Category::ProbablyBenign } else { Category::Suspicious };
     Ok(Suggested { category, because })
 }
@@ -134,7 +148,7 @@ mod tests {
             ("round, parallel, circumscribed, hypoechoic, no posterior features", Category::Suspicious),
             ("irregular, not parallel, not circumscribed, heterogeneous, posterior shadowing", Category::Suspicious),
         ] {
-            assert_eq!(suggest(&terms(words), 0.9).map(|one| one.category), Ok(category), "{words}");
+            assert_eq!(suggest(&terms(words), 0.9, 0.2).map(|one| one.category), Ok(category), "{words}");
         }
     }
 
@@ -154,7 +168,7 @@ mod tests {
                                 echo: Some(*echo),
                                 posterior: Some(*posterior),
                             };
-                            let got = suggest(&terms, 0.9).unwrap();
+                            let got = suggest(&terms, 0.9, 0.2).unwrap();
                             counted[usize::from(got.category.number()) - 2] += 1;
                             let grave = *shape == Shape::Irregular
                                 || *margin == Margin::NotCircumscribed
@@ -177,12 +191,27 @@ mod tests {
         for (index, part) in Trait::ALL.into_iter().enumerate() {
             let mut fewer = words.clone();
             fewer.remove(index);
-            assert_eq!(suggest(&terms(&fewer.join(", ")), 0.9), Err(Withheld::Missing(part)));
+            assert_eq!(suggest(&terms(&fewer.join(", ")), 0.9, 0.2), Err(Withheld::Missing(part)));
         }
         for confidence in [0.49, f32::NAN] {
-            assert_eq!(suggest(&terms(whole), confidence), Err(Withheld::Doubtful));
+            assert_eq!(suggest(&terms(whole), confidence, 0.2), Err(Withheld::Doubtful));
         }
-        assert_eq!(suggest(&Terms::default(), 0.9), Err(Withheld::Missing(Trait::Shape)));
+        assert_eq!(suggest(&Terms::default(), 0.9, 0.2), Err(Withheld::Missing(Trait::Shape)));
+    }
+
+    #[test]
+    fn a_malignant_score_is_never_overruled_by_benign_descriptors() {
+        let cyst = "oval, parallel, circumscribed, anechoic, posterior enhancement";
+        let solid = "oval, parallel, circumscribed, hypoechoic, no posterior features";
+        for score in [0.5, 0.9, f32::NAN] {
+            for words in [cyst, solid] {
+                assert_eq!(suggest(&terms(words), 0.9, score), Err(Withheld::Contradicted), "{words}");
+            }
+            let grave =
+                suggest(&terms("irregular, parallel, circumscribed, hypoechoic, posterior shadowing"), 0.9, score);
+            assert_eq!(grave.map(|one| one.category), Ok(Category::Suspicious));
+        }
+        assert!(suggest(&terms(cyst), 0.9, 0.49).is_ok());
     }
 
     #[test]
