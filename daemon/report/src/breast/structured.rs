@@ -47,14 +47,16 @@ fn summary(context: &Context, exam: &Examination<'_>) -> Item {
     let reason = context.request.map(|request| request.step_description.clone()).filter(|text| !text.is_empty());
     let comparison = exam.comparison(w);
     let comparison = (!comparison.is_empty()).then(|| comparison.join("\n"));
-    let impression = [Some(exam.impression(w)), Some(rules(w)), mark].into_iter().flatten().collect::<Vec<_>>();
+    let impression = [Some(exam.impression(w)), Some(rules(w)), mark, Some(context.provenance.line())]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>();
     let sections = [
         Some(section(PROCEDURE_REPORTED, PROCEDURE_REPORTED, procedure.join("; "))),
         reason.map(|reason| section(REASON_FOR_PROCEDURE, REASON_FOR_PROCEDURE, reason)),
         comparison.map(|text| section(COMPARISON, COMPARISON, text)),
         Some(section(FINDINGS, FINDING, found)),
         Some(section(IMPRESSIONS, IMPRESSION, impression.join("\n"))),
-        Some(section(OVERALL_ASSESSMENT, OVERALL_ASSESSMENT, context.provenance.line())),
     ];
     Item::container(NARRATIVE_SUMMARY, Some("4202")).with_all(sections.into_iter().flatten())
 }

@@ -71,12 +71,11 @@ pub enum Withheld {
 /// # Errors
 /// Why none is suggested.
 pub fn suggest(terms: &Terms, confidence: f32, malignant: f32) -> Result<Suggested, Withheld> {
-    let missing = |part| Withheld::Missing(part);
-    let shape = terms.shape.ok_or(missing(Trait::Shape))?;
-    let orientation = terms.orientation.ok_or(missing(Trait::Orientation))?;
-    let margin = terms.margin.ok_or(missing(Trait::Margin))?;
-    let echo = terms.echo.ok_or(missing(Trait::Echo))?;
-    let posterior = terms.posterior.ok_or(missing(Trait::Posterior))?;
+    let shape = terms.shape.ok_or(Withheld::Missing(Trait::Shape))?;
+    let orientation = terms.orientation.ok_or(Withheld::Missing(Trait::Orientation))?;
+    let margin = terms.margin.ok_or(Withheld::Missing(Trait::Margin))?;
+    let echo = terms.echo.ok_or(Withheld::Missing(Trait::Echo))?;
+    let posterior = terms.posterior.ok_or(Withheld::Missing(Trait::Posterior))?;
     // Not a number is doubtful, too.
     if confidence.is_nan() || confidence < LEAST_CONFIDENCE {
         return Err(Withheld::Doubtful);
