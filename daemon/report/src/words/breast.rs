@@ -22,7 +22,7 @@ pub trait Breast {
     fn no_category(&self, why: Withheld) -> String;
     fn breast_of(&self, side: Option<Side>) -> &'static str;
     fn hour(&self, hour: u8) -> String;
-    fn from_nipple(&self, mm: f64) -> String;
+    fn nipple_distance(&self, mm: f64) -> String;
     /// Number in the list over the years; `size` of the earlier look in this language.
     fn known_lesion(&self, number: u64) -> String;
     fn earlier(&self, date: &str, modality: &str, size: &str) -> String;
@@ -64,7 +64,7 @@ pub fn place(place: &Place, w: &dyn Words) -> String {
     let parts = [
         Some(w.breast_of(place.side).to_owned()),
         place.clock.map(|hour| w.hour(hour)),
-        place.distance_mm.map(|mm| w.from_nipple(mm)),
+        place.distance_mm.map(|mm| w.nipple_distance(mm)),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(w.comma())
 }
@@ -136,7 +136,7 @@ pub(super) mod tests {
         let why = [Withheld::Doubtful, Withheld::Contradicted, Withheld::NoLesion, Withheld::SomeLesions];
         let mut all: Vec<String> = Category::ALL.map(|category| w.category(category)).into();
         all.extend(why.into_iter().chain(Trait::ALL.map(Withheld::Missing)).map(|why| w.no_category(why)));
-        all.extend([w.because("7"), w.hour(11), w.from_nipple(31.6), w.known_lesion(12), w.rules("7")]);
+        all.extend([w.because("7"), w.hour(11), w.nipple_distance(31.6), w.known_lesion(12), w.rules("7")]);
         all.extend([w.looked_at(2, 1, [31, 90]), w.looked_at(0, 2, [5, 6]), w.looked_at(1, 0, [0, 0])]);
         all.extend([w.recorded(1, 3), w.not_looked_at(1), w.more_lesions(2), w.no_lesion_in("7")]);
         for (axes_mm, gone) in [(vec![10.25, 7.0, 3.5], false), (Vec::new(), false), (Vec::new(), true)] {

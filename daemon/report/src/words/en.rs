@@ -588,7 +588,7 @@ impl Breast for English {
         format!("{hour} o'clock")
     }
 
-    fn from_nipple(&self, mm: f64) -> String {
+    fn nipple_distance(&self, mm: f64) -> String {
         format!("{:.0} mm from the nipple", Number(mm))
     }
 

@@ -854,7 +854,7 @@ impl Breast for Chinese {
         format!("{hour} 点钟方向")
     }
 
-    fn from_nipple(&self, mm: f64) -> String {
+    fn nipple_distance(&self, mm: f64) -> String {
         format!("距乳头 {:.0} mm", Number(mm))
     }
 
