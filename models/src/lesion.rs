@@ -5,6 +5,7 @@ pub mod book;
 pub mod change;
 pub mod due;
 pub mod entry;
+pub mod followed;
 pub mod same;
 pub mod sighting;
 #[cfg(test)]

@@ -20,13 +20,15 @@ use crate::wire::Fault;
 use crate::{MPPS, VERIFICATION, WORKLIST};
 
 /// What the box sends to an archive: SOP class and its name.
-pub const RESULTS: [(&str, &str); 6] = [
+pub const RESULTS: [(&str, &str); 8] = [
     (uids::COMPREHENSIVE3_DSR_STORAGE, "Comprehensive 3D SR"),
     (uids::SEGMENTATION_STORAGE, "Segmentation"),
     (uids::SECONDARY_CAPTURE_IMAGE_STORAGE, "Secondary Capture"),
     (uids::ENCAPSULATED_PDF_STORAGE, "Encapsulated PDF"),
     (uids::ULTRASOUND_MULTI_FRAME_IMAGE_STORAGE, "Ultrasound Multi-frame"),
     (uids::ULTRASOUND_IMAGE_STORAGE, "Ultrasound Image"),
+    (uids::ENHANCED_SR_STORAGE, "Enhanced SR"),
+    ("1.2.840.10008.5.1.4.1.1.88.50", "Mammography CAD SR"),
 ];
 
 /// What a worklist server must offer.

@@ -3,6 +3,8 @@
 //! DCM: PS3.16 Annex D. SCT: SNOMED CT concepts of the DICOM set (PS3.16 Annex O). LN: LOINC. UCUM: units. `99SCANSIDE`
 //! is our private scheme and is declared in the Coding Scheme Identification Sequence of every object that uses it.
 
+use models::task::us_breast::terms::{Echo, Margin, Orientation, Posterior, Shape};
+
 /// A coded concept: value, scheme, meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Code {
@@ -182,6 +184,110 @@ pub const VIEW_RIGHT_CC: Code = own("MGRCC", "Right cranio-caudal view");
 pub const VIEW_LEFT_CC: Code = own("MGLCC", "Left cranio-caudal view");
 pub const VIEW_RIGHT_MLO: Code = own("MGRMLO", "Right medio-lateral oblique view");
 pub const VIEW_LEFT_MLO: Code = own("MGLMLO", "Left medio-lateral oblique view");
+
+// The breast imaging report: TID 4200 to 4208, CID 6004, 6006, 6022, 6026, 6050, 6052, 6152, 6154, 6155.
+pub const BREAST_IMAGING_REPORT: Code = dcm("111400", "Breast Imaging Report");
+pub const NARRATIVE_SUMMARY: Code = dcm("111412", "Narrative Summary");
+pub const SUPPLEMENTARY_DATA: Code = dcm("111414", "Supplementary Data");
+pub const OVERALL_ASSESSMENT: Code = dcm("111413", "Overall Assessment");
+pub const COMPARISON: Code = dcm("111424", "Comparison to previous exams");
+pub const REASON_FOR_PROCEDURE: Code = dcm("111401", "Reason for procedure");
+pub const FINDINGS: Code = dcm("121070", "Findings");
+pub const IMPRESSIONS: Code = Code { value: "19005-8", scheme: "LN", meaning: "Impressions" };
+pub const ULTRASOUND_OF_BREAST: Code = sct("47079000", "Ultrasonography of breast");
+pub const RIGHT_BREAST: Code = sct("73056007", "Right breast");
+pub const LEFT_BREAST: Code = sct("80248007", "Left breast");
+pub const BOTH_BREASTS: Code = sct("63762007", "Both breasts");
+pub const BEST_ILLUSTRATION: Code = dcm("121080", "Best illustration of finding");
+pub const ASSESSMENT_CATEGORY: Code = dcm("111005", "Assessment Category");
+pub const ASSESSMENT_2: Code = sct("397141009", "2 - Benign");
+pub const ASSESSMENT_3: Code = sct("397143007", "3 - Probably Benign");
+pub const ASSESSMENT_4: Code = sct("397144001", "4 - Suspicious");
+/// So that nobody's software takes a suggestion for an assessment.
+pub const ASSESSED_BY: Code = own("ASSESSEDBY", "Origin of the assessment category");
+pub const SUGGESTED_BY_SOFTWARE: Code = own("SUGGESTED", "Suggested by software, assessed by nobody");
+pub const SHAPE: Code = sct("107644003", "Shape");
+pub const ORIENTATION: Code = dcm("111354", "Orientation");
+pub const MARGINS: Code = dcm("111037", "Margins");
+pub const ECHO_PATTERN: Code = dcm("111360", "Echo pattern");
+pub const POSTERIOR_FEATURES: Code = dcm("111366", "Posterior acoustic features");
+
+pub const fn shape_code(shape: Shape) -> Code {
+    match shape {
+        Shape::Oval => sct("84360004", "Ovoid shape (Oval)"),
+        Shape::Round => sct("42700002", "Round shape"),
+        Shape::Irregular => sct("49608001", "Irregular"),
+    }
+}
+
+pub const fn orientation_code(orientation: Orientation) -> Code {
+    match orientation {
+        Orientation::Parallel => dcm("111355", "Parallel"),
+        Orientation::NotParallel => dcm("111356", "Not parallel"),
+    }
+}
+
+/// CID 6006 has no code for a margin that is not circumscribed, without saying how it is.
+pub const fn margin_code(margin: Margin) -> Option<Code> {
+    match margin {
+        Margin::Circumscribed => Some(sct("129738007", "Circumscribed lesion")),
+        Margin::NotCircumscribed => None,
+    }
+}
+
+/// "Complex" of CID 6154 is a mass with fluid and solid parts, which is less than heterogeneous: that has no code.
+pub const fn echo_code(echo: Echo) -> Option<Code> {
+    match echo {
+        Echo::Anechoic => Some(dcm("111361", "Anechoic")),
+        Echo::Hypoechoic => Some(dcm("111364", "Hypoechoic")),
+        Echo::Heterogeneous => None,
+    }
+}
+
+pub const fn posterior_code(posterior: Posterior) -> Code {
+    match posterior {
+        Posterior::Nothing => dcm("111367", "No posterior acoustic features"),
+        Posterior::Enhancement => dcm("111368", "Posterior enhancement"),
+        Posterior::Shadowing => dcm("111369", "Posterior shadowing"),
+    }
+}
+
+// Mammography CAD: TID 4000 to 4021, CID 4014, 6014, 6016, 6034 to 6036, 6042, 6043, 6047.
+pub const MAMMOGRAPHY_CAD_REPORT: Code = dcm("111036", "Mammography CAD Report");
+pub const IMAGE_LATERALITY: Code = dcm("111027", "Image Laterality");
+pub const IMAGE_VIEW: Code = dcm("111031", "Image View");
+pub const STUDY_DATE: Code = dcm("111060", "Study Date");
+pub const CRANIO_CAUDAL: Code = sct("399162004", "cranio-caudal");
+pub const MEDIO_LATERAL_OBLIQUE: Code = sct("399368009", "medio-lateral oblique");
+pub const PROCESSING_SUMMARY: Code = dcm("111017", "CAD Processing and Findings Summary");
+pub const ALL_WITHOUT_FINDINGS: Code = dcm("111241", "All algorithms succeeded; without findings");
+pub const ALL_WITH_FINDINGS: Code = dcm("111242", "All algorithms succeeded; with findings");
+pub const NOT_ALL_WITHOUT_FINDINGS: Code = dcm("111243", "Not all algorithms succeeded; without findings");
+pub const NOT_ALL_WITH_FINDINGS: Code = dcm("111244", "Not all algorithms succeeded; with findings");
+pub const NONE_SUCCEEDED: Code = dcm("111245", "No algorithms succeeded; without findings");
+pub const INDIVIDUAL_IMPRESSION: Code = dcm("111034", "Individual Impression/Recommendation");
+pub const IMPRESSION_DESCRIPTION: Code = dcm("111033", "Impression Description");
+pub const RENDERING_INTENT: Code = dcm("111056", "Rendering Intent");
+pub const PRESENTATION_REQUIRED: Code = dcm("111150", "Presentation Required: Rendering device is expected to present");
+pub const PRESENTATION_OPTIONAL: Code = dcm("111151", "Presentation Optional: Rendering device may present");
+pub const SINGLE_IMAGE_FINDING: Code = dcm("111059", "Single Image Finding");
+pub const COMPOSITE_FEATURE: Code = dcm("111015", "Composite Feature");
+pub const COMPOSITE_TYPE: Code = dcm("111016", "Composite Type");
+pub const RELATED_SPATIALLY: Code = dcm("111154", "Target content items are related spatially");
+pub const SCOPE_OF_FEATURE: Code = dcm("111057", "Scope of Feature");
+pub const ON_MULTIPLE_IMAGES: Code = dcm("111158", "Feature detected on multiple images");
+/// Of CID 6014: what is dense in one picture. Whether it is a mass or an asymmetry, that set does not tell.
+pub const MAMMOGRAPHY_DENSITY: Code = sct("129793001", "Mammography breast density");
+pub const CENTER: Code = dcm("111010", "Center");
+pub const OUTLINE: Code = dcm("111041", "Outline");
+pub const SUCCESSFUL_DETECTIONS: Code = dcm("111063", "Successful Detections");
+pub const FAILED_DETECTIONS: Code = dcm("111025", "Failed Detections");
+pub const DETECTION_PERFORMED: Code = dcm("111022", "Detection Performed");
+pub const SUCCESSFUL_ANALYSES: Code = dcm("111062", "Successful Analyses");
+pub const FAILED_ANALYSES: Code = dcm("111024", "Failed Analyses");
+pub const ANALYSIS_PERFORMED: Code = dcm("111004", "Analysis Performed");
+pub const SPATIAL_COLLOCATION: Code = sct("133884007", "Spatial collocation analysis");
+pub const ASYMMETRY_ANALYSIS: Code = sct("133888005", "Focal asymmetric density analysis");
 
 // How it went: CID 6042, and presence of a property (PS3.16 Annex D).
 pub const SUMMARY_OF_DETECTIONS: Code = dcm("111064", "Summary of Detections");

@@ -16,6 +16,7 @@ pub enum Relation {
     HasAcqContext,
     HasProperties,
     SelectedFrom,
+    InferredFrom,
 }
 
 impl Relation {
@@ -27,6 +28,7 @@ impl Relation {
             Self::HasAcqContext => "HAS ACQ CONTEXT",
             Self::HasProperties => "HAS PROPERTIES",
             Self::SelectedFrom => "SELECTED FROM",
+            Self::InferredFrom => "INFERRED FROM",
         }
     }
 }
@@ -50,6 +52,8 @@ pub enum Value {
     /// Text of a person, in the character set of the source.
     Typed(Vec<u8>),
     Uid(String),
+    /// As DICOM writes it (DA).
+    Date(String),
     Number {
         value: f64,
         unit: Code,
@@ -69,6 +73,8 @@ pub enum Value {
         kind: &'static str,
         points: Vec<[f32; 2]>,
     },
+    /// An item elsewhere in the tree: the places of the items on the way to it, from 1; the root is 1 (PS3.3 section C.17.3.2.5).
+    There(Vec<u32>),
 }
 
 #[derive(Debug, Clone)]
@@ -105,10 +111,21 @@ impl Item {
         Self::new(relation, name, Value::Uid(value.into()))
     }
 
+    /// A reference to an item elsewhere in the tree, see [`Value::There`].
+    pub fn there(relation: Relation, place: Vec<u32>) -> Self {
+        Self::nameless(relation, Value::There(place))
+    }
+
     /// A measurement, rounded to `digits` decimals, because CT measurements are not more precise. Never -0.
     pub fn number(name: Code, value: f64, digits: i32, unit: Code) -> Self {
         let scale = 10f64.powi(digits);
         Self::new(Relation::Contains, name, Value::Number { value: (value * scale).round() / scale + 0.0, unit })
+    }
+
+    /// The same under another relationship.
+    pub fn related(mut self, relation: Relation) -> Self {
+        self.relation = relation;
+        self
     }
 
     pub fn with(mut self, child: Item) -> Self {
@@ -134,15 +151,22 @@ impl Item {
     }
 
     fn encode_value(self, set: &mut DataSet) {
+        if let Value::There(place) = &self.value {
+            // A reference has no value type, name or children of its own.
+            let place = PrimitiveValue::U32(place.iter().copied().collect());
+            return set.primitive(tags::REFERENCED_CONTENT_ITEM_IDENTIFIER, VR::UL, place);
+        }
         let value_type = match &self.value {
             Value::Container(_) => "CONTAINER",
             Value::Code(_) => "CODE",
             Value::Text(_) | Value::Typed(_) => "TEXT",
             Value::Uid(_) => "UIDREF",
+            Value::Date(_) => "DATE",
             Value::Number { .. } => "NUM",
             Value::Image { .. } => "IMAGE",
             Value::Composite { .. } => "COMPOSITE",
             Value::Coordinates { .. } => "SCOORD",
+            Value::There(_) => return,
         };
         set.text(tags::VALUE_TYPE, VR::CS, value_type);
         if let Some(name) = self.name {
@@ -162,6 +186,8 @@ impl Item {
             Value::Text(text) => set.text(tags::TEXT_VALUE, VR::UT, &text),
             Value::Typed(bytes) => set.bytes(tags::TEXT_VALUE, VR::UT, bytes),
             Value::Uid(uid) => set.text(tags::UID, VR::UI, &uid),
+            Value::Date(date) => set.text(tags::DATE, VR::DA, &date),
+            Value::There(_) => {}
             Value::Number { value, unit } => {
                 let mut item = DataSet::new();
                 item.decimals(tags::NUMERIC_VALUE, &[value]);

@@ -7,17 +7,13 @@ use dicom_dictionary_std::tags;
 use crate::codes::DIAGNOSTIC_IMAGING_REPORT;
 use crate::dataset;
 use crate::object::{Context, PDF, verification_flag};
-use crate::words::Language;
 use crate::{Error, ResultObject};
 
+/// `title`: plain ASCII.
+///
 /// # Errors
 /// When a copied value does not fit into an object.
-pub fn write(
-    context: &Context,
-    language: Language,
-    index: usize,
-    mut document: Vec<u8>,
-) -> Result<ResultObject, Error> {
+pub fn write(context: &Context, title: &str, index: usize, mut document: Vec<u8>) -> Result<ResultObject, Error> {
     let length = document.len();
     let Ok(length_32) = u32::try_from(length) else {
         return Err(Error::TooLong { tag: tags::ENCAPSULATED_DOCUMENT, length });
@@ -30,8 +26,6 @@ pub fn write(
     set.empty(tags::ACQUISITION_DATE_TIME, VR::DT);
     // The patient's name is on the page.
     set.text(tags::BURNED_IN_ANNOTATION, VR::CS, "YES");
-    let words = language.words().document();
-    let title = if context.review.is_some() { words.reviewed_dicom_title } else { words.dicom_title };
     set.text(tags::DOCUMENT_TITLE, VR::ST, title);
     set.code(tags::CONCEPT_NAME_CODE_SEQUENCE, DIAGNOSTIC_IMAGING_REPORT);
     set.text(tags::VERIFICATION_FLAG, VR::CS, verification_flag(context.review));

@@ -21,6 +21,7 @@ pub mod views;
 pub mod words;
 
 mod asked;
+mod breast;
 mod canvas;
 mod content;
 mod contour;
@@ -97,9 +98,9 @@ pub enum Content<'a> {
 }
 
 /// The words of all kinds of result objects.
-pub const KINDS: [&str; 6] = {
-    use object::{PDF, SC, SEG, SR};
-    [SR.name, SEG.name, SC.name, PDF.name, ultrasound::CLIP.name, ultrasound::KEY.name]
+pub const KINDS: [&str; 8] = {
+    use object::{BREAST, CAD, PDF, SC, SEG, SR};
+    [SR.name, SEG.name, SC.name, PDF.name, ultrasound::CLIP.name, ultrasound::KEY.name, BREAST.name, CAD.name]
 };
 
 /// One DICOM object, ready to be stored and sent.
@@ -205,7 +206,9 @@ fn documents(
         let (patient, provenance, pictures) = (&patient, context.provenance, pictures.as_slice());
         let draft = pdf::Draft { patient, findings, volume, quality, provenance, pictures, language };
         let document = pdf::write(&draft).map_err(|e| Error::Encode { kind: "pdf", source: Box::new(e) })?;
-        encapsulated::write(context, language, index, document)
+        let words = language.words().document();
+        let title = if context.review.is_some() { words.reviewed_dicom_title } else { words.dicom_title };
+        encapsulated::write(context, title, index, document)
     };
     drawn.par_iter().enumerate().map(write).collect()
 }

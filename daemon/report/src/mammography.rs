@@ -1,7 +1,9 @@
 //! The objects about a mammography: a page that shows its four views, and the structured report: the views as a measurement group (TID
 //! 1501), and the marks of a network (`marks`).
 
+mod cad;
 mod marks;
+mod pairs;
 
 use models::task::mammography_views::{StandardView, ViewFound};
 
@@ -35,7 +37,8 @@ pub(crate) fn write(context: &Context, study: &Mammography) -> Result<Vec<Result
     groups.extend(study.views.marks.iter().flat_map(|marks| marks::groups(context, study, marks, key.as_ref())));
     let own: Vec<&ResultObject> = key.iter().map(|page| &page.object).collect();
     let report = sr::views(context, groups, &own)?;
-    Ok(key.map(|page| page.object).into_iter().chain([report]).collect())
+    let cad = cad::write(context, study)?;
+    Ok(key.map(|page| page.object).into_iter().chain(cad).chain([report]).collect())
 }
 
 /// Which views are there and which image shows each, and the sentence of [`verdict`] as a comment.
@@ -103,7 +106,7 @@ mod tests {
             pictures: Vec::new(),
             marks: None,
         };
-        let study = Mammography { views, hung: Vec::new(), marked: Marked::default() };
+        let study = Mammography { views, hung: Vec::new(), followed: Vec::new(), marked: Marked::default() };
         let make = || crate::write(&source, Content::Views { views: &study }, &case.provenance).unwrap();
         let objects = make();
         assert_eq!(objects, make(), "a retry makes the same bytes");
@@ -169,7 +172,7 @@ mod tests {
             pictures: vec![right, left],
             marks: Some(shown),
         };
-        Mammography { views, hung: vec![hung_right, hung_left], marked: Marked::default() }
+        Mammography { views, hung: vec![hung_right, hung_left], followed: Vec::new(), marked: Marked::default() }
     }
 
     #[test]
@@ -179,10 +182,10 @@ mod tests {
         let make = || crate::write(&case.source(), Content::Views { views: &study }, &case.provenance).unwrap();
         let objects = make();
         assert_eq!(objects, make(), "a retry makes the same bytes");
-        assert_eq!(objects.iter().map(|object| object.kind).collect::<Vec<_>>(), ["sc", "sr"]);
+        assert_eq!(objects.iter().map(|object| object.kind).collect::<Vec<_>>(), ["sc", "mg-cad", "sr"]);
         let holds = |object: &ResultObject, text: &str| object.part10.windows(text.len()).any(|w| w == text.as_bytes());
         for text in ["Mark 1", "Mark 2", "129788004", "129769006", "POLYLINE", "learnt from phantoms only"] {
-            assert!(holds(&objects[1], text), "{text}");
+            assert!(holds(&objects[2], text), "{text}");
         }
         for object in &objects {
             assert!(holds(object, NOT_FOR_DIAGNOSIS) && holds(object, "1.2.3.1") && holds(object, "1.2.3.2"));
@@ -190,7 +193,7 @@ mod tests {
         let mut fewer = study.clone();
         fewer.views.marks.as_mut().unwrap().views[0].marks.clear();
         let other = crate::write(&case.source(), Content::Views { views: &fewer }, &case.provenance).unwrap();
-        assert_ne!(other[1].sop_uid, objects[1].sop_uid, "other marks are another report");
+        assert_ne!(other[2].sop_uid, objects[2].sop_uid, "other marks are another report");
     }
 
     #[test]

@@ -67,6 +67,23 @@ pub const PDF: ObjectKind = ObjectKind {
     description: "Scanside report draft",
 };
 
+/// The breast imaging report (TID 4200).
+pub const BREAST: ObjectKind = ObjectKind {
+    name: "breast-report",
+    sop_class_uid: uids::ENHANCED_SR_STORAGE,
+    modality: "SR",
+    series_number: "97010",
+    description: "Scanside breast report",
+};
+/// The marks of a mammography for workstations that show CAD (TID 4000).
+pub const CAD: ObjectKind = ObjectKind {
+    name: "mg-cad",
+    sop_class_uid: "1.2.840.10008.5.1.4.1.1.88.50",
+    modality: "SR",
+    series_number: "97011",
+    description: "Scanside mammography CAD",
+};
+
 /// A note that other results do not count any more.
 pub const KO: ObjectKind = ObjectKind {
     name: "ko",

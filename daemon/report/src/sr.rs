@@ -139,17 +139,29 @@ fn library_image(sop_class_uid: &str, sop_uid: &str) -> Item {
 
 /// The root with title, language, observer and procedure.
 fn head(context: &Context, procedure: Code) -> Item {
+    Item::container(IMAGING_MEASUREMENT_REPORT, Some("1500"))
+        .with(language())
+        .with_all(observer(context))
+        .with(Item::code(Relation::HasConceptMod, PROCEDURE_REPORTED, procedure))
+}
+
+/// TID 1204.
+pub fn language() -> Item {
+    Item::code(Relation::HasConceptMod, LANGUAGE, ENGLISH)
+}
+
+/// This device (TID 1002).
+pub fn observer(context: &Context) -> Vec<Item> {
     let p = context.provenance;
     let text = |name, value: &str| Item::text(Relation::HasObsContext, name, value);
-    Item::container(IMAGING_MEASUREMENT_REPORT, Some("1500"))
-        .with(Item::code(Relation::HasConceptMod, LANGUAGE, ENGLISH))
-        .with(Item::code(Relation::HasObsContext, OBSERVER_TYPE, DEVICE))
-        .with(Item::uid(Relation::HasObsContext, DEVICE_OBSERVER_UID, p.device_uid.as_str()))
-        .with(text(DEVICE_OBSERVER_NAME, or_unknown(&p.station_name)))
-        .with(text(DEVICE_OBSERVER_MANUFACTURER, MANUFACTURER))
-        .with(text(DEVICE_OBSERVER_MODEL, DEVICE_MODEL))
-        .with(text(DEVICE_OBSERVER_SERIAL, or_unknown(&p.serial_number)))
-        .with(Item::code(Relation::HasConceptMod, PROCEDURE_REPORTED, procedure))
+    vec![
+        Item::code(Relation::HasObsContext, OBSERVER_TYPE, DEVICE),
+        Item::uid(Relation::HasObsContext, DEVICE_OBSERVER_UID, p.device_uid.as_str()),
+        text(DEVICE_OBSERVER_NAME, or_unknown(&p.station_name)),
+        text(DEVICE_OBSERVER_MANUFACTURER, MANUFACTURER),
+        text(DEVICE_OBSERVER_MODEL, DEVICE_MODEL),
+        text(DEVICE_OBSERVER_SERIAL, or_unknown(&p.serial_number)),
+    ]
 }
 
 /// Every image that was analysed (TID 1600).
@@ -178,7 +190,11 @@ fn document(context: &Context, root: Item, own: &[&ResultObject]) -> Result<Resu
     kept_as(SR, context, root, own)
 }
 
-fn kept_as(kind: ObjectKind, context: &Context, root: Item, own: &[&ResultObject]) -> Result<ResultObject, Error> {
+/// The report with this content. Its evidence are the source and `own`.
+///
+/// # Errors
+/// When a value of the source does not fit into an object.
+pub fn kept_as(kind: ObjectKind, context: &Context, root: Item, own: &[&ResultObject]) -> Result<ResultObject, Error> {
     let mut set = context.begin(kind, 0)?;
     set.sequence(tags::REFERENCED_PERFORMED_PROCEDURE_STEP_SEQUENCE, Vec::new());
     set.sequence(tags::PERFORMED_PROCEDURE_CODE_SEQUENCE, Vec::new());

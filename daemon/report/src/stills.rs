@@ -4,6 +4,8 @@
 use std::fmt;
 
 use dicom::pixels::error::DecodeError;
+use models::findings::Side;
+use models::lesion::followed::Followed;
 use models::number::Number;
 use models::review::marks::{ListedMark, Marked};
 use models::task::us_breast::Sector;
@@ -84,6 +86,8 @@ pub struct StillImage {
     pub found: bool,
     /// Callipers, marks or text in colour were painted out.
     pub painted_out: bool,
+    /// Which breast it shows, as its header says.
+    pub side: Option<Side>,
 }
 
 /// A lesion in the picture that shows it best.
@@ -142,6 +146,8 @@ pub struct Stills {
     pub keys: Vec<KeyPicture>,
     /// All lesions, also those that a review took out of `lesions`.
     pub marked: Marked,
+    /// Lesions that are surely known from the list over the years, by their numbers here.
+    pub followed: Vec<(u32, Followed)>,
 }
 
 /// What the network for ultrasound images learnt from, as its package says (`us-breast`).
@@ -185,6 +191,10 @@ impl Stills {
     pub fn take_out(&mut self) {
         self.lesions.retain(|one| !self.marked.is_rejected(&id(one.lesion.id)));
         self.keys.retain(|key| self.lesions.iter().any(|one| key.shows(one)));
+    }
+
+    pub fn followed(&self, lesion: u32) -> Option<&Followed> {
+        self.followed.iter().find(|(id, _)| *id == lesion).map(|(_, followed)| followed)
     }
 }
 
@@ -273,6 +283,7 @@ pub(crate) mod tests {
             frames,
             found: frames.is_some(),
             painted_out: false,
+            side: None,
         }
     }
 
@@ -302,6 +313,7 @@ pub(crate) mod tests {
             ],
             keys: vec![KeyPicture { image: 1, frame: Some(17), sector, grey: vec![99; 1600] }],
             marked: Marked::default(),
+            followed: Vec::new(),
         }
     }
 

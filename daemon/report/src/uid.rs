@@ -69,6 +69,9 @@ impl Uids {
                 // Marks and the key image; without them the report is that of the headers.
                 if views.views.marks.is_some() || !views.hung.is_empty() {
                     field(&mut hash, &views.as_found());
+                    for (mark, followed) in &views.followed {
+                        field(&mut hash, &format!("{mark} {followed:?}"));
+                    }
                     if provenance.language != Language::English {
                         field(&mut hash, provenance.language.words().tag());
                     }
@@ -77,6 +80,10 @@ impl Uids {
             Content::Stills { stills } => {
                 field(&mut hash, "ultrasound stills");
                 field(&mut hash, &stills.as_found());
+                // What is known from earlier exams is in the reports.
+                for (lesion, followed) in &stills.followed {
+                    field(&mut hash, &format!("{lesion} {followed:?}"));
+                }
                 // What could not be read this time may be read the next; the verdict names only some of it.
                 for unread in &stills.unread {
                     field(&mut hash, &unread.why.to_string());

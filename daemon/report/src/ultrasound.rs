@@ -17,9 +17,11 @@ use dicom_core::value::{PixelFragmentSequence, PrimitiveValue};
 use dicom_core::{DataElement, Tag, VR};
 use dicom_dictionary_std::{tags, uids};
 use models::findings::Side;
+use models::lesion::followed::Followed;
 use models::lesion::sighting::Place;
 use models::task::us_breast::lesion::Lesion;
 
+use crate::breast::{self, Examination, Found, Looked, structured};
 use crate::codes::{
     CERTAINTY_OF_FINDING, CLOCK_FACE, DISTANCE_FROM_NIPPLE, IMAGE_REGION, IMAGING_PROCEDURE, LONG_AXIS, MASS,
     MILLIMETRE, ORIGINAL_SOURCE, PERCENT, SHORT_AXIS, US,
@@ -29,6 +31,8 @@ use crate::dataset::DataSet;
 use crate::object::{Context, ObjectKind, date_and_time};
 use crate::site::{Site, hour_code};
 use crate::uid::Uids;
+use crate::words::breast::{followed, suggestion};
+use crate::words::{Language, capital};
 use crate::{Error, Provenance, ResultObject, Source, groups, sr};
 
 pub const CLIP: ObjectKind = ObjectKind {
@@ -98,6 +102,8 @@ pub struct Seen {
     pub lesion: Lesion,
     /// As far as somebody has said where it is.
     pub place: Place,
+    /// Of a lesion that is surely known from the list over the years.
+    pub followed: Option<Followed>,
 }
 
 impl Seen {
@@ -114,7 +120,7 @@ impl Seen {
 
 /// A picture to which outlines refer, pixel for pixel.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct PictureRef {
+pub struct PictureRef {
     sop_class_uid: String,
     sop_uid: String,
     series_uid: String,
@@ -123,6 +129,11 @@ pub(crate) struct PictureRef {
 }
 
 impl PictureRef {
+    pub(crate) fn value(&self) -> Value {
+        let (sop_class_uid, sop_uid) = (self.sop_class_uid.clone(), self.sop_uid.clone());
+        Value::Image { sop_class_uid, sop_uid, part: self.part }
+    }
+
     fn of(object: &ResultObject) -> Self {
         Self {
             sop_class_uid: object.sop_class_uid.clone(),
@@ -206,6 +217,34 @@ impl<'a> Writer<'a> {
             sr::ultrasound(context, groups, &images, US, IMAGING_PROCEDURE, said)
         })
     }
+
+    /// The documents in every language, and the breast imaging report (TID 4200).
+    ///
+    /// # Errors
+    /// When a value does not fit into an object.
+    pub fn breast(
+        &self,
+        clips: &[ResultObject],
+        keys: &[ResultObject],
+        seen: &[Seen],
+    ) -> Result<Vec<ResultObject>, Error> {
+        let exam = Examination {
+            looked: Looked::Recorded { clips: clips.len(), pictures: keys.len() },
+            lesions: seen.iter().map(|one| reported(one, keys)).collect(),
+            remark: self.remark.as_deref(),
+        };
+        let images: Vec<&ResultObject> = clips.iter().chain(keys).collect();
+        self.with(|context| {
+            let mut objects = breast::documents(context, &exam, &[])?;
+            objects.push(structured::write(context, &exam, &images)?);
+            Ok(objects)
+        })
+    }
+}
+
+fn reported<'a>(one: &'a Seen, keys: &[ResultObject]) -> Found<'a> {
+    let picture = keys.get(one.key).map(PictureRef::of);
+    Found { followed: one.followed.as_ref(), ..Found::new(&one.lesion, one.place.clone(), picture) }
 }
 
 /// Patient and study attributes as a scanner would send them, in UTF-8.
@@ -346,6 +385,7 @@ fn lesion(context: &Context, seen: &Seen, key: &PictureRef) -> Item {
     // As whoever scanned said it.
     let distance = seen.place.distance_mm.map(|mm| Item::number(DISTANCE_FROM_NIPPLE, mm, 0, MILLIMETRE));
     let hour = seen.place.clock.and_then(hour_code).map(|hour| Item::code(Relation::Contains, CLOCK_FACE, hour));
+    let w = Language::English.words();
     let score = format!("Benign (0) to malignant (1), not calibrated: {:.2}", lesion.malignant);
     groups::begin("1410", &seen.label(), seen.tracking_uid(context), MASS)
         .with(region)
@@ -356,7 +396,9 @@ fn lesion(context: &Context, seen: &Seen, key: &PictureRef) -> Item {
         .with(Item::number(CERTAINTY_OF_FINDING, f64::from(lesion.confidence) * 100.0, 1, PERCENT))
         .with_all(hour)
         .with_all(described)
+        .with(groups::comment(capital(&suggestion(&Found::new(lesion, Place::default(), None).suggested, w))))
         .with(groups::comment(score))
+        .with_all(seen.followed.as_ref().map(|known| groups::comment(capital(&followed(known, w)))))
 }
 
 /// The group that says that no lesion was found (TID 1501), in these words.
@@ -450,7 +492,7 @@ mod tests {
         };
         for (object, parsed) in written_of(
             &[clip(2)],
-            &[Seen { key: 0, track: 0, lesion: lesion_in_the_middle(), place: Place::default() }],
+            &[Seen { key: 0, track: 0, lesion: lesion_in_the_middle(), place: Place::default(), followed: None }],
             Some(&request),
         ) {
             let (here, elsewhere) = match object.kind {
@@ -514,7 +556,7 @@ mod tests {
     #[test]
     fn the_report_points_at_the_picture_where_the_lesion_was_seen_best() {
         let place = Place { side: Some(Side::Left), clock: Some(2), distance_mm: Some(40.2), in_view: None };
-        let seen = Seen { key: 1, track: 1, lesion: lesion_in_the_middle(), place };
+        let seen = Seen { key: 1, track: 1, lesion: lesion_in_the_middle(), place, followed: None };
         let objects = written(&[clip(2), clip(2)], &[seen]);
         let kinds: Vec<_> = objects.iter().map(|(object, _)| object.kind).collect();
         assert_eq!(kinds, ["us", "us", "seg", "us-key", "us-key", "sr"]);

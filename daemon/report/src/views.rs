@@ -4,6 +4,7 @@
 pub mod marks;
 mod pictures;
 
+use models::lesion::followed::Followed;
 use models::review::marks::Marked;
 use models::task::mammography_views::{MammographyViews, StandardView, ViewFound};
 
@@ -17,6 +18,8 @@ pub struct Mammography {
     pub hung: Vec<Hung>,
     /// All marks, also those that a review took out of `views`.
     pub marked: Marked,
+    /// Marks of lesions that are surely known from the list over the years, by the numbers of the marks.
+    pub followed: Vec<(usize, Followed)>,
 }
 
 impl Mammography {
@@ -28,6 +31,10 @@ impl Mammography {
     /// That sentence without a review.
     pub(crate) fn as_found(&self) -> String {
         if self.marked.review.is_some() { self.marked.as_found.clone() } else { verdict(&self.views) }
+    }
+
+    pub fn followed(&self, mark: usize) -> Option<&Followed> {
+        self.followed.iter().find(|(number, _)| *number == mark).map(|(_, followed)| followed)
     }
 }
 

@@ -4,6 +4,7 @@
 //! What is said is decided here; how a language says it is in one file each (`words/en.rs`, `words/zh.rs`). A further
 //! language is such a file and one row of [`Language`].
 
+pub mod breast;
 mod en;
 mod zh;
 
@@ -68,7 +69,7 @@ languages! {
 }
 
 /// How a language says things. Nothing has a default: a language that lacks a word does not compile.
-pub trait Words: Sync {
+pub trait Words: Sync + breast::Breast {
     /// BCP 47.
     fn tag(&self) -> &'static str;
     fn document(&self) -> &'static Document;

@@ -3,6 +3,7 @@
 
 pub mod enter;
 pub mod export;
+pub mod followed;
 pub mod listed;
 pub mod record;
 #[cfg(test)]

@@ -91,7 +91,7 @@ async fn a_received_study_of_a_phantom_is_marked_and_gives_a_page_and_a_report()
         assert!(said.contains(text), "{text}: {said}");
     }
     assert!(!said.contains("withheld"), "{said}");
-    assert_eq!(kinds, ["sc", "sr"]);
+    assert_eq!(kinds, ["sc", "mg-cad", "sr"]);
 }
 
 pub fn has_runtime() -> bool {
@@ -236,7 +236,7 @@ async fn at_a_desk_a_phantom_is_marked_and_what_calls_itself_none_is_withheld_by
     assert!(marks["case"].as_f64().unwrap() > 0.0 && marks["withheld"].as_array().unwrap().is_empty());
     let objects: Vec<PathBuf> =
         marked["objects"].as_array().unwrap().iter().map(|path| PathBuf::from(path.as_str().unwrap())).collect();
-    assert_eq!(objects.len(), 2);
+    assert_eq!(objects.len(), 3);
     validate(&objects, &files).await;
 
     let held = analysed(&others, "phantoms", &folder.path().join("held"));

@@ -1,12 +1,14 @@
 //! Breast ultrasound: the sector of a screen, one pass of the network, then each lesion with outline, score and the words
 //! of the BI-RADS lexicon. One picture at a time; tracking over time is the caller's task.
 
+pub mod assessment;
 pub mod blocks;
 mod candidates;
 pub mod clip;
 pub mod colour;
 pub mod lesion;
 pub mod sector;
+pub mod terms;
 pub mod words;
 
 use hal::{LoadedModel, Tensor};

@@ -76,10 +76,15 @@ pub enum ResultKind {
     Us,
     /// Key images of an ultrasound exam.
     UsKey,
+    /// Breast imaging report (TID 4200): Enhanced SR.
+    BreastReport,
+    /// Marks of a mammography (TID 4000): Mammography CAD SR.
+    MgCad,
 }
 
 impl ResultKind {
-    pub const ALL: [Self; 6] = [Self::Sr, Self::Seg, Self::Sc, Self::Pdf, Self::Us, Self::UsKey];
+    pub const ALL: [Self; 8] =
+        [Self::Sr, Self::Seg, Self::Sc, Self::Pdf, Self::Us, Self::UsKey, Self::BreastReport, Self::MgCad];
 
     pub fn word(self) -> &'static str {
         match self {
@@ -89,6 +94,8 @@ impl ResultKind {
             Self::Pdf => "pdf",
             Self::Us => "us",
             Self::UsKey => "us-key",
+            Self::BreastReport => "breast-report",
+            Self::MgCad => "mg-cad",
         }
     }
 }

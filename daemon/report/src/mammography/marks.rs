@@ -14,15 +14,19 @@ use crate::secondary::Page;
 use crate::site::Site;
 use crate::views::Mammography;
 use crate::views::marks::{all, id};
+use crate::words::breast::followed;
 
 /// One group for each mark, with its box on the picture that it was seen in.
 pub(super) fn groups(context: &Context, study: &Mammography, marks: &Marks, page: Option<&Page>) -> Vec<Item> {
+    let w = crate::words::Language::English.words();
     let said = |mark: &Mark| study.marked.review.as_ref().map_or("", |review| review.comment(&id(mark.number)));
-    let with_comment = |(view, mark)| {
+    let with_comments = |(view, mark): (_, &Mark)| {
+        let known = study.followed(mark.number).map(|known| comment(crate::words::capital(&followed(known, w))));
         let words = said(mark);
-        Some(group(context, view, mark, page)?.with_all((!words.is_empty()).then(|| typed(context, words.to_owned()))))
+        let reviewed = (!words.is_empty()).then(|| typed(context, words.to_owned()));
+        Some(group(context, view, mark, page)?.with_all(known.into_iter().chain(reviewed)))
     };
-    all(marks).filter_map(with_comment).collect()
+    all(marks).filter_map(with_comments).collect()
 }
 
 fn group(context: &Context, view: &MarkedView, mark: &Mark, page: Option<&Page>) -> Option<Item> {

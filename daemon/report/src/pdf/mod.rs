@@ -1,6 +1,7 @@
 //! The report draft as a PDF document: patient, findings with values or reasons, key images, provenance. One document
 //! per language; the font is embedded, so it looks the same everywhere.
 
+pub mod breast;
 mod font;
 mod layout;
 mod printable;
@@ -84,7 +85,16 @@ pub fn write(draft: &Draft) -> Result<Vec<u8>, Error> {
     let draft = &Draft { patient: &patient, ..*draft };
     let mut font = Font::new()?;
     let mut sheets = text(draft, &mut font);
-    for (index, pair) in draft.pictures.chunks(2).enumerate() {
+    illustrate(draft.pictures, &mut sheets);
+    let (title, patient, provenance, language) = (title(draft), draft.patient, draft.provenance, draft.language);
+    frames(&Frame { title, patient, provenance, language }, &mut font, &mut sheets);
+    let paper = Paper { title, tag: draft.language.words().tag(), pictures: draft.pictures };
+    assemble(&paper, &font, sheets)
+}
+
+/// Pages with two pictures each.
+fn illustrate(pictures: &[Picture], sheets: &mut Vec<Sheet>) {
+    for (index, pair) in pictures.chunks(2).enumerate() {
         let mut sheet = Sheet::new();
         for (row, picture) in pair.iter().enumerate() {
             let width = RIGHT - LEFT;
@@ -94,12 +104,6 @@ pub fn write(draft: &Draft) -> Result<Vec<u8>, Error> {
         }
         sheets.push(sheet);
     }
-    let count = sheets.len();
-    for (index, sheet) in sheets.iter_mut().enumerate() {
-        frame(draft, &mut font, sheet, index + 1, count);
-    }
-    let paper = Paper { title: title(draft), tag: draft.language.words().tag(), pictures: draft.pictures };
-    assemble(&paper, &font, sheets)
 }
 
 /// What a file says of itself besides its pages.
@@ -115,7 +119,7 @@ fn text(draft: &Draft, font: &mut Font) -> Vec<Sheet> {
     let (w, language) = (draft.language.words(), draft.language);
     let d = w.document();
     let mut flow = Flow::new();
-    patient(draft, font, &mut flow);
+    patient(draft.patient, draft.language, font, &mut flow);
     reviewed(draft, font, &mut flow);
     paragraph(font, &mut flow, d.technique, &words::technique(draft.findings, draft.volume, language), INK);
     let compared = draft.findings.comparison.as_ref().map(|_| words::comparisons(draft.findings, language).join("\n"));
@@ -150,9 +154,8 @@ fn title(draft: &Draft) -> &'static str {
     if draft.findings.review.is_some() { d.reviewed_title } else { d.title }
 }
 
-fn patient(draft: &Draft, font: &mut Font, flow: &mut Flow) {
-    let w = draft.language.words().document();
-    let p = draft.patient;
+fn patient(p: &Patient, language: Language, font: &mut Font, flow: &mut Flow) {
+    let w = language.words().document();
     let facts = [&p.name, &p.id, &p.birth_date, &p.sex, &p.study_date, &p.accession, &p.description];
     let mut y = flow.y;
     let sheet = flow.room(0.0);
@@ -330,10 +333,25 @@ fn lungs(draft: &Draft, font: &mut Font, flow: &mut Flow) {
     paragraph(font, flow, w.lungs, &text, INK);
 }
 
+/// What is on every page.
+struct Frame<'a> {
+    title: &'a str,
+    patient: &'a Patient,
+    provenance: &'a Provenance,
+    language: Language,
+}
+
+fn frames(head: &Frame<'_>, font: &mut Font, sheets: &mut [Sheet]) {
+    let count = sheets.len();
+    for (sheet, page) in sheets.iter_mut().zip(1..) {
+        frame(head, font, sheet, page, count);
+    }
+}
+
 /// Draws title, patient, page number and mark on a page.
-fn frame(draft: &Draft, font: &mut Font, sheet: &mut Sheet, page: usize, count: usize) {
+fn frame(draft: &Frame<'_>, font: &mut Font, sheet: &mut Sheet, page: usize, count: usize) {
     let w = draft.language.words().document();
-    sheet.text(font, [LEFT, 42.0], if page == 1 { 17.0 } else { 11.0 }, true, INK, title(draft));
+    sheet.text(font, [LEFT, 42.0], if page == 1 { 17.0 } else { 11.0 }, true, INK, draft.title);
     if page > 1 {
         let who = format!("{}   {}", draft.patient.name, draft.patient.id);
         sheet.text_right(font, [RIGHT, 42.0], 9.0, GREY, &who);

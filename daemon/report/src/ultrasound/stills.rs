@@ -2,13 +2,16 @@
 //! own images in place of ours; key images are pages.
 
 use models::lesion::sighting::Place;
+use rayon::prelude::*;
 
 use super::{PictureRef, Seen, lesion, nothing, seg};
+use crate::breast::{self, Examination, structured};
 use crate::content::{Item, Part};
 use crate::groups::{comment, illustration, said as typed};
 use crate::object::Context;
 use crate::stills::{StillImage, StillLesion, Stills, counted, id, looked};
-use crate::{Error, ResultObject, identity, pages, secondary, sr};
+use crate::words::Language;
+use crate::{Error, KeyImage, ResultObject, identity, pages, secondary, sr};
 
 /// Segmentation, key images and report, in this order.
 ///
@@ -21,12 +24,12 @@ pub(crate) fn write(context: &Context, stills: &Stills) -> Result<Vec<ResultObje
         .lesions
         .iter()
         .zip(0..)
-        .map(|(one, key)| Seen {
-            key,
+        .map(|(one, key)| {
+            let side = stills.images.get(one.image).and_then(|image| image.side);
+            let followed = stills.followed(one.lesion.id).cloned();
             // Of the lesions as they were found: a review may have taken out some before it.
-            track: one.lesion.id.saturating_sub(1) as usize,
-            lesion: one.lesion.clone(),
-            place: Place::default(),
+            let track = one.lesion.id.saturating_sub(1) as usize;
+            Seen { key, track, lesion: one.lesion.clone(), place: Place { side, ..Place::default() }, followed }
         })
         .collect();
     let size = |one: &Seen| stills.lesions.get(one.key).and_then(|l| stills.images.get(l.image)).map(|i| i.size);
@@ -38,13 +41,16 @@ pub(crate) fn write(context: &Context, stills: &Stills) -> Result<Vec<ResultObje
         let of: Vec<&Seen> = seen.iter().filter(|one| size(one) == Some(own)).collect();
         objects.push(seg::write(context, &refs, &of, own, index)?);
     }
-    let language = context.provenance.language;
+    let draw = |language: &Language| -> Vec<KeyImage> {
+        stills.keys.iter().map(|key| pages::still_page(stills, key, context.provenance, *language)).collect()
+    };
+    let drawn: Vec<Vec<KeyImage>> = Language::ALL.par_iter().map(draw).collect();
+    let own_language = Language::ALL.iter().position(|language| *language == context.provenance.language);
     let mut key_pages = Vec::new();
-    for (index, key) in stills.keys.iter().enumerate() {
-        let page = pages::still_page(stills, key, context.provenance, language);
+    for (index, (key, page)) in stills.keys.iter().zip(&drawn[own_language.unwrap_or(0)]).enumerate() {
         let source = stills.images.get(key.image);
         let shown = source.map(|image| (image.sop_class_uid.as_str(), image.sop_instance_uid.as_str(), key.frame));
-        key_pages.push(secondary::of_picture(context, &page, shown.as_slice(), index)?);
+        key_pages.push(secondary::of_picture(context, page, shown.as_slice(), index)?);
     }
     let mut groups = Vec::new();
     for (one, seen) in stills.lesions.iter().zip(&seen) {
@@ -69,8 +75,11 @@ pub(crate) fn write(context: &Context, stills: &Stills) -> Result<Vec<ResultObje
     let own: Vec<&ResultObject> = objects.iter().chain(key_pages.iter().map(|page| &page.object)).collect();
     let images = stills.images.iter().map(|image| (image.sop_class_uid.as_str(), image.sop_instance_uid.as_str()));
     let report = sr::stills(context, groups, images, &own, remarks(context, stills))?;
+    let exam = Examination::of_stills(stills, &refs);
+    let breast = structured::write(context, &exam, &[])?;
     objects.extend(key_pages.into_iter().map(|page| page.object));
-    objects.push(report);
+    objects.extend(breast::documents(context, &exam, &drawn)?);
+    objects.extend([breast, report]);
     Ok(objects)
 }
 
@@ -129,22 +138,25 @@ mod tests {
         let make = || crate::write(&case.source(), Content::Stills { stills: &stills }, &case.provenance).unwrap();
         let objects = make();
         assert_eq!(objects, make(), "a retry makes the same bytes");
-        assert_eq!(objects.iter().map(|object| object.kind).collect::<Vec<_>>(), ["seg", "sc", "sr"]);
+        assert_eq!(
+            objects.iter().map(|object| object.kind).collect::<Vec<_>>(),
+            ["seg", "sc", "pdf", "pdf", "breast-report", "sr"]
+        );
         for object in &objects {
             assert!(holds(object, NOT_FOR_DIAGNOSIS), "{}", object.kind);
             assert!(holds(object, "1.2.3.2"), "{}", object.kind);
         }
-        let report = &objects[2];
+        let report = &objects[5];
         for text in ["Lesion 2", "size not measured", "not looked at", "Seen in 5 frames", "White callipers"] {
             assert!(holds(report, text), "{text}");
         }
         let more = Stills { more_lesions: 3, ..stills.clone() };
         let more = crate::write(&case.source(), Content::Stills { stills: &more }, &case.provenance).unwrap();
-        assert!(holds(&more[2], "3 more lesions, of which the network was less sure, are not in this report"));
+        assert!(holds(&more[5], "3 more lesions, of which the network was less sure, are not in this report"));
         let nothing = Stills { images: vec![image(7, None)], ..Stills::default() };
         let nothing = crate::write(&case.source(), Content::Stills { stills: &nothing }, &case.provenance).unwrap();
-        let [report] = nothing.as_slice() else { panic!("{} objects", nothing.len()) };
+        let [_, _, _, report] = nothing.as_slice() else { panic!("{} objects", nothing.len()) };
         assert!(holds(report, "No lesion in 1 image looked at.") && holds(report, "1.2.3.7"));
-        assert_ne!(report.sop_uid, objects[2].sop_uid);
+        assert_ne!(report.sop_uid, objects[5].sop_uid);
     }
 }

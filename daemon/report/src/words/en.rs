@@ -10,8 +10,11 @@ use models::task::mammography_views::StandardView;
 use models::task::mg_breast::kind::{Kind, Stage};
 use models::task::mg_breast::marks::Mark;
 use models::task::mg_breast::withheld::Withheld;
+use models::task::us_breast::assessment::{Category as Suggestion, Withheld as NoCategory};
+use models::task::us_breast::terms::{Term, Trait};
 use models::{Reason, Refusal, Topic};
 
+use super::breast::{self, Breast};
 use super::{Document, Largest, Page, Technique, Words};
 use crate::impression::{Advice, Category, Follow};
 use crate::refused::{self, Mixed, Refused};
@@ -523,6 +526,125 @@ impl Words for English {
         format!("{instances} instances received{modality}{number}")
     }
 }
+
+impl Breast for English {
+    fn breast(&self) -> &'static breast::Fixed {
+        &BREAST
+    }
+
+    fn term(&self, term: Term) -> &'static str {
+        match term {
+            Term::Shape(one) => one.word(),
+            Term::Orientation(one) => one.word(),
+            Term::Margin(one) => one.word(),
+            Term::Echo(one) => one.word(),
+            Term::Posterior(one) => one.word(),
+        }
+    }
+
+    fn described(&self, what: Trait) -> &'static str {
+        match what {
+            Trait::Shape => "shape",
+            Trait::Orientation => "orientation",
+            Trait::Margin => "margin",
+            Trait::Echo => "echo pattern",
+            Trait::Posterior => "posterior features",
+        }
+    }
+
+    fn category(&self, category: Suggestion) -> String {
+        let name = match category {
+            Suggestion::Benign => "benign",
+            Suggestion::ProbablyBenign => "probably benign",
+            Suggestion::Suspicious => "suspicious",
+        };
+        format!("suggested category {} ({name})", category.number())
+    }
+
+    fn because(&self, terms: &str) -> String {
+        format!("because of: {terms}")
+    }
+
+    fn no_category(&self, why: NoCategory) -> String {
+        let why = match why {
+            NoCategory::Missing(what) => return format!("no category suggested: {} not known", self.described(what)),
+            NoCategory::Doubtful => "the network is not sure enough that there is a lesion",
+            NoCategory::Contradicted => "descriptors of a benign lesion, a malignancy score that is not",
+            NoCategory::NoLesion => "the pictures need not show the whole breast",
+            NoCategory::SomeLesions => "some of the lesions have none",
+        };
+        format!("no category suggested: {why}")
+    }
+
+    fn breast_of(&self, side: Option<Side>) -> &'static str {
+        match side {
+            Some(Side::Right) => "right breast",
+            Some(Side::Left) => "left breast",
+            None => "breast, side not known",
+        }
+    }
+
+    fn hour(&self, hour: u8) -> String {
+        format!("{hour} o'clock")
+    }
+
+    fn nipple_distance(&self, mm: f64) -> String {
+        format!("{:.0} mm from the nipple", Number(mm))
+    }
+
+    fn known_lesion(&self, number: u64) -> String {
+        format!("lesion {number} of the patient's list")
+    }
+
+    fn earlier(&self, date: &str, modality: &str, size: &str) -> String {
+        format!("{size} on {date} ({modality})")
+    }
+
+    fn looked_at(&self, images: usize, clips: usize, [seen, of]: [usize; 2]) -> String {
+        let clips = (clips > 0).then(|| format!("{} ({seen} of {of} frames)", stills::counted(clips, "clip")));
+        let images = (images > 0).then(|| stills::counted(images, "image"));
+        images.into_iter().chain(clips).collect::<Vec<_>>().join(" and ")
+    }
+
+    fn recorded(&self, clips: usize, pictures: usize) -> String {
+        let [clips, pictures] = [stills::counted(clips, "clip"), stills::counted(pictures, "key image")];
+        format!("live exam, of which {clips} and {pictures} are kept")
+    }
+
+    fn not_looked_at(&self, images: usize) -> String {
+        format!("{} not looked at, wholly or in part", stills::counted(images, "image"))
+    }
+
+    fn more_lesions(&self, count: usize) -> String {
+        format!("{} not listed", stills::counted(count, "more lesion"))
+    }
+
+    fn no_lesion_in(&self, looked: &str) -> String {
+        format!("no lesion in {looked}")
+    }
+
+    fn rules(&self, source: &str) -> String {
+        format!(
+            "A category is a suggestion that software makes from the descriptors by published rules: {source}. It is no assessment by a \
+             physician. Categories 0, 1, 5 and 6 and parts of 4 are never suggested."
+        )
+    }
+}
+
+const BREAST: breast::Fixed = breast::Fixed {
+    title: "Breast ultrasound AI findings (draft)",
+    dicom_title: "Breast ultrasound AI findings (draft)",
+    examination: "Examination",
+    findings: "Findings",
+    impression: "Impression",
+    rules: "Suggested categories",
+    none_known: "None of these lesions is surely known from earlier exams on this box.",
+    not_measured: "not measured",
+    gone: "not there any more",
+    no_earlier: "no exam of an earlier day",
+    note: "Descriptors, sizes and categories were made by software. Where a lesion lies is what the scanner or a person said. One lesion \
+           may be in several pictures.",
+};
 
 const PAGE: Page = Page {
     title: "CT chest",

@@ -12,8 +12,11 @@ use models::task::mammography_views::StandardView;
 use models::task::mg_breast::kind::{Kind, Stage};
 use models::task::mg_breast::marks::Mark;
 use models::task::mg_breast::withheld::Withheld;
+use models::task::us_breast::assessment::{Category as Suggestion, Withheld as NoCategory};
+use models::task::us_breast::terms::{Echo, Margin, Orientation, Posterior, Shape, Term, Trait};
 use models::{Reason, Refusal, Topic};
 
+use super::breast::{self, Breast};
 use super::{Document, Largest, Page, Technique, Words};
 use crate::impression::{Advice, Category, Follow};
 use crate::refused::Mixed;
@@ -781,6 +784,130 @@ impl Words for Chinese {
         format!("已接收 {instances} 幅图像{modality}{number}")
     }
 }
+
+impl Breast for Chinese {
+    fn breast(&self) -> &'static breast::Fixed {
+        &BREAST
+    }
+
+    fn term(&self, term: Term) -> &'static str {
+        match term {
+            Term::Shape(Shape::Oval) => "椭圆形",
+            Term::Shape(Shape::Round) => "圆形",
+            Term::Shape(Shape::Irregular) => "不规则形",
+            Term::Orientation(Orientation::Parallel) => "平行生长",
+            Term::Orientation(Orientation::NotParallel) => "非平行生长",
+            Term::Margin(Margin::Circumscribed) => "边缘清楚",
+            Term::Margin(Margin::NotCircumscribed) => "边缘不清楚",
+            Term::Echo(Echo::Anechoic) => "无回声",
+            Term::Echo(Echo::Hypoechoic) => "低回声",
+            Term::Echo(Echo::Heterogeneous) => "回声不均匀",
+            Term::Posterior(Posterior::Nothing) => "后方回声无改变",
+            Term::Posterior(Posterior::Enhancement) => "后方回声增强",
+            Term::Posterior(Posterior::Shadowing) => "后方声影",
+        }
+    }
+
+    fn described(&self, what: Trait) -> &'static str {
+        match what {
+            Trait::Shape => "形状",
+            Trait::Orientation => "生长方向",
+            Trait::Margin => "边缘",
+            Trait::Echo => "回声类型",
+            Trait::Posterior => "后方回声特征",
+        }
+    }
+
+    fn category(&self, category: Suggestion) -> String {
+        let name = match category {
+            Suggestion::Benign => "良性",
+            Suggestion::ProbablyBenign => "可能良性",
+            Suggestion::Suspicious => "可疑",
+        };
+        format!("建议分类 {} 类（{name}）", category.number())
+    }
+
+    fn because(&self, terms: &str) -> String {
+        format!("依据：{terms}")
+    }
+
+    fn no_category(&self, why: NoCategory) -> String {
+        let why = match why {
+            NoCategory::Missing(what) => return format!("不给出建议分类：{}不明", self.described(what)),
+            NoCategory::Doubtful => "网络不能充分确定此处有病灶",
+            NoCategory::Contradicted => "描述特征属于良性病灶，恶性评分却不符",
+            NoCategory::NoLesion => "图像不一定显示整个乳腺",
+            NoCategory::SomeLesions => "部分病灶没有建议分类",
+        };
+        format!("不给出建议分类：{why}")
+    }
+
+    fn breast_of(&self, side: Option<Side>) -> &'static str {
+        match side {
+            Some(Side::Right) => "右侧乳腺",
+            Some(Side::Left) => "左侧乳腺",
+            None => "乳腺（侧别不明）",
+        }
+    }
+
+    fn hour(&self, hour: u8) -> String {
+        format!("{hour} 点钟方向")
+    }
+
+    fn nipple_distance(&self, mm: f64) -> String {
+        format!("距乳头 {:.0} mm", Number(mm))
+    }
+
+    fn known_lesion(&self, number: u64) -> String {
+        format!("患者病灶列表中的病灶 {number}")
+    }
+
+    fn earlier(&self, date: &str, modality: &str, size: &str) -> String {
+        format!("{date}（{modality}）：{size}")
+    }
+
+    fn looked_at(&self, images: usize, clips: usize, [seen, of]: [usize; 2]) -> String {
+        let clips = (clips > 0).then(|| format!("{clips} 段动态图像（{of} 帧中的 {seen} 帧）"));
+        let images = (images > 0).then(|| format!("{images} 幅图像"));
+        images.into_iter().chain(clips).collect::<Vec<_>>().join("和")
+    }
+
+    fn recorded(&self, clips: usize, pictures: usize) -> String {
+        format!("实时检查，保留 {clips} 段动态图像和 {pictures} 幅关键图像")
+    }
+
+    fn not_looked_at(&self, images: usize) -> String {
+        format!("{images} 幅图像全部或部分未分析")
+    }
+
+    fn more_lesions(&self, count: usize) -> String {
+        format!("另有 {count} 个病灶未列出")
+    }
+
+    fn no_lesion_in(&self, looked: &str) -> String {
+        format!("{looked}中未发现病灶")
+    }
+
+    fn rules(&self, source: &str) -> String {
+        format!(
+            "分类是软件根据描述特征、按已发表的规则给出的建议：{source}。它不是医师的评估。从不建议 0、1、5、6 类及 4 类的亚类。"
+        )
+    }
+}
+
+const BREAST: breast::Fixed = breast::Fixed {
+    title: "乳腺超声 AI 所见（草稿）",
+    dicom_title: "Breast ultrasound AI findings (draft), in Chinese",
+    examination: "检查",
+    findings: "所见",
+    impression: "印象",
+    rules: "建议分类",
+    none_known: "这些病灶均不能确定为本机既往检查中已知的病灶。",
+    not_measured: "未测量",
+    gone: "已消失",
+    no_earlier: "没有更早日期的检查",
+    note: "描述特征、大小和分类由软件给出。病灶位置来自扫描仪或人员的说明。同一病灶可能出现在多幅图像中。",
+};
 
 const PAGE: Page = Page {
     title: "胸部CT",

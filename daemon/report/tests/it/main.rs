@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod breast;
 mod support;
 mod teaching;
 #[allow(dead_code, reason = "the unit tests beside the code use the rest")]
@@ -40,7 +41,7 @@ fn judge(name: &str, series: &Series, content: Content, shared: &Path) {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("report").join(name);
     fs::create_dir_all(&directory).unwrap();
     let objects = report::write(&source(series), content, &provenance).unwrap();
-    let mut complaints = Vec::new();
+    let (mut complaints, mut reports) = (Vec::new(), Vec::new());
     for (index, object) in objects.iter().enumerate() {
         let file = directory.join(format!("{index:02}-{}.dcm", object.kind));
         fs::write(&file, &object.part10).unwrap();
@@ -48,7 +49,9 @@ fn judge(name: &str, series: &Series, content: Content, shared: &Path) {
             fs::write(directory.join(format!("{index:02}.pdf")), &object.part10[at..]).unwrap();
         }
         complaints.extend(support::complaints(object.kind, &file, &series.files, shared));
+        reports.extend(support::template_of(object.kind).map(|template| (file, template)));
     }
+    complaints.extend(support::templates(&reports));
     if let Content::Findings { findings, volume, .. } = content {
         for (index, page) in
             report::key_images(findings, volume, &provenance, words::Language::English).iter().enumerate()
@@ -115,7 +118,7 @@ fn a_rejection_note_conforms() {
             .collect();
         let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("report/rejection");
         fs::create_dir_all(&directory).unwrap();
-        let mut uids = std::collections::BTreeSet::new();
+        let (mut uids, mut notes) = (std::collections::BTreeSet::new(), Vec::new());
         for reason in Rejection::ALL {
             let note = rejection::write(&of, &rejected, reason, &provenance).unwrap();
             let again = rejection::write(&of, &rejected[..1], reason, &provenance).unwrap();
@@ -126,7 +129,9 @@ fn a_rejection_note_conforms() {
             assert!(rejected.iter().all(|one| names(&one.sop_uid) && names(&one.series_uid)));
             assert_eq!(support::complaints(note.kind, &file, &series.files, shared), Vec::<String>::new());
             uids.extend([note.sop_uid, again.sop_uid]);
+            notes.extend(support::template_of(note.kind).map(|template| (file, template)));
         }
+        assert_eq!(support::templates(&notes), Vec::<String>::new());
         assert_eq!(uids.len(), 4, "another reason or other objects: another note");
     });
 }

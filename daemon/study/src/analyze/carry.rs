@@ -41,6 +41,7 @@ use super::views::Image;
 use super::{prior, shadow};
 use crate::exam::develop;
 use crate::exam::step::Over;
+use crate::lesions::followed::{self, History};
 use crate::lesions::visit::{self, Arrived, Common, Visit};
 use crate::lesions::{source_of_series, source_of_task};
 use crate::parts::StudyParts;
@@ -68,7 +69,7 @@ pub(super) fn job(
 ) -> Result<Carried, Error> {
     match (&job.task, row.kind) {
         (Some(name), _) => study(parts, engine, connection, job, name, control),
-        (None, SeriesKind::Exam) => exam(parts, job, row, control),
+        (None, SeriesKind::Exam) => exam(parts, connection, job, row, control),
         (None, SeriesKind::Ultrasound) => pictures(parts, engine, connection, job, row, control),
         (None, _) => series(parts, engine, connection, job, row, control),
     }
@@ -76,13 +77,20 @@ pub(super) fn job(
 
 /// An exam that was recorded here. Its recording stays until a copy of the database knows the results (`exam::keep`): until
 /// then they could not be made again.
-fn exam(parts: &StudyParts, job: &JobRow, row: &SeriesRow, control: &JobControl<'_>) -> Result<Carried, Error> {
+fn exam(
+    parts: &StudyParts,
+    connection: &Connection,
+    job: &JobRow,
+    row: &SeriesRow,
+    control: &JobControl<'_>,
+) -> Result<Carried, Error> {
     let begun = Instant::now();
     let spool = &parts.settings.spool.directory;
     let recording = develop::folder(spool, &row.key.series_uid);
     let mut folder = Results::begin(spool, job.id)?;
     let (device, record) = (&parts.settings.device, &parts.settings.record);
-    let developed = develop::develop(&recording, device, record, control, &mut |object| folder.put(object))?;
+    let known = |visit: &Visit| followed::of_visit(connection, visit);
+    let developed = develop::develop(&recording, device, record, control, &known, &mut |object| folder.put(object))?;
     folder.add("latency.json", developed.latency.as_bytes())?;
     let results = folder.finish(developed.simulated)?;
     let visit = developed.visit.as_ref();
@@ -165,6 +173,7 @@ fn series(
         revision: &revision(connection, std::slice::from_ref(&row.key))?,
         review: review.as_ref(),
         marks_review: None,
+        history: None,
     };
     let examined = examine::examine(engine, &parts.settings.device, &subject, control)?;
     timings_ms.extend(examined.timings_ms.iter().cloned());
@@ -211,6 +220,9 @@ fn pictures(
     let pictures = Pictures::new(all, picture_bytes(parts));
     let performed = steps::of_series(connection, study_uid, series_uid)?;
     let review: Option<MarkReview> = signed(connection, job)?;
+    // Not of the moment of this analysis, which may be another one.
+    let before = visit::of_header(&first.header, "US", source_of_series(study_uid, series_uid), arrived(&first));
+    let history = before.and_then(|visit| History::read(connection, visit));
     let subject = Subject {
         tasks: &tasks,
         header: &first.header,
@@ -226,12 +238,12 @@ fn pictures(
         revision: &revision(connection, std::slice::from_ref(&row.key))?,
         review: None,
         marks_review: review.as_ref(),
+        history: history.as_ref(),
     };
     let examined = examine::examine(engine, &parts.settings.device, &subject, control)?;
     let timings_ms = examined.timings_ms.clone();
     let side = |uid: &str| sides.iter().find(|(own, _)| own == uid).and_then(|(_, side)| *side);
     let visit = examined.outcome.stills().and_then(|stills| {
-        // Not of the moment of this analysis, which may be another one.
         let visit = visit::of_header(&first.header, "US", source_of_series(study_uid, series_uid), arrived(&first))?;
         Some(visit.with_stills(stills, side, common(&examined)))
     });
@@ -312,6 +324,13 @@ fn study(
         Pictures::new(stored.collect(), picture_bytes(parts)).marking(parts.settings.analyze.mg_marks)
     });
     let review: Option<MarkReview> = signed(connection, job)?;
+    let before = visit::of_header(
+        &first.header,
+        "MG",
+        source_of_task(&first.header.study_instance_uid, task.name()),
+        arrived(&first),
+    );
+    let history = before.filter(|_| pictures.is_some()).and_then(|visit| History::read(connection, visit));
     let subject = Subject {
         tasks: &[task],
         header: &first.header,
@@ -327,6 +346,7 @@ fn study(
         revision: &revision(connection, &series)?,
         review: None,
         marks_review: review.as_ref(),
+        history: history.as_ref(),
     };
     let examined = examine::examine(engine, &parts.settings.device, &subject, control)?;
     let timings_ms = examined.timings_ms.clone();

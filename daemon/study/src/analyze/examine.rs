@@ -20,6 +20,7 @@ use super::task::{Ran, StudyTask};
 use super::ultrasound::Pictures;
 use super::views::Image;
 use crate::choose::Choice;
+use crate::lesions::followed::History;
 use crate::model;
 use crate::volume::build::Built;
 use crate::volume::geometry::MIN_SLICES;
@@ -54,6 +55,8 @@ pub struct Subject<'a> {
     pub review: Option<&'a Review>,
     /// The same about marks in pictures of a breast.
     pub marks_review: Option<&'a MarkReview>,
+    /// What is known of lesions of the patient.
+    pub history: Option<&'a History>,
 }
 
 /// Stands for the volume of so many images that are looked at one by one.
@@ -129,7 +132,11 @@ pub fn examine(
 ) -> Result<Examined, Error> {
     let mut ran = Vec::new();
     for task in subject.tasks {
-        ran.push(task.run(engine, subject, control)?);
+        let mut one = task.run(engine, subject, control)?;
+        if let Some(history) = subject.history {
+            tell(history, &mut one);
+        }
+        ran.push(one);
     }
     control.progress("report", 0.0);
     let begun = Instant::now();
@@ -178,6 +185,17 @@ pub fn examine(
     let accelerator = used.and_then(|used| used.accelerator);
     let more = ran.map(|one| one.outcome).collect();
     Ok(Examined { outcome, more, verdict, objects, package, accelerator, simulated, timings_ms })
+}
+
+/// Adds what is known of the lesions from earlier exams.
+fn tell(history: &History, ran: &mut Ran) {
+    let accelerator = ran.used.as_ref().and_then(|used| used.accelerator.as_ref());
+    let simulated = accelerator.is_some_and(|accelerator| accelerator.simulated);
+    match &mut ran.outcome {
+        Outcome::Stills(stills) => history.tell_stills(stills, simulated),
+        Outcome::Views(study) => history.tell_marks(study, simulated),
+        Outcome::Processed(_) | Outcome::Quality(_) | Outcome::Refused(_) => {}
+    }
 }
 
 fn provenance(device: &Device, used: Option<&Used>, created_utc: &str) -> Provenance {

@@ -373,6 +373,7 @@ fn one(
         revision: "",
         review: None,
         marks_review: None,
+        history: None,
     };
     let examined = match examine::examine(engine, &options.settings.device, &subject, control) {
         Err(error) if error.lacks_package() => {
@@ -480,6 +481,7 @@ fn whole(
         revision: "",
         review: None,
         marks_review: None,
+        history: None,
     };
     let examined = match examine::examine(engine, &options.settings.device, &subject, control) {
         Err(error) if error.lacks_package() => {

@@ -59,7 +59,8 @@ pub fn judge(images: &[Image<'_>]) -> MammographyViews {
 /// What a repetition may mend; what a picture does not allow is said of it.
 pub(super) fn run(engine: &mut Engine, subject: &Subject<'_>, control: &dyn Control) -> Result<Ran, Error> {
     let begun = std::time::Instant::now();
-    let mut study = Mammography { views: judge(subject.study), hung: Vec::new(), marked: Marked::default() };
+    let mut study =
+        Mammography { views: judge(subject.study), hung: Vec::new(), followed: Vec::new(), marked: Marked::default() };
     let mut used = None;
     match subject.pictures {
         None => {}

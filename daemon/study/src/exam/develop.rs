@@ -9,6 +9,7 @@ use live::record::pictures::{self, Shot};
 use live::record::ring::{self, Window};
 use live::settings::Record;
 use models::findings::Side;
+use models::lesion::followed::Followed;
 use models::task::Control;
 use report::settings::Device;
 use report::ultrasound::{Clip, Exam, Seen, Shown, Writer};
@@ -52,8 +53,8 @@ pub fn folder(spool: &Path, recording_uid: &str) -> PathBuf {
     spool.join("exams").join(recording_uid)
 }
 
-/// Makes the objects one after another and passes each to `put`: clips first, then key images, segmentations, and the
-/// report. The same recording always gives the same objects.
+/// Makes the objects one after another and passes each to `put`: clips first, then key images, segmentations, documents, and the
+/// reports. `known`: what is known from earlier exams of each sighting of a visit. The same recording always gives the same objects.
 ///
 /// # Errors
 /// When the recording cannot be read, and what `put` fails with.
@@ -62,6 +63,7 @@ pub fn develop<E: From<Error>>(
     device: &Device,
     record: &Record,
     control: &dyn Control,
+    known: &dyn Fn(&Visit) -> Vec<Option<Followed>>,
     put: &mut dyn FnMut(&ResultObject) -> Result<(), E>,
 ) -> Result<Developed, E> {
     let failed = |source| Error::Io { path: recording.to_owned(), source };
@@ -96,7 +98,7 @@ pub fn develop<E: From<Error>>(
     for one in &story.seen {
         let place = story.place(one);
         if let Some(key) = keys.make(one.moment, place.side, put).map_err(|error| error.at(recording))? {
-            seen.push(Seen { key, track: key, lesion: one.lesion.clone(), place });
+            seen.push(Seen { key, track: key, lesion: one.lesion.clone(), place, followed: None });
         }
     }
     for mark in &story.marks {
@@ -114,6 +116,14 @@ pub fn develop<E: From<Error>>(
         let of: Vec<&Seen> = seen.iter().filter(|one| sizes[one.key] == size).collect();
         put(&writer.segmentation(&keys, &of, size, index).map_err(Error::from)?)?;
     }
+    let visit = visit(&story, &seen, provenance.simulated);
+    let before = visit.as_ref().map(known).unwrap_or_default();
+    for (one, known) in seen.iter_mut().zip(before) {
+        one.followed = known;
+    }
+    for object in writer.breast(&clips, &keys, &seen).map_err(Error::from)? {
+        put(&object)?;
+    }
     put(&writer.report(&clips, &keys, &seen).map_err(Error::from)?)?;
     let latency = serde_json::json!({
         "study_uid": begun.study_uid,
@@ -123,7 +133,6 @@ pub fn develop<E: From<Error>>(
         "stats": story.stats,
     });
     let verdict = verdict(&story, seen.len(), clips.len());
-    let visit = visit(&story, &seen, provenance.simulated);
     // A recording is handed over once its journal says that it has ended.
     let (ended_utc, interrupted) = story.ended.clone().unwrap_or_else(|| (begun.started_utc.clone(), true));
     let latency = format!("{latency:#}\n");

@@ -62,7 +62,7 @@ async fn what_was_found_and_marked_is_kept_and_everybody_can_read_it() {
     let (objects, developed) = stand.developed(&row, &settings());
     assert_eq!(developed.verdict, "breast ultrasound: 1 lesion, 1 mark, 2 clips");
     assert!(developed.latency.contains("\"started_utc\": \"2026-11-24T03:00:00.000Z\""));
-    assert_eq!(kinds(&objects), ["us", "us", "us-key", "us-key", "seg", "sr"]);
+    assert_eq!(kinds(&objects), ["us", "us", "us-key", "us-key", "seg", "pdf", "pdf", "breast-report", "sr"]);
     let clip = read(&objects[0]);
     let frames: usize = clip.element(tags::NUMBER_OF_FRAMES).unwrap().to_int().unwrap();
     assert!((60..=61).contains(&frames), "{frames} frames are 2 s");
@@ -76,9 +76,13 @@ async fn what_was_found_and_marked_is_kept_and_everybody_can_read_it() {
     for path in &paths {
         complaints.extend(super::report_support::dciodvfy(path));
     }
-    complaints.extend(super::report_support::dcentvfy(images, &results[0]));
-    complaints.extend(super::report_support::dcentvfy(images, &results[1]));
-    complaints.extend(super::report_support::sr_validators(&results[1], "TID_1500"));
+    for result in results {
+        complaints.extend(super::report_support::dcentvfy(images, result));
+    }
+    let [_, _, _, breast, report] = results else { panic!("{} results", results.len()) };
+    let reports = [(breast.clone(), "TID_4200"), (report.clone(), "TID_1500")];
+    complaints.extend(reports.iter().flat_map(|(file, _)| super::report_support::dsrdump(file)));
+    complaints.extend(super::report_support::templates(&reports));
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
 }
 
@@ -149,7 +153,7 @@ async fn a_kill_costs_no_more_than_the_picture_that_was_being_written() {
     let stand = Stand::on(folder, settings());
     let row = stand.handed_over(1).await.remove(0);
     let (objects, developed) = stand.developed(&row, &settings());
-    assert_eq!(kinds(&objects), ["us", "us-key", "seg", "sr"]);
+    assert_eq!(kinds(&objects), ["us", "us-key", "seg", "pdf", "pdf", "breast-report", "sr"]);
     assert!(developed.verdict.contains("the box was stopped or lost its power"), "{}", developed.verdict);
     let image = read(&objects[0]);
     assert_eq!(image.element(tags::PATIENT_ID).unwrap().to_str().unwrap().trim_end(), "P7");
@@ -185,7 +189,11 @@ async fn a_full_disk_stops_the_recording_and_not_the_exam_and_it_goes_on_by_itse
     stand.end_exam();
     let row = stand.handed_over(1).await.remove(0);
     let (objects, developed) = stand.developed(&row, &settings());
-    assert_eq!(kinds(&objects), ["us-key", "sr"], "the last picture, and that nothing was found");
+    assert_eq!(
+        kinds(&objects),
+        ["us-key", "pdf", "pdf", "breast-report", "sr"],
+        "the last picture, and that nothing was found"
+    );
     assert_eq!(developed.verdict, "breast ultrasound: no lesion, 0 clips");
     assert_eq!(
         read(&objects[0]).element(tags::SOP_CLASS_UID).unwrap().to_str().unwrap().trim_end_matches('\0'),

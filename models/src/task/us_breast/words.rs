@@ -2,6 +2,7 @@
 //! was taught them.
 
 use super::Signs;
+use super::terms::{Echo, Margin, Orientation, Posterior, Shape};
 use crate::manifest::picture::Channel;
 
 /// A sign is reported as present from this probability on.
@@ -13,24 +14,27 @@ const ROUND: f32 = 0.85;
 pub fn descriptors(signs: &Signs, axes: [f32; 2]) -> Vec<String> {
     let is = |channel| signs.of(channel) >= SAID;
     let shape = match (is(Channel::Irregular), axes[1] >= ROUND * axes[0]) {
-        (true, _) => "irregular",
-        (false, true) => "round",
-        (false, false) => "oval",
+        (true, _) => Shape::Irregular,
+        (false, true) => Shape::Round,
+        (false, false) => Shape::Oval,
     };
-    let orientation = if is(Channel::NotParallel) { "not parallel" } else { "parallel" };
-    let margin = if is(Channel::NotCircumscribed) { "not circumscribed" } else { "circumscribed" };
-    let echo =
-        one_of(signs, [(Channel::Anechoic, "anechoic"), (Channel::Heterogeneous, "heterogeneous")], "hypoechoic");
+    let orientation = if is(Channel::NotParallel) { Orientation::NotParallel } else { Orientation::Parallel };
+    let margin = if is(Channel::NotCircumscribed) { Margin::NotCircumscribed } else { Margin::Circumscribed };
+    let echo = one_of(
+        signs,
+        [(Channel::Anechoic, Echo::Anechoic), (Channel::Heterogeneous, Echo::Heterogeneous)],
+        Echo::Hypoechoic,
+    );
     let posterior = one_of(
         signs,
-        [(Channel::Enhancement, "posterior enhancement"), (Channel::Shadowing, "posterior shadowing")],
-        "no posterior features",
+        [(Channel::Enhancement, Posterior::Enhancement), (Channel::Shadowing, Posterior::Shadowing)],
+        Posterior::Nothing,
     );
-    [shape, orientation, margin, echo, posterior].map(str::to_owned).into()
+    [shape.word(), orientation.word(), margin.word(), echo.word(), posterior.word()].map(str::to_owned).into()
 }
 
 /// The stronger of two signs that exclude each other, or neither.
-fn one_of(signs: &Signs, two: [(Channel, &'static str); 2], neither: &'static str) -> &'static str {
+fn one_of<T: Copy>(signs: &Signs, two: [(Channel, T); 2], neither: T) -> T {
     let [first, second] = two;
     let stronger = if signs.of(first.0) >= signs.of(second.0) { first } else { second };
     if signs.of(stronger.0) >= SAID { stronger.1 } else { neither }

@@ -20,6 +20,7 @@ use super::areas::{self, Area, Areas};
 use super::square::Square;
 use super::{Pictures, Stored, wanted};
 use crate::analyze::engine;
+use crate::lesions::visit;
 use crate::volume;
 
 /// Fewer bits hold no shades of grey: a drawing, or an error of the header.
@@ -204,6 +205,7 @@ impl Looker<'_> {
             frames: (decoder.count() > 1).then(|| [looked, decoder.count()]),
             found,
             painted_out,
+            side: visit::side(&header.projection.laterality),
         };
         Ok(Image { image, lesions: spots.into_iter().flat_map(Spot::lesions).collect(), in_part })
     }

@@ -174,9 +174,15 @@ impl Stand {
             Ok(())
         };
         let device = Device::default();
-        let developed =
-            develop::develop::<develop::Error>(&recording, &device, record, &::models::task::Unattended, &mut put)
-                .unwrap();
+        let developed = develop::develop::<develop::Error>(
+            &recording,
+            &device,
+            record,
+            &::models::task::Unattended,
+            &|_| Vec::new(),
+            &mut put,
+        )
+        .unwrap();
         (objects, developed)
     }
 }

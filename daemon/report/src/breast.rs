@@ -1,0 +1,173 @@
+//! What a report of a breast says, whichever pictures it comes from: the lesions with place, size, descriptors, suggested
+//! category and earlier size. The structured report (`structured`) and the document (`pdf::breast`) say the same because both
+//! read it here. Pure.
+
+pub mod structured;
+
+use models::lesion::followed::Followed;
+use models::lesion::sighting::Place;
+use models::number::Number;
+use models::task::us_breast::assessment::{self, Category, Suggested, Withheld};
+use models::task::us_breast::lesion::Lesion;
+use models::task::us_breast::terms::Terms;
+
+use crate::encapsulated;
+use crate::object::Context;
+use crate::pdf::{self, Picture};
+use crate::stills::{NoSize, Stills};
+use crate::ultrasound::PictureRef;
+use crate::words::breast::{followed, place, suggestion};
+use crate::words::{Language, Words, capital};
+use crate::{Error, KeyImage, ResultObject, identity};
+
+/// What was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Looked {
+    /// Images and clips that a scanner sent: images, clips, frames that were looked at of how many; images that were not, or not
+    /// wholly; lesions that are not listed.
+    Stored { images: usize, clips: usize, frames: [usize; 2], unread: usize, more: usize },
+    /// An exam that was recorded here.
+    Recorded { clips: usize, pictures: usize },
+}
+
+/// One lesion as it is reported.
+#[derive(Debug, Clone)]
+pub struct Found<'a> {
+    pub lesion: &'a Lesion,
+    pub place: Place,
+    pub no_size: Option<NoSize>,
+    /// Instance number and frame of the picture that shows it.
+    pub shown: Option<(Option<i64>, Option<u32>)>,
+    pub followed: Option<&'a Followed>,
+    pub terms: Terms,
+    pub suggested: Result<Suggested, Withheld>,
+    pub picture: Option<PictureRef>,
+}
+
+impl<'a> Found<'a> {
+    pub fn new(lesion: &'a Lesion, place: Place, picture: Option<PictureRef>) -> Self {
+        let terms = Terms::of(&lesion.descriptors);
+        let suggested = assessment::suggest(&terms, lesion.confidence, lesion.malignant);
+        Self { lesion, place, no_size: None, shown: None, followed: None, terms, suggested, picture }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct Examination<'a> {
+    pub looked: Looked,
+    pub lesions: Vec<Found<'a>>,
+    /// What whoever reads it must know of the exam, as the other objects say it.
+    pub remark: Option<&'a str>,
+}
+
+impl<'a> Examination<'a> {
+    /// Of stored images. `pictures`: what shows each lesion, in their order.
+    pub fn of_stills(stills: &'a Stills, pictures: &[PictureRef]) -> Self {
+        let clips: Vec<[usize; 2]> = stills.images.iter().filter_map(|image| image.frames).collect();
+        let frames = clips.iter().fold([0, 0], |[seen, of], clip| [seen + clip[0], of + clip[1]]);
+        let lesions = stills.lesions.iter().zip(0..).map(|(one, index)| {
+            let image = stills.images.get(one.image);
+            let place = Place { side: image.and_then(|image| image.side), ..Place::default() };
+            Found {
+                no_size: one.no_size,
+                shown: Some((image.and_then(|image| image.number), one.frame.map(|[frame, _]| frame))),
+                followed: stills.followed(one.lesion.id),
+                ..Found::new(&one.lesion, place, pictures.get::<usize>(index).cloned())
+            }
+        });
+        Self {
+            looked: Looked::Stored {
+                images: stills.images.len() - clips.len(),
+                clips: clips.len(),
+                frames,
+                unread: stills.unread.len(),
+                more: stills.more_lesions,
+            },
+            lesions: lesions.collect(),
+            remark: None,
+        }
+    }
+
+    /// The category of the gravest lesion. A lesion that is not listed may be that.
+    pub fn overall(&self) -> Result<Category, Withheld> {
+        let overall = assessment::overall(self.lesions.iter().map(|one| &one.suggested))?;
+        let is_listed = !matches!(self.looked, Looked::Stored { more: 1.., .. });
+        if is_listed || overall == Category::Suspicious { Ok(overall) } else { Err(Withheld::SomeLesions) }
+    }
+
+    /// What was looked at and what was not.
+    pub fn looked(&self, w: &dyn Words) -> Vec<String> {
+        let mut said = vec![self.looked_at(w)];
+        if let Looked::Stored { unread, more, .. } = self.looked {
+            said.extend((unread > 0).then(|| w.not_looked_at(unread)));
+            said.extend((more > 0).then(|| w.more_lesions(more)));
+        }
+        said.extend(self.remark.map(str::to_owned));
+        said
+    }
+
+    fn looked_at(&self, w: &dyn Words) -> String {
+        match self.looked {
+            Looked::Stored { images, clips, frames, .. } => w.looked_at(images, clips, frames),
+            Looked::Recorded { clips, pictures } => w.recorded(clips, pictures),
+        }
+    }
+
+    /// The category of the exam, or that nothing was found, and that none is suggested.
+    pub fn impression(&self, w: &dyn Words) -> String {
+        let nothing = self.lesions.is_empty().then(|| w.no_lesion_in(&self.looked_at(w)));
+        let category = self.overall().map_or_else(|why| w.no_category(why), |category| w.category(category));
+        capital(&nothing.into_iter().chain([category]).collect::<Vec<_>>().join(w.separator()))
+    }
+
+    /// Lesions that are known from earlier exams, with their size then; or that none is.
+    pub fn comparison(&self, w: &dyn Words) -> Vec<String> {
+        let known: Vec<String> = self
+            .lesions
+            .iter()
+            .filter_map(|one| Some(w.titled(&w.lesion(one.lesion.id), &followed(one.followed?, w))))
+            .collect();
+        if known.is_empty() && !self.lesions.is_empty() { vec![w.breast().none_known.to_owned()] } else { known }
+    }
+}
+
+/// The lines about one lesion: where and how large, what it looks like, which category.
+pub fn lines(one: &Found<'_>, w: &dyn Words) -> [String; 3] {
+    let size = match one.lesion.size_mm {
+        Some([long, short]) => format!("{:.1} x {:.1} mm", Number(long.into()), Number(short.into())),
+        None => w.no_size(one.no_size.unwrap_or(NoSize::NoScale)).to_owned(),
+    };
+    let shown = one.shown.map(|(number, frame)| w.picture(number, frame));
+    let place = [Some(place(&one.place, w)), shown].into_iter().flatten().collect::<Vec<_>>().join(w.separator());
+    let terms: Vec<&str> = one.terms.known().map(|term| w.term(term)).collect();
+    let terms = terms.join(w.comma());
+    [format!("{}{}{size}", capital(&place), w.separator()), terms, capital(&suggestion(&one.suggested, w))]
+}
+
+/// The document in every language. `drawn`: the pages of each language, in the order of [`Language::ALL`].
+///
+/// # Errors
+/// When the font cannot be embedded, or a value does not fit into an object.
+pub fn documents(
+    context: &Context,
+    examination: &Examination<'_>,
+    drawn: &[Vec<KeyImage>],
+) -> Result<Vec<ResultObject>, Error> {
+    let patient = identity::Patient::of(context.source);
+    let write = |(index, language): (usize, &Language)| {
+        let pictures: Vec<Picture> = drawn.get(index).map(|pages| pdf::pictures(pages)).unwrap_or_default();
+        let draft = pdf::breast::Draft {
+            patient: &patient,
+            examination,
+            provenance: context.provenance,
+            pictures: &pictures,
+            language: *language,
+        };
+        let document = pdf::breast::write(&draft).map_err(|e| Error::Encode { kind: "pdf", source: Box::new(e) })?;
+        encapsulated::write(context, language.words().breast().dicom_title, index, document)
+    };
+    Language::ALL.iter().enumerate().map(write).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,133 @@
+//! What the reports of a breast say.
+
+use jiff::civil::date;
+use models::findings::Side;
+use models::lesion::followed::Earlier;
+
+use super::*;
+use crate::stills::tests::stills;
+use crate::{Content, NOT_FOR_DIAGNOSIS, testing};
+
+/// Two lesions of the left breast, one of which is known.
+fn known() -> Stills {
+    let mut stills = stills();
+    for image in &mut stills.images {
+        image.side = Some(Side::Left);
+    }
+    let words = |words: &str| words.split(", ").map(str::to_owned).collect::<Vec<_>>();
+    stills.lesions[0].lesion.descriptors =
+        words("irregular, not parallel, not circumscribed, hypoechoic, posterior shadowing");
+    stills.lesions[1].lesion.malignant = 0.1;
+    stills.lesions[1].lesion.descriptors = words("oval, parallel, circumscribed, hypoechoic, no posterior features");
+    let earlier = Earlier { date: date(2026, 2, 3), modality: "US".into(), axes_mm: vec![10.2, 7.9], gone: false };
+    stills.followed = vec![(1, Followed { lesion: 41, earlier: Some(earlier) })];
+    stills
+}
+
+fn written(stills: &Stills) -> Vec<ResultObject> {
+    let case = testing::case(2);
+    crate::write(&case.source(), Content::Stills { stills }, &case.provenance).unwrap()
+}
+
+fn holds(object: &ResultObject, text: &str) -> bool {
+    object.part10.windows(text.len()).any(|window| window == text.as_bytes())
+}
+
+#[test]
+fn both_reports_name_the_lesion_of_the_list_with_its_earlier_size_and_day() {
+    let objects = written(&known());
+    for kind in ["sr", "breast-report"] {
+        let report = objects.iter().find(|object| object.kind == kind).unwrap();
+        assert!(holds(report, "esion 41 of the patient's list; 10.2 x 7.9 mm on 2026-02-03 (US)"), "{kind}");
+    }
+    let before = Stills { followed: Vec::new(), ..known() };
+    assert_ne!(written(&before)[0].sop_uid, objects[0].sop_uid, "what is said of earlier exams is another report");
+}
+
+#[test]
+fn the_breast_report_has_the_category_as_a_suggestion_with_its_source() {
+    let objects = written(&known());
+    let report = objects.iter().find(|object| object.kind == "breast-report").unwrap();
+    assert_eq!(report.sop_class_uid, "1.2.840.10008.5.1.4.1.1.88.22");
+    for text in [
+        "Left breast",
+        "4 - Suspicious",
+        "3 - Probably Benign",
+        "Suggested by software, assessed by nobody",
+        "Stavros 1995",
+        "Suggested category 4 (suspicious); because of: irregular, not parallel, not circumscribed, posterior shadowing",
+        "Posterior shadowing",
+        "111356",
+        NOT_FOR_DIAGNOSIS,
+    ] {
+        assert!(holds(report, text), "{text}");
+    }
+}
+
+#[test]
+fn without_descriptors_or_with_lesions_that_are_not_listed_no_category_is_given() {
+    let objects = written(&stills());
+    let report = objects.iter().find(|object| object.kind == "breast-report").unwrap();
+    assert!(holds(report, "No category suggested: orientation not known") && !holds(report, "Assessment Category"));
+    let mut more = known();
+    more.lesions.remove(0);
+    let overall = |stills: &Stills| Examination::of_stills(stills, &[]).overall();
+    assert_eq!(overall(&more), Ok(Category::ProbablyBenign));
+    more.more_lesions = 1;
+    assert_eq!(overall(&more), Err(Withheld::SomeLesions));
+    assert_eq!(overall(&Stills { more_lesions: 1, ..known() }), Ok(Category::Suspicious));
+    assert_eq!(overall(&Stills { lesions: Vec::new(), ..known() }), Err(Withheld::NoLesion));
+}
+
+/// The values of CID 6152, 6154 and 6155, which PixelMed does not know.
+#[test]
+fn codes_that_no_validator_checks_are_those_of_the_standard() {
+    use models::task::us_breast::terms::{Echo, Orientation, Posterior};
+
+    use crate::codes::{echo_code, orientation_code, posterior_code};
+
+    let value = |code: crate::codes::Code| (code.scheme, code.value);
+    let orientations: Vec<_> = Orientation::ALL.iter().map(|one| value(orientation_code(*one))).collect();
+    assert_eq!(orientations, [("DCM", "111355"), ("DCM", "111356")]);
+    let echoes: Vec<_> = Echo::ALL.iter().map(|one| echo_code(*one).map(value)).collect();
+    assert_eq!(echoes, [Some(("DCM", "111361")), Some(("DCM", "111364")), None]);
+    let posterior: Vec<_> = Posterior::ALL.iter().map(|one| value(posterior_code(*one))).collect();
+    assert_eq!(posterior, [("DCM", "111367"), ("DCM", "111368"), ("DCM", "111369")]);
+}
+
+#[test]
+fn without_a_side_findings_are_told_in_words_only() {
+    let mut stills = known();
+    stills.images[1].side = None;
+    let objects = written(&stills);
+    let report = objects.iter().find(|object| object.kind == "breast-report").unwrap();
+    assert!(!holds(report, "Supplementary Data") && holds(report, "Breast, side not known"));
+}
+
+#[test]
+fn every_language_says_the_same_of_a_lesion() {
+    let stills = known();
+    let exam = Examination::of_stills(&stills, &[]);
+    let said = |language: Language| {
+        let w = language.words();
+        let mut all: Vec<String> = exam.lesions.iter().flat_map(|one| lines(one, w)).collect();
+        all.extend(exam.comparison(w));
+        all.extend(exam.looked(w));
+        all.push(exam.impression(w));
+        all
+    };
+    let english = said(Language::English);
+    assert_eq!(english[0], "Left breast; image 1; 12.3 x 8.1 mm");
+    for language in Language::ALL {
+        let all = said(*language);
+        assert_eq!(all.len(), english.len());
+        for (own, original) in all.iter().zip(&english) {
+            let digits = |text: &str| {
+                let mut digits: Vec<char> = text.chars().filter(char::is_ascii_digit).collect();
+                digits.sort_unstable();
+                digits
+            };
+            assert_eq!(digits(own), digits(original), "{own}: {original}");
+        }
+    }
+}

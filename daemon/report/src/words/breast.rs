@@ -1,0 +1,149 @@
+//! What a report of a breast says, in every language: descriptors, suggested categories, places, earlier exams. Nothing has a
+//! default here either.
+
+use models::findings::Side;
+use models::lesion::followed::{Earlier, Followed};
+use models::lesion::sighting::Place;
+use models::number::Number;
+use models::task::us_breast::assessment::{Category, SOURCE, Suggested, Withheld};
+use models::task::us_breast::terms::{Term, Trait};
+
+use super::Words;
+
+/// Part of [`Words`].
+pub trait Breast {
+    fn breast(&self) -> &'static Fixed;
+    fn term(&self, term: Term) -> &'static str;
+    fn described(&self, what: Trait) -> &'static str;
+    /// `The category that is suggested` with its number and its name.
+    fn category(&self, category: Category) -> String;
+    /// Descriptors that forbid a lower category; `terms` in this language.
+    fn because(&self, terms: &str) -> String;
+    fn no_category(&self, why: Withheld) -> String;
+    fn breast_of(&self, side: Option<Side>) -> &'static str;
+    fn hour(&self, hour: u8) -> String;
+    fn nipple_distance(&self, mm: f64) -> String;
+    /// Number in the list over the years; `size` of the earlier look in this language.
+    fn known_lesion(&self, number: u64) -> String;
+    fn earlier(&self, date: &str, modality: &str, size: &str) -> String;
+    /// Images, and of clips how many frames of how many.
+    fn looked_at(&self, images: usize, clips: usize, frames: [usize; 2]) -> String;
+    /// Of an exam that was recorded here.
+    fn recorded(&self, clips: usize, pictures: usize) -> String;
+    fn not_looked_at(&self, images: usize) -> String;
+    /// Lesions beyond those that are listed.
+    fn more_lesions(&self, count: usize) -> String;
+    /// `looked`: what was looked at, in this language.
+    fn no_lesion_in(&self, looked: &str) -> String;
+    /// Where the rules come from, and what they are not.
+    fn rules(&self, source: &str) -> String;
+}
+
+/// Headings and fixed sentences.
+#[derive(Debug)]
+pub struct Fixed {
+    pub title: &'static str,
+    /// Document Title (0042,0010): ASCII, whatever the character set of the source is.
+    pub dicom_title: &'static str,
+    pub examination: &'static str,
+    pub findings: &'static str,
+    pub impression: &'static str,
+    /// Where the category comes from.
+    pub rules: &'static str,
+    /// None of the lesions is known from earlier exams.
+    pub none_known: &'static str,
+    pub not_measured: &'static str,
+    pub gone: &'static str,
+    /// No earlier day is known of a lesion of the list.
+    pub no_earlier: &'static str,
+    pub note: &'static str,
+}
+
+/// Breast, clock and distance, as far as they are known.
+pub fn place(place: &Place, w: &dyn Words) -> String {
+    let parts = [
+        Some(w.breast_of(place.side).to_owned()),
+        place.clock.map(|hour| w.hour(hour)),
+        place.distance_mm.map(|mm| w.nipple_distance(mm)),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(w.comma())
+}
+
+/// A lesion of the list, and its earlier size.
+pub fn followed(followed: &Followed, w: &dyn Words) -> String {
+    let known = w.known_lesion(followed.lesion);
+    let earlier = match &followed.earlier {
+        None => w.breast().no_earlier.to_owned(),
+        Some(earlier) => w.earlier(&earlier.date.to_string(), &earlier.modality, &size_then(earlier, w)),
+    };
+    [known, earlier].join(w.separator())
+}
+
+fn size_then(earlier: &Earlier, w: &dyn Words) -> String {
+    if earlier.gone {
+        return w.breast().gone.to_owned();
+    }
+    if earlier.axes_mm.is_empty() {
+        return w.breast().not_measured.to_owned();
+    }
+    let axes: Vec<String> = earlier.axes_mm.iter().map(|mm| format!("{:.1}", Number(*mm))).collect();
+    format!("{} mm", axes.join(" x "))
+}
+
+/// The category of one lesion with what made it so, or why there is none.
+pub fn suggestion(suggested: &Result<Suggested, Withheld>, w: &dyn Words) -> String {
+    match suggested {
+        Err(why) => w.no_category(*why),
+        Ok(one) if one.because.is_empty() => w.category(one.category),
+        Ok(one) => {
+            let terms: Vec<&str> = one.because.iter().map(|term| w.term(*term)).collect();
+            [w.category(one.category), w.because(&terms.join(w.comma()))].join(w.separator())
+        }
+    }
+}
+
+pub fn rules(w: &dyn Words) -> String {
+    w.rules(SOURCE)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use models::task::us_breast::terms::{Echo, Margin, Orientation, Posterior, Shape};
+
+    use super::*;
+
+    pub(crate) fn terms() -> Vec<Term> {
+        let mut all: Vec<Term> = Shape::ALL.iter().copied().map(Term::Shape).collect();
+        all.extend(Orientation::ALL.iter().copied().map(Term::Orientation));
+        all.extend(Margin::ALL.iter().copied().map(Term::Margin));
+        all.extend(Echo::ALL.iter().copied().map(Term::Echo));
+        all.extend(Posterior::ALL.iter().copied().map(Term::Posterior));
+        all
+    }
+
+    /// What every language has to say without values.
+    pub(crate) fn fixed(w: &dyn Words) -> Vec<&'static str> {
+        let fixed = w.breast();
+        let mut all = vec![fixed.title, fixed.dicom_title, fixed.examination, fixed.findings, fixed.impression];
+        all.extend([fixed.rules, fixed.none_known, fixed.not_measured, fixed.gone, fixed.no_earlier, fixed.note]);
+        all.extend(terms().into_iter().map(|term| w.term(term)));
+        all.extend(Trait::ALL.map(|what| w.described(what)));
+        all.extend([Some(Side::Right), Some(Side::Left), None].map(|side| w.breast_of(side)));
+        all
+    }
+
+    pub(crate) fn sentences(w: &dyn Words) -> Vec<String> {
+        let why = [Withheld::Doubtful, Withheld::Contradicted, Withheld::NoLesion, Withheld::SomeLesions];
+        let mut all: Vec<String> = Category::ALL.map(|category| w.category(category)).into();
+        all.extend(why.into_iter().chain(Trait::ALL.map(Withheld::Missing)).map(|why| w.no_category(why)));
+        all.extend([w.because("7"), w.hour(11), w.nipple_distance(31.6), w.known_lesion(12), w.rules("7")]);
+        all.extend([w.looked_at(2, 1, [31, 90]), w.looked_at(0, 2, [5, 6]), w.looked_at(1, 0, [0, 0])]);
+        all.extend([w.recorded(1, 3), w.not_looked_at(1), w.more_lesions(2), w.no_lesion_in("7")]);
+        for (axes_mm, gone) in [(vec![10.25, 7.0, 3.5], false), (Vec::new(), false), (Vec::new(), true)] {
+            let earlier = Earlier { date: "2026-02-03".parse().unwrap(), modality: "US".into(), axes_mm, gone };
+            all.push(super::followed(&Followed { lesion: 12, earlier: Some(earlier) }, w));
+        }
+        all.push(super::followed(&Followed { lesion: 12, earlier: None }, w));
+        all
+    }
+}

@@ -1,0 +1,168 @@
+//! The reports of breasts conform: marks of mammograms to TID 4000, ultrasound to TID 4200, and what is beside them to TID 1500.
+//! The documents stay in `target/tmp/report/breast` for inspection.
+
+use std::fs;
+use std::path::Path;
+
+use dicom::pixels::SliceRef;
+use models::findings::Side;
+use models::lesion::followed::{Earlier, Followed};
+use models::task::mammography_views::{MammographyViews, StandardView, ViewFound};
+use models::task::mg_breast::kind::{Kind, Stage};
+use models::task::mg_breast::marks::{Mark, MarkedView, Marks, WithheldView};
+use models::task::mg_breast::withheld::Withheld;
+use models::task::us_breast::Sector;
+use models::task::us_breast::lesion::Lesion;
+use report::stills::{KeyPicture, NotRead, StillImage, StillLesion, Stills, Unread};
+use report::views::Mammography;
+use report::{Content, ResultObject, Source};
+
+use crate::support;
+use crate::testing::{self, Case};
+
+const MAMMOGRAM: &str = "1.2.840.10008.5.1.4.1.1.1.2";
+const ULTRASOUND: &str = "1.2.840.10008.5.1.4.1.1.6.1";
+
+fn images(case: &Case, sop_class_uid: &str, count: usize) -> Vec<SliceRef> {
+    let image = |index: usize| SliceRef {
+        sop_class_uid: sop_class_uid.into(),
+        sop_instance_uid: format!("1.2.3.{}", index + 1),
+        ..case.instances[0].clone()
+    };
+    (0..count).map(image).collect()
+}
+
+fn earlier(lesion: u64) -> Followed {
+    let earlier =
+        Earlier { date: "2026-02-03".parse().unwrap(), modality: "US".into(), axes_mm: vec![10.2, 7.9], gone: false };
+    Followed { lesion, earlier: Some(earlier) }
+}
+
+/// Four views; a mass in both of the right breast, an asymmetry and a cluster in one of the left, whose other view is withheld.
+fn mammography(with_marks: bool) -> Mammography {
+    let uid = |view: StandardView| format!("1.2.3.{}", view as usize + 1);
+    let mark = |number: usize, kind: Kind, behind_nipple_mm: f32| Mark {
+        number,
+        kind,
+        score: 0.62,
+        at: [20.0, 30.0],
+        bounds: [10.0, 20.0, 30.0, 40.0],
+        at_mm: [4.0, 6.0],
+        size_mm: [14.2, 9.7],
+        behind_nipple_mm,
+        below_nipple_mm: -5.0,
+    };
+    let marked = |view: StandardView, stage: Stage, marks: Vec<Mark>| MarkedView {
+        view,
+        sop_instance_uid: uid(view),
+        stage,
+        mm_per_pixel: 0.1,
+        marks: if with_marks { marks } else { Vec::new() },
+        candidates: Vec::new(),
+    };
+    let left = vec![mark(3, Kind::Asymmetry, 20.0), mark(4, Kind::Calcifications, 44.0)];
+    let views = vec![
+        marked(StandardView::RightCc, Stage::TwoViews, vec![mark(1, Kind::Mass, 30.0)]),
+        marked(StandardView::LeftCc, Stage::OneView, left),
+        marked(StandardView::RightMlo, Stage::TwoViews, vec![mark(2, Kind::Mass, 34.0)]),
+    ];
+    let withheld = vec![WithheldView { view: StandardView::LeftMlo, why: Withheld::Partial }];
+    let marks = Marks { views, withheld, right: Some(0.62), left: Some(0.62), case: Some(0.62) };
+    let found = |view| ViewFound { view, sop_instance_uid: uid(view), for_presentation: true, candidates: 1 };
+    let views = MammographyViews {
+        found: StandardView::ALL.into_iter().map(found).collect(),
+        missing: Vec::new(),
+        pictures: Vec::new(),
+        marks: Some(marks),
+    };
+    let followed = if with_marks { vec![(1, earlier(12))] } else { Vec::new() };
+    Mammography { views, hung: Vec::new(), followed, marked: models::review::marks::Marked::default() }
+}
+
+/// Three lesions: suspicious and known, probably benign, a cyst without scale.
+fn stills() -> Stills {
+    let image = |number: i64, side| StillImage {
+        sop_class_uid: ULTRASOUND.into(),
+        sop_instance_uid: format!("1.2.3.{number}"),
+        number: Some(number),
+        size: [320, 240],
+        frames: None,
+        found: false,
+        painted_out: false,
+        side,
+    };
+    let lesion = |id: u32, words: &str, size_mm: Option<[f32; 2]>| Lesion {
+        id,
+        outline: vec![[110.0, 90.0], [190.0, 80.0], [210.0, 140.0], [120.0, 150.0]],
+        bounds: [110.0, 80.0, 210.0, 150.0],
+        confidence: 0.97,
+        malignant: if id == 1 { 0.71 } else { 0.12 },
+        descriptors: words.split(", ").map(str::to_owned).collect(),
+        size_mm,
+    };
+    let all = [
+        lesion(1, "irregular, not parallel, not circumscribed, heterogeneous, posterior shadowing", Some([12.3, 8.1])),
+        lesion(2, "oval, parallel, circumscribed, hypoechoic, no posterior features", Some([9.0, 5.0])),
+        lesion(3, "round, parallel, circumscribed, anechoic, posterior enhancement", None),
+    ];
+    let lesions = all.into_iter().enumerate().map(|(image, lesion)| {
+        let no_size = lesion.size_mm.is_none().then_some(report::stills::NoSize::NoScale);
+        StillLesion { image, frame: None, lesion, no_size }
+    });
+    let grey = (0..320 * 240).map(|at: usize| ((at % 320) / 2 + (at * 7919) % 64) as u8).collect();
+    Stills {
+        images: vec![image(1, Some(Side::Left)), image(2, Some(Side::Left)), image(3, Some(Side::Right))],
+        lesions: lesions.collect(),
+        unread: vec![Unread { number: Some(4), why: NotRead::ColourFlow, in_part: false }],
+        keys: vec![KeyPicture { image: 0, frame: None, sector: Sector { x: 0, y: 0, width: 320, height: 240 }, grey }],
+        followed: vec![(1, earlier(41))],
+        ..Stills::default()
+    }
+}
+
+fn written(case: &Case, images: &[SliceRef], content: Content) -> Vec<ResultObject> {
+    let source = Source { instances: images, ..case.source() };
+    report::write(&source, content, &case.provenance).unwrap()
+}
+
+#[test]
+fn mammography_cad_and_breast_reports_conform() {
+    let case = testing::case(2);
+    let (marked, unmarked) = (mammography(true), mammography(false));
+    let mut withheld = mammography(true);
+    let marks = withheld.views.marks.as_mut().unwrap();
+    marks.views.clear();
+    let (stills, empty) = (stills(), Stills { images: stills().images, ..Stills::default() });
+    let mut no_side = stills.clone();
+    no_side.images[1].side = None;
+    let [mammograms, ultrasound] = [images(&case, MAMMOGRAM, 4), images(&case, ULTRASOUND, 4)];
+    let cases = [
+        ("marked", written(&case, &mammograms, Content::Views { views: &marked })),
+        ("unmarked", written(&case, &mammograms, Content::Views { views: &unmarked })),
+        ("withheld", written(&case, &mammograms, Content::Views { views: &withheld })),
+        ("stills", written(&case, &ultrasound, Content::Stills { stills: &stills })),
+        ("no-side", written(&case, &ultrasound, Content::Stills { stills: &no_side })),
+        ("empty", written(&case, &ultrasound, Content::Stills { stills: &empty })),
+    ];
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("report/breast");
+    fs::create_dir_all(&directory).unwrap();
+    let (mut complaints, mut reports) = (Vec::new(), Vec::new());
+    for (name, objects) in &cases {
+        for (index, object) in objects.iter().enumerate() {
+            let file = directory.join(format!("{name}-{index}-{}.dcm", object.kind));
+            fs::write(&file, &object.part10).unwrap();
+            if let ("pdf", Some(at)) = (object.kind, object.part10.windows(5).position(|w| w == b"%PDF-")) {
+                fs::write(file.with_extension("pdf"), &object.part10[at..]).unwrap();
+            }
+            complaints.extend(support::dciodvfy(&file));
+            if let Some(template) = support::template_of(object.kind) {
+                complaints.extend(support::dsrdump(&file));
+                reports.push((file, template));
+            }
+        }
+    }
+    let count = |kind: &str| cases.iter().flat_map(|(_, all)| all).filter(|object| object.kind == kind).count();
+    assert_eq!((count("mg-cad"), count("breast-report"), count("pdf")), (3, 3, 6));
+    complaints.extend(support::templates(&reports));
+    assert_eq!(complaints, Vec::<String>::new());
+}
