@@ -24,12 +24,14 @@ pub fn of_replaced(transaction: &Transaction<'_>, series_id: i64, version: i64, 
     )
 }
 
-/// The results of older versions than the one that a review has made. Returns how many.
+/// The results of older versions than the one that a review has made, of the same task. Returns how many.
 ///
 /// # Errors
 /// When the database fails.
 pub fn of_reviewed(transaction: &Transaction<'_>, series_id: i64, version: i64, code: &str) -> Result<usize> {
-    reject(transaction, "j.series_id = ?1 AND j.version < ?2 AND j.task IS NULL", (series_id, version, code))
+    let same_task = "j.series_id = ?1 AND j.version < ?2 AND j.task IS \
+         (SELECT task FROM jobs WHERE series_id = ?1 AND version = ?2 ORDER BY id DESC LIMIT 1)";
+    reject(transaction, same_task, (series_id, version, code))
 }
 
 fn reject(transaction: &Transaction<'_>, which: &str, (series_id, version, code): (i64, i64, &str)) -> Result<usize> {
@@ -195,6 +197,38 @@ mod tests {
             of_reviewed(&transaction, row.id, version, "113001").unwrap();
             assert_eq!(due(&transaction, "pacs").unwrap().len(), told, "{attempt} {status:?}");
         }
+    }
+
+    /// The marks of a mammography are made by a task of the whole study.
+    #[test]
+    fn a_review_of_a_task_rejects_what_that_task_has_made_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("scanside.db")).unwrap();
+        let mut connection = store.connect(Durability::Full).unwrap();
+        let transaction = connection.transaction().unwrap();
+        let key = SeriesKey { study_uid: "1.2".into(), series_uid: "1.2.3".into() };
+        let (row, _) =
+            series::opened(&transaction, &key, "MG", dicom::kind::SeriesKind::Mammography, 1, &now_utc()).unwrap();
+        let job = |task: Option<&str>, version| {
+            let id = match task {
+                Some(task) => jobs::enqueue_study(&transaction, task, row.id, version, &[], &now_utc()),
+                None => jobs::enqueue(&transaction, row.id, version, &now_utc()),
+            };
+            let id = id.unwrap();
+            jobs::done(&transaction, id, None, "[]", &now_utc()).unwrap();
+            id
+        };
+        let first = series::completed(&transaction, row.id, "quiet", &now_utc()).unwrap();
+        let [of_task, of_series] = [job(Some("mammography_views"), first), job(None, first)];
+        let report = results::insert(&transaction, &result(of_task, "sr", "1.5")).unwrap();
+        let other = results::insert(&transaction, &result(of_series, "sr", "1.6")).unwrap();
+        deliveries::enqueue(&transaction, &[report, other], "pacs", None, &now_utc()).unwrap();
+        transaction.execute("UPDATE deliveries SET state = 'delivered'", []).unwrap();
+        let version = series::completed(&transaction, row.id, "review", &now_utc()).unwrap();
+        job(Some("mammography_views"), version);
+        of_reviewed(&transaction, row.id, version, "113001").unwrap();
+        let due = due(&transaction, "pacs").unwrap();
+        assert_eq!(due.iter().map(|due| due.result.id).collect::<Vec<_>>(), [report]);
     }
 
     #[test]
