@@ -96,9 +96,13 @@ fn lost(good: &Series, series: &Series) -> Vec<(&'static str, [f64; 3])> {
     lesions(good).into_iter().filter(|lesion| !is_there(lesion)).collect()
 }
 
+/// In one of the lists of slices: "slice 50 ...", "slices 50, 75 and 100 ...", "(number 50)".
 fn is_named(verdict: &str, number: &str) -> bool {
-    // In a list, too: "slices 50, 75 and 100".
-    verdict.split(|c: char| !c.is_ascii_digit()).any(|word| word == number)
+    let in_list = |list: &str| {
+        let end = list.find(|c: char| !c.is_ascii_digit() && !", and".contains(c)).unwrap_or(list.len());
+        list[..end].split(|c: char| !c.is_ascii_digit()).any(|word| word == number)
+    };
+    ["slice ", "slices ", "number "].iter().any(|word| verdict.split(word).skip(1).any(in_list))
 }
 
 #[test]

@@ -31,14 +31,14 @@ fn thick() -> Options {
 }
 
 /// A box that has read a phantom, and a browser on its page; `None`, and the test is skipped, where there is no Chromium.
-async fn read(options: &Options) -> Option<Box> {
+async fn read(options: &Options, setup: &Setup) -> Option<Box> {
     let Some(mut browser) = Browser::start(1400, 900).await.unwrap() else {
         needs::skip(Lack::Software, "no chromium");
         return None;
     };
     let (study, _) = Phantom::chest(7, options).unwrap();
     let sent: Vec<_> = study.instances.iter().map(|one| Instance::from_part10(&one.part10).unwrap()).collect();
-    let appliance = Appliance::start(&Setup::coarse()).await.unwrap();
+    let appliance = Appliance::start(setup).await.unwrap();
     Modality::new(appliance.address, "CT", Appliance::AE_TITLE).send(&sent, |_, _| {}).await.unwrap();
     let records = Records::open(&appliance).unwrap();
     let done = || records.is_settled(2).unwrap();
@@ -62,7 +62,7 @@ const OPENED: &str = "/1 of|of \\d+ · image/.test(document.querySelector('#now 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_study_is_listed_opened_scrolled_and_measured_by_keyboard_and_nobody_else_is_asked() {
-    let Some(Box { mut appliance, mut browser, sent }) = read(&thick()).await else { return };
+    let Some(Box { mut appliance, mut browser, sent }) = read(&thick(), &Setup::coarse()).await else { return };
     let row = text(&mut browser, "#rows tr").await;
     for word in ["processed", "PHANTOM, CHEST", "PHANTOM-7", "2026-01-05", "nodules or masses"] {
         assert!(row.contains(word), "{word}: {row}");
@@ -124,7 +124,7 @@ async fn a_study_is_listed_opened_scrolled_and_measured_by_keyboard_and_nobody_e
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_found_is_outlined_where_it_is_and_can_be_switched_off() {
-    let Some(Box { mut appliance, mut browser, .. }) = read(&thick()).await else { return };
+    let Some(Box { mut appliance, mut browser, .. }) = read(&thick(), &Setup::coarse()).await else { return };
     browser.press("Enter").await.unwrap();
     browser.wait("the pictures", PATIENCE, OPENED).await.unwrap();
     // The lungs are there in any case; they are drawn when somebody asks for them.
@@ -159,8 +159,9 @@ async fn what_was_found_is_outlined_where_it_is_and_can_be_switched_off() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_finding_is_rejected_the_rest_accepted_and_signed_by_keyboard() {
-    // Nodules and calcium are found in it.
-    let Some(Box { mut appliance, mut browser, .. }) = read(&Options::small()).await else { return };
+    // Nodules and calcium are found in it: a finding with a number and one without.
+    let setup = Setup::default();
+    let Some(Box { mut appliance, mut browser, .. }) = read(&Options::small(), &setup).await else { return };
     browser.press("Enter").await.unwrap();
     browser.wait("the findings", PATIENCE, "document.querySelectorAll('#findings .judge').length > 1").await.unwrap();
     let findings = browser.evaluate("document.querySelectorAll('#findings .judge').length").await.unwrap();

@@ -116,7 +116,7 @@ async fn validate(report: &Path) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_signed_review_makes_new_objects_that_name_the_old_ones_and_survives_a_kill() {
     let (archive, packages) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    coarse::packages(&tools::workspace().join("models/packages"), packages.path()).unwrap();
+    coarse::copy(&tools::workspace().join("models/packages"), packages.path()).unwrap();
     let pacs = Pacs::start("PACS", archive.path()).await.unwrap();
     let setup = Setup {
         destinations: vec![("pacs".into(), "PACS".into(), pacs.address)],
@@ -138,7 +138,7 @@ async fn a_signed_review_makes_new_objects_that_name_the_old_ones_and_survives_a
     let listed = signed(&bench.appliance, &study_uid, &[]).await;
     let ids: Vec<&str> =
         listed["series"][0]["findings"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap()).collect();
-    assert_eq!(ids, ["nodule-1", "nodule-2", "nodule-3"]);
+    assert_eq!(ids, ["nodule-1", "nodule-2", "nodule-3", "coronary-calcification"]);
     let first = bench.records.results().unwrap();
 
     let refused = review(&bench.appliance, &study_uid, &["--by", "Li Ming", "--accept", "nodule-1"]).await;
@@ -148,7 +148,7 @@ async fn a_signed_review_makes_new_objects_that_name_the_old_ones_and_survives_a
     // Killed as soon as it has been signed.
     let comment = ["--by", "Li Ming", "--reject", "nodule-2=a vessel", "--accept", "nodule-1=known", "--accept-rest"];
     let answer = signed(&bench.appliance, &study_uid, &comment).await;
-    assert_eq!((&answer["accepted"], &answer["rejected"]), (&2.into(), &1.into()));
+    assert_eq!((&answer["accepted"], &answer["rejected"]), (&3.into(), &1.into()));
     bench.appliance.kill().await.unwrap();
     bench.appliance.restart().await.unwrap();
     bench.settled().await;
@@ -160,7 +160,7 @@ async fn a_signed_review_makes_new_objects_that_name_the_old_ones_and_survives_a
     assert!(texts.contains(&"Nodule 1") && texts.contains(&"known"), "{texts:?}");
     assert!(!texts.iter().any(|text| *text == "Nodule 2" || text.contains("a vessel")), "{texts:?}");
     let told = |what: &str| texts.iter().any(|text| text.contains(what));
-    assert!(told("2 nodules, largest") && told("1 of 3 findings were rejected on review by Li Ming"), "{texts:?}");
+    assert!(told("2 nodules, largest") && told("1 of 4 findings were rejected on review by Li Ming"), "{texts:?}");
     validate(&report.file).await;
     // The archive is told that the version before does not count any more: once, and by name.
     deadline::until_true("the rejection note", WITHIN, || !notes(&pacs).is_empty()).await.unwrap();
