@@ -77,14 +77,19 @@ pub fn again(transaction: &Transaction<'_>, settings: &Analyze, study_uid: &str)
     Ok(decided)
 }
 
-/// Queues a task of a whole study once more, for a review that is signed. `None` when the series are not here any more.
+/// Queues a task of a whole study once more, for a review that is signed. `None` when the series are not here any more, or when more is here, or
+/// coming, than the newest job has seen: nobody signs images that were not shown.
 ///
 /// # Errors
 /// When the database fails.
 pub fn signed(transaction: &Transaction<'_>, task: StudyTask, study_uid: &str) -> store::Result<Option<i64>> {
     let Wants::Views(set) = task.wants() else { return Ok(None) };
     let mut decided = Decided::default();
-    Study::load(transaction, task, set, study_uid)?.queue(transaction, "review", &mut decided)?;
+    let study = Study::load(transaction, task, set, study_uid)?;
+    if !study.is_covered() || study.series.iter().any(|row| row.state == SeriesState::Receiving) {
+        return Ok(None);
+    }
+    study.queue(transaction, "review", &mut decided)?;
     Ok(decided.jobs.pop())
 }
 

@@ -120,6 +120,7 @@ pub fn sign(transaction: &Transaction<'_>, signing: &Signing) -> Result<Signed, 
     }
 }
 
+const MORE: &str = "more images of the study have come, or are no longer here: look at what comes of them first";
 const NOTHING: &str = "it has no findings of a chest CT and no marks in mammograms or ultrasound images";
 
 fn sign_findings(transaction: &Transaction<'_>, signing: &Signing, row: &SeriesRow) -> Result<Signed, Error> {
@@ -143,6 +144,11 @@ fn sign_marks(
         Some(task) => jobs::newest_of_task(transaction, study_uid, task.name())?.map(|job| job.id),
         None => jobs::done_of(transaction, row.id, row.version)?,
     };
+    if let (Some(job), Some(_)) = (job, task)
+        && jobs::get(transaction, job)?.is_some_and(|job| job.state != "done")
+    {
+        return Err(not_possible("it is being received or analysed: wait until that has ended"));
+    }
     let marks = job.map(|job| jobs::marks(transaction, job)).transpose()?.flatten();
     let (Some(job), Some(marks)) = (job, marks) else { return Err(not_possible(NOTHING)) };
     let Marked { package, listed, report, .. } = serde_json::from_str(&marks).map_err(store::Error::from)?;
@@ -150,7 +156,7 @@ fn sign_marks(
     let review = decided(signing, Subject { package, listed, report }, &now)?;
     let anchor = match task {
         Some(task) => {
-            let new = gather::signed(transaction, task, study_uid)?.ok_or_else(|| not_possible(NOTHING))?;
+            let new = gather::signed(transaction, task, study_uid)?.ok_or_else(|| not_possible(MORE))?;
             let new = jobs::get(transaction, new)?.ok_or_else(|| not_possible(NOTHING))?;
             Anchor { series_id: new.series_id, version: new.version, job: new.id }
         }

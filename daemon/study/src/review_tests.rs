@@ -2,6 +2,7 @@
 
 use custody::series::SeriesKey;
 use custody::series::state::SeriesEvent;
+use custody::store::members::MemberRow;
 use custody::store::{Durability, Store, now_utc};
 use dicom::kind::SeriesKind;
 use models::findings::ChestFinding;
@@ -158,8 +159,12 @@ fn marked(kind: SeriesKind, modality: &str, task: Option<&str>) -> Home {
     let key = SeriesKey { study_uid: "1.2".into(), series_uid: SERIES.into() };
     let (row, _) = series::opened(&transaction, &key, modality, kind, 1, &now_utc()).unwrap();
     let version = series::completed(&transaction, row.id, "quiet", &now_utc()).unwrap();
+    let sql = "INSERT INTO instances (sop_uid, sop_class, study_uid, series_uid, offset, length, sha256, state, received_utc, calling_ae, \
+               called_ae, peer_address, association, header) VALUES ('1.2.4', '', '1.2', ?1, 0, 0, '', 'kept', '', '', '', '', 0, '{}')";
+    transaction.execute(sql, [SERIES]).unwrap();
+    let member = MemberRow { series_id: row.id, version, instance_id: transaction.last_insert_rowid() };
     let job = match task {
-        Some(task) => jobs::enqueue_study(&transaction, task, row.id, version, &[], &now_utc()).unwrap(),
+        Some(task) => jobs::enqueue_study(&transaction, task, row.id, version, &[member], &now_utc()).unwrap(),
         None => jobs::enqueue(&transaction, row.id, version, &now_utc()).unwrap(),
     };
     let listed = |id: &str| {
@@ -200,6 +205,21 @@ fn marks_in_pictures_of_a_breast_are_signed_with_the_job_of_a_new_version_that_i
             .collect();
         assert_eq!(rejected, ["mass-2"], "{modality}");
     }
+}
+
+/// The report would be final for images that nobody was shown.
+#[test]
+fn nobody_signs_a_mammography_of_which_more_has_come() {
+    let home = marked(SeriesKind::Mammography, "MG", Some(StudyTask::MammographyViews.name()));
+    let mut connection = home.rows();
+    let transaction = connection.transaction().unwrap();
+    let late = SeriesKey { study_uid: "1.2".into(), series_uid: "1.2.99".into() };
+    let (row, _) = series::opened(&transaction, &late, "MG", SeriesKind::Mammography, 1, &now_utc()).unwrap();
+    transaction.commit().unwrap();
+    let refused = home.sign("Li Ming", true).unwrap_err();
+    assert!(matches!(&refused, Error::NotPossible(text) if text.contains("more images")), "{refused}");
+    let late = series::get(&home.rows(), row.id).unwrap().unwrap();
+    assert_eq!(late.state, SeriesState::Receiving, "it is not closed while images come");
 }
 
 #[test]
