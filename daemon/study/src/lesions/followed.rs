@@ -81,12 +81,14 @@ fn of(book: &Book, visit: &Visit) -> Vec<Option<Followed>> {
     let ids: Vec<u64> = (0..visit.sightings.len() as u64).map(|index| u64::MAX - index).collect();
     let known = book.known(is_same);
     let judged = same::judge(&visit.sightings, &known, &ids);
-    let lesion = |(again, verdict): (Option<usize>, Verdict)| match (again.map(|index| old[index]), verdict) {
-        (Some(seen), _) if !seen.retracted => seen.lesion,
+    let judged = visit.sightings.iter().zip(again).zip(judged);
+    let lesion = |((new, again), verdict): ((&Sighting, Option<usize>), Verdict)| match (again, verdict) {
+        // One whose side or place was corrected is as new; a retracted one comes back to its lesion.
+        (Some(index), _) if !book.has_left(old[index], &new.place) => old[index].lesion,
         (_, Verdict::Same(lesion)) if !ids.contains(&lesion) => Some(lesion),
         _ => None,
     };
-    let lesions = again.into_iter().zip(judged).map(lesion);
+    let lesions = judged.map(lesion);
     lesions.map(|lesion| book.followed(lesion?, visit.date, &visit.source)).map(useful).collect()
 }
 
@@ -161,6 +163,8 @@ mod tests {
         assert_eq!((earlier.date.to_string().as_str(), earlier.axes_mm.as_slice()), ("2026-01-10", &[10.0, 8.0][..]));
         write(&mut connection, &second);
         assert_eq!(of_visit(&connection, &second), known, "repeated, it says the same");
+        let corrected = visit("2026-07-10", "2", Place { side: Some(Side::Right), ..place() }, 12.0);
+        assert_eq!(of_visit(&connection, &corrected), [None], "its side was corrected: it is none of the left breast");
         let doubtful = visit("2026-09-10", "3", Place { side: Some(Side::Left), ..Place::default() }, 12.0);
         assert_eq!(of_visit(&connection, &doubtful), [None], "what a person has to decide is not said");
         let mut other = visit("2026-09-10", "4", place(), 12.0);
