@@ -27,8 +27,20 @@ pub enum Looked {
     /// wholly; lesions that are not listed.
     Stored { images: usize, clips: usize, frames: [usize; 2], unread: usize, more: usize },
     /// An exam that was recorded here.
-    Recorded { clips: usize, pictures: usize },
+    Recorded { clips: usize, pictures: usize, course: Course },
 }
+
+/// What became of an exam that was recorded here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Course {
+    /// A network looked at the pictures.
+    pub is_looked_at: bool,
+    /// It ended as a person wanted, and all that was seen is reported.
+    pub is_whole: bool,
+}
+
+/// Nothing is missing.
+pub const WHOLE: Course = Course { is_looked_at: true, is_whole: true };
 
 /// One lesion as it is reported.
 #[derive(Debug, Clone)]
@@ -56,8 +68,8 @@ impl<'a> Found<'a> {
 pub struct Examination<'a> {
     pub looked: Looked,
     pub lesions: Vec<Found<'a>>,
-    /// What whoever reads it must know of the exam, as the other objects say it.
-    pub remark: Option<&'a str>,
+    /// What whoever reads it must know of the exam, as the other objects say it: also who has reviewed it.
+    pub remark: Option<String>,
 }
 
 impl<'a> Examination<'a> {
@@ -84,15 +96,24 @@ impl<'a> Examination<'a> {
                 more: stills.more_lesions,
             },
             lesions: lesions.collect(),
-            remark: None,
+            remark: Some(stills.marked.said()).filter(|said| !said.is_empty()),
         }
     }
 
-    /// The category of the gravest lesion. A lesion that is not listed may be that.
+    /// The category of the gravest lesion. A lesion that is not listed may be that, and one in a picture that was not looked at, and one that a
+    /// person has rejected.
     pub fn overall(&self) -> Result<Category, Withheld> {
         let overall = assessment::overall(self.lesions.iter().map(|one| &one.suggested))?;
-        let is_listed = !matches!(self.looked, Looked::Stored { more: 1.., .. });
-        if is_listed || overall == Category::Suspicious { Ok(overall) } else { Err(Withheld::SomeLesions) }
+        if overall == Category::Suspicious {
+            return Ok(overall);
+        }
+        match self.looked {
+            Looked::Stored { more: 1.., .. } => Err(Withheld::SomeLesions),
+            Looked::Stored { unread: 1.., .. } => Err(Withheld::SomePictures),
+            Looked::Recorded { course, .. } if course != WHOLE => Err(Withheld::SomePictures),
+            Looked::Stored { .. } | Looked::Recorded { .. } if self.remark.is_some() => Err(Withheld::Remarked),
+            Looked::Stored { .. } | Looked::Recorded { .. } => Ok(overall),
+        }
     }
 
     /// What was looked at and what was not.
@@ -102,22 +123,33 @@ impl<'a> Examination<'a> {
             said.extend((unread > 0).then(|| w.not_looked_at(unread)));
             said.extend((more > 0).then(|| w.more_lesions(more)));
         }
-        said.extend(self.remark.map(str::to_owned));
+        if let Looked::Recorded { course: Course { is_whole: false, .. }, .. } = self.looked {
+            said.push(w.breast().cut_short.to_owned());
+        }
+        said.extend(self.remark.clone());
         said
     }
 
     fn looked_at(&self, w: &dyn Words) -> String {
         match self.looked {
             Looked::Stored { images, clips, frames, .. } => w.looked_at(images, clips, frames),
-            Looked::Recorded { clips, pictures } => w.recorded(clips, pictures),
+            Looked::Recorded { clips, pictures, .. } => w.recorded(clips, pictures),
         }
     }
 
     /// The category of the exam, or that nothing was found, and that none is suggested.
     pub fn impression(&self, w: &dyn Words) -> String {
-        let nothing = self.lesions.is_empty().then(|| w.no_lesion_in(&self.looked_at(w)));
+        let nothing = self.lesions.is_empty().then(|| self.nothing(w));
         let category = self.overall().map_or_else(|why| w.no_category(why), |category| w.category(category));
         capital(&nothing.into_iter().chain([category]).collect::<Vec<_>>().join(w.separator()))
+    }
+
+    /// That no lesion was found, or that nobody has looked for one.
+    pub fn nothing(&self, w: &dyn Words) -> String {
+        match self.looked {
+            Looked::Recorded { course: Course { is_looked_at: false, .. }, .. } => w.breast().not_evaluated.to_owned(),
+            Looked::Stored { .. } | Looked::Recorded { .. } => w.no_lesion_in(&self.looked_at(w)),
+        }
     }
 
     /// Lesions that are known from earlier exams, with their size then; or that none is.

@@ -191,7 +191,6 @@ pub const NARRATIVE_SUMMARY: Code = dcm("111412", "Narrative Summary");
 pub const SUPPLEMENTARY_DATA: Code = dcm("111414", "Supplementary Data");
 pub const OVERALL_ASSESSMENT: Code = dcm("111413", "Overall Assessment");
 pub const COMPARISON: Code = dcm("111424", "Comparison to previous exams");
-pub const REASON_FOR_PROCEDURE: Code = dcm("111401", "Reason for procedure");
 pub const FINDINGS: Code = dcm("121070", "Findings");
 pub const IMPRESSIONS: Code = Code { value: "19005-8", scheme: "LN", meaning: "Impressions" };
 pub const ULTRASOUND_OF_BREAST: Code = sct("47079000", "Ultrasonography of breast");

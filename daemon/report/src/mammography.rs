@@ -37,7 +37,7 @@ pub(crate) fn write(context: &Context, study: &Mammography) -> Result<Vec<Result
     groups.extend(study.views.marks.iter().flat_map(|marks| marks::groups(context, study, marks, key.as_ref())));
     let own: Vec<&ResultObject> = key.iter().map(|page| &page.object).collect();
     let report = sr::views(context, groups, &own)?;
-    let cad = cad::write(context, study)?;
+    let cad = cad::write(&context.unsigned(), study)?;
     Ok(key.map(|page| page.object).into_iter().chain(cad).chain([report]).collect())
 }
 

@@ -23,6 +23,13 @@ pub struct Context<'a> {
     pub request: Option<&'a Request>,
 }
 
+impl Context<'_> {
+    /// For what stays a draft of software when a person has signed the report: nobody has judged its categories.
+    pub fn unsigned(&self) -> Self {
+        Self { review: None, ..*self }
+    }
+}
+
 /// A kind of result object. Each kind has its own series, with a series number far above those of scanners.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ObjectKind {

@@ -1,6 +1,7 @@
 //! Derives UIDs from the inputs, so that a retry makes the same objects and not a second set.
 
 use dicom::uid::from_hash;
+use models::lesion::followed::Followed;
 use models::review::marks::Marked;
 use models::review::{Item, Review};
 use models::{ChestFindings, Remark};
@@ -69,9 +70,6 @@ impl Uids {
                 // Marks and the key image; without them the report is that of the headers.
                 if views.views.marks.is_some() || !views.hung.is_empty() {
                     field(&mut hash, &views.as_found());
-                    for (mark, followed) in &views.followed {
-                        field(&mut hash, &format!("{mark} {followed:?}"));
-                    }
                     if provenance.language != Language::English {
                         field(&mut hash, provenance.language.words().tag());
                     }
@@ -80,10 +78,6 @@ impl Uids {
             Content::Stills { stills } => {
                 field(&mut hash, "ultrasound stills");
                 field(&mut hash, &stills.as_found());
-                // What is known from earlier exams is in the reports.
-                for (lesion, followed) in &stills.followed {
-                    field(&mut hash, &format!("{lesion} {followed:?}"));
-                }
                 // What could not be read this time may be read the next; the verdict names only some of it.
                 for unread in &stills.unread {
                     field(&mut hash, &unread.why.to_string());
@@ -100,8 +94,15 @@ impl Uids {
         let lasting = hash.clone().finalize().into();
         match content {
             Content::Findings { findings, .. } => reviewed(&mut hash, findings),
-            Content::Views { views } => judged(&mut hash, &views.marked),
-            Content::Stills { stills } => judged(&mut hash, &stills.marked),
+            // What is known from earlier exams is in the reports, and a person may change it between two versions.
+            Content::Views { views } => {
+                known(&mut hash, &views.followed);
+                judged(&mut hash, &views.marked);
+            }
+            Content::Stills { stills } => {
+                known(&mut hash, &stills.followed);
+                judged(&mut hash, &stills.marked);
+            }
             Content::Quality { .. } | Content::Refused { .. } => {}
         }
         Self { seed: hash.finalize().into(), lasting }
@@ -121,6 +122,20 @@ impl Uids {
         }
         let seed = hash.finalize().into();
         Self { seed, lasting: seed }
+    }
+
+    /// Of objects that say what is known of lesions, which a person may change before the same exam is reported again. Without any
+    /// they are those of the exam.
+    pub fn knowing<'a>(&self, followed: impl Iterator<Item = Option<&'a Followed>>) -> Self {
+        let known: Vec<(usize, Followed)> =
+            followed.enumerate().filter_map(|(index, followed)| Some((index, followed?.clone()))).collect();
+        if known.is_empty() {
+            return Self { seed: self.seed, lasting: self.lasting };
+        }
+        let mut hash = Sha256::new();
+        hash.update(self.seed);
+        self::known(&mut hash, &known);
+        Self { seed: hash.finalize().into(), lasting: self.lasting }
     }
 
     /// The UIDs of a note that rejects these objects for a reason.
@@ -165,6 +180,12 @@ fn reviewed(hash: &mut Sha256, findings: &ChestFindings) {
 }
 
 /// The same of marks in pictures of a breast.
+fn known<N: std::fmt::Display>(hash: &mut Sha256, followed: &[(N, Followed)]) {
+    for (number, followed) in followed {
+        field(hash, &format!("{number} {followed:?}"));
+    }
+}
+
 fn judged(hash: &mut Sha256, marked: &Marked) {
     if let Some(review) = &marked.review {
         signed(hash, review);
@@ -212,6 +233,20 @@ mod tests {
         let one = Uids::new(&case.source(), &content, &case.provenance);
         let two = Uids::new(&Source { instances: &turned, ..case.source() }, &content, &case.provenance);
         assert_eq!(one.of("sr", 0), two.of("sr", 0));
+    }
+
+    #[test]
+    fn what_is_known_of_lesions_is_in_the_objects_and_not_in_what_is_tracked() {
+        let case = testing::case(3);
+        let uids = Uids::of_exam("1.2.3", &case.provenance);
+        let lesion = |lesion| Followed { lesion, earlier: None };
+        let [one, two] = [lesion(4), lesion(5)];
+        let nothing = uids.knowing([None, None].into_iter());
+        assert_eq!(nothing.of("sr", 0), uids.of("sr", 0));
+        let [first, other] = [&one, &two].map(|known| uids.knowing([None, Some(known)].into_iter()));
+        assert_ne!(first.of("sr", 0), uids.of("sr", 0));
+        assert_ne!(first.of("sr", 0), other.of("sr", 0));
+        assert_eq!(first.lasting("track", 0), uids.lasting("track", 0));
     }
 
     #[test]

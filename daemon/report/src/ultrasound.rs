@@ -21,6 +21,7 @@ use models::lesion::followed::Followed;
 use models::lesion::sighting::Place;
 use models::task::us_breast::lesion::Lesion;
 
+pub use crate::breast::Course;
 use crate::breast::{self, Examination, Found, Looked, structured};
 use crate::codes::{
     CERTAINTY_OF_FINDING, CLOCK_FACE, DISTANCE_FROM_NIPPLE, IMAGE_REGION, IMAGING_PROCEDURE, LONG_AXIS, MASS,
@@ -170,6 +171,12 @@ impl<'a> Writer<'a> {
         write(&Context { source: &source, provenance: self.provenance, uids: &self.uids, review: None, request })
     }
 
+    /// The same for objects that say what is known of the lesions.
+    fn knowing<T>(&self, seen: &[Seen], write: impl FnOnce(&Context) -> T) -> T {
+        let uids = self.uids.knowing(seen.iter().map(|one| one.followed.as_ref()));
+        self.with(|context| write(&Context { uids: &uids, ..*context }))
+    }
+
     /// The Ultrasound Multi-frame Image of a clip; `index` counts from 0.
     ///
     /// # Errors
@@ -206,7 +213,7 @@ impl<'a> Writer<'a> {
     /// # Errors
     /// When a value does not fit into an object.
     pub fn report(&self, clips: &[ResultObject], keys: &[ResultObject], seen: &[Seen]) -> Result<ResultObject, Error> {
-        self.with(|context| {
+        self.knowing(seen, |context| {
             let of = |s: &Seen| keys.get(s.key).map(|key| lesion(context, s, &PictureRef::of(key)));
             let mut groups: Vec<Item> = seen.iter().filter_map(of).collect();
             if groups.is_empty() {
@@ -227,14 +234,15 @@ impl<'a> Writer<'a> {
         clips: &[ResultObject],
         keys: &[ResultObject],
         seen: &[Seen],
+        course: Course,
     ) -> Result<Vec<ResultObject>, Error> {
         let exam = Examination {
-            looked: Looked::Recorded { clips: clips.len(), pictures: keys.len() },
+            looked: Looked::Recorded { clips: clips.len(), pictures: keys.len(), course },
             lesions: seen.iter().map(|one| reported(one, keys)).collect(),
-            remark: self.remark.as_deref(),
+            remark: self.remark.clone(),
         };
         let images: Vec<&ResultObject> = clips.iter().chain(keys).collect();
-        self.with(|context| {
+        self.knowing(seen, |context| {
             let mut objects = breast::documents(context, &exam, &[])?;
             objects.push(structured::write(context, &exam, &images)?);
             Ok(objects)

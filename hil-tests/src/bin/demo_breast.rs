@@ -120,7 +120,9 @@ async fn main() -> Result<()> {
     let documents = documents::write(&archive.received(), &demo.out)?;
     terminal.heading("Planted and found");
     terminal.table(&["", "planted", "found"], &rows(&planted, &study, &shown));
-    println!("\n  The mass on the mammograms and the one in the video are two phantoms; that they are one lesion is what the demo's person says.");
+    println!(
+        "\n  The mass on the mammograms and the one in the video are two phantoms; that they are one lesion is what the demo's person says."
+    );
     println!("  {} documents; all files are in {}", documents.len(), arguments.out.display());
     demo.appliance.stop().await?;
     Ok(())
@@ -131,7 +133,8 @@ fn rows(planted: &Lesion, study: &Value, lesion: &Value) -> Vec<Vec<String>> {
     let longest = planted.half_mm.iter().fold(0.0f32, |most, half| most.max(2.0 * half));
     let sightings = lesion["sightings"].as_array().map_or(&[][..], Vec::as_slice);
     let seen = sightings.iter().map(|one| {
-        let what = format!("{} {}", one["method"]["modality"].as_str().unwrap_or("?"), one["date"].as_str().unwrap_or("?"));
+        let what =
+            format!("{} {}", one["method"]["modality"].as_str().unwrap_or("?"), one["date"].as_str().unwrap_or("?"));
         let size = one["axes_mm"][0].as_f64().map_or_else(|| "?".to_owned(), |mm| format!("{mm:.1} mm"));
         vec![what, String::new(), size]
     });
@@ -238,7 +241,10 @@ impl Demo {
             seen.extend(sightings);
         }
         let lesion = marked.with_context(|| format!("no mark in the {side} breast: {listing:#}"))?;
-        let ours = seen.iter().find(|one| one["method"]["modality"] == "US").with_context(|| format!("no sighting: {listing:#}"))?;
+        let ours = seen
+            .iter()
+            .find(|one| one["method"]["modality"] == "US")
+            .with_context(|| format!("no sighting: {listing:#}"))?;
         self.ctl(&["lesions", "link", &ours["id"].to_string(), &lesion, "--by", BY])?;
         Ok(lesion)
     }

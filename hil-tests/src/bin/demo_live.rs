@@ -9,6 +9,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use hil_tests::appliance::{Appliance, Setup, fresh_folder};
 use hil_tests::browser::Browser;
+use hil_tests::deadline;
 use hil_tests::demo::exam::{free_port, patient_on_screen, record, scansidectl};
 use hil_tests::demo::terminal::Terminal;
 use hil_tests::live::figures::{Beside, LOOK_EVERY, Memory, beside};
@@ -17,7 +18,6 @@ use hil_tests::modality::Modality;
 use hil_tests::pacs::{Pacs, Received};
 use hil_tests::part10::Folder;
 use hil_tests::watch::Watch;
-use hil_tests::deadline;
 use phantom::{Options, Phantom};
 use tokio::sync::watch;
 

@@ -11,9 +11,9 @@ use crate::codes::{
     ASSESSED_BY, ASSESSMENT_2, ASSESSMENT_3, ASSESSMENT_4, ASSESSMENT_CATEGORY, BEST_ILLUSTRATION, BOTH_BREASTS,
     BREAST_IMAGING_REPORT, BREAST_MASS, CLOCK_FACE, COMPARISON, Code, DISTANCE_FROM_NIPPLE, ECHO_PATTERN, FINDING,
     FINDINGS, IMPRESSION, IMPRESSIONS, LATERALITY, LEFT_BREAST, LONG_AXIS, MARGINS, MILLIMETRE, NARRATIVE_SUMMARY,
-    ORIENTATION, OVERALL_ASSESSMENT, POSTERIOR_FEATURES, PROCEDURE_REPORTED, REASON_FOR_PROCEDURE, RIGHT_BREAST, SHAPE,
-    SHORT_AXIS, SUGGESTED_BY_SOFTWARE, SUPPLEMENTARY_DATA, ULTRASOUND_OF_BREAST, echo_code, margin_code,
-    orientation_code, posterior_code, shape_code,
+    ORIENTATION, OVERALL_ASSESSMENT, POSTERIOR_FEATURES, PROCEDURE_REPORTED, RIGHT_BREAST, SHAPE, SHORT_AXIS,
+    SUGGESTED_BY_SOFTWARE, SUPPLEMENTARY_DATA, ULTRASOUND_OF_BREAST, echo_code, margin_code, orientation_code,
+    posterior_code, shape_code,
 };
 use crate::content::{Item, Relation, Value};
 use crate::object::{BREAST, Context};
@@ -40,11 +40,12 @@ fn summary(context: &Context, exam: &Examination<'_>) -> Item {
     let w = Language::English.words();
     let mark = context.provenance.mark().map(str::to_owned);
     let section = |title: Code, name: Code, text: String| Item::container(title, None).with(said(context, name, text));
+    // What was ordered; why is not known here.
+    let ordered = context.request.map(|request| request.step_description.clone()).filter(|text| !text.is_empty());
     let procedure: Vec<String> =
-        std::iter::once("Ultrasonography of the breast".to_owned()).chain(exam.looked(w)).collect();
+        std::iter::once("Ultrasonography of the breast".to_owned()).chain(ordered).chain(exam.looked(w)).collect();
     let found: Vec<String> = exam.lesions.iter().map(|one| finding(one, w)).collect();
-    let found = if found.is_empty() { capital(&w.no_lesion_in(&exam.looked(w).join("; "))) } else { found.join("\n") };
-    let reason = context.request.map(|request| request.step_description.clone()).filter(|text| !text.is_empty());
+    let found = if found.is_empty() { capital(&exam.nothing(w)) } else { found.join("\n") };
     let comparison = exam.comparison(w);
     let comparison = (!comparison.is_empty()).then(|| comparison.join("\n"));
     let impression = [Some(exam.impression(w)), Some(rules(w)), mark, Some(context.provenance.line())]
@@ -53,7 +54,6 @@ fn summary(context: &Context, exam: &Examination<'_>) -> Item {
         .collect::<Vec<_>>();
     let sections = [
         Some(section(PROCEDURE_REPORTED, PROCEDURE_REPORTED, procedure.join("; "))),
-        reason.map(|reason| section(REASON_FOR_PROCEDURE, REASON_FOR_PROCEDURE, reason)),
         comparison.map(|text| section(COMPARISON, COMPARISON, text)),
         Some(section(FINDINGS, FINDING, found)),
         Some(section(IMPRESSIONS, IMPRESSION, impression.join("\n"))),

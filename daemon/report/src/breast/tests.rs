@@ -3,6 +3,8 @@
 use jiff::civil::date;
 use models::findings::Side;
 use models::lesion::followed::Earlier;
+use models::review::marks::{Marked, Refused};
+use models::review::{Decided, Decision, Document, Review};
 
 use super::*;
 use crate::stills::tests::stills;
@@ -69,12 +71,21 @@ fn without_descriptors_or_with_lesions_that_are_not_listed_no_category_is_given(
     let objects = written(&stills());
     let report = objects.iter().find(|object| object.kind == "breast-report").unwrap();
     assert!(holds(report, "No category suggested: orientation not known") && !holds(report, "Assessment Category"));
-    let mut more = known();
+    let mut more = Stills { unread: Vec::new(), ..known() };
     more.lesions.remove(0);
     let overall = |stills: &Stills| Examination::of_stills(stills, &[]).overall();
     assert_eq!(overall(&more), Ok(Category::ProbablyBenign));
     more.more_lesions = 1;
     assert_eq!(overall(&more), Err(Withheld::SomeLesions));
+    assert_eq!(
+        overall(&Stills { more_lesions: 0, unread: known().unread, ..more.clone() }),
+        Err(Withheld::SomePictures)
+    );
+    let refused = Marked {
+        refused: Some(Refused { by: "Li Ming".into(), why: "of another package".into() }),
+        ..more.marked.clone()
+    };
+    assert_eq!(overall(&Stills { more_lesions: 0, marked: refused, ..more.clone() }), Err(Withheld::Remarked));
     assert_eq!(overall(&Stills { more_lesions: 1, ..known() }), Ok(Category::Suspicious));
     assert_eq!(overall(&Stills { lesions: Vec::new(), ..known() }), Err(Withheld::NoLesion));
 }
@@ -129,5 +140,56 @@ fn every_language_says_the_same_of_a_lesion() {
             };
             assert_eq!(digits(own), digits(original), "{own}: {original}");
         }
+    }
+}
+
+#[test]
+fn an_exam_that_nobody_looked_at_or_that_was_cut_short_says_so() {
+    let exam = |is_looked_at, is_whole| Examination {
+        looked: Looked::Recorded { clips: 1, pictures: 1, course: Course { is_looked_at, is_whole } },
+        lesions: Vec::new(),
+        remark: None,
+    };
+    for language in Language::ALL {
+        let w = language.words();
+        let said = exam(false, true).impression(w);
+        assert!(said.contains(&capital(w.breast().not_evaluated)), "{said}");
+        let nothing = exam(true, true).impression(w);
+        assert!(!nothing.contains(w.breast().not_evaluated) && nothing != said, "{nothing}");
+        assert!(exam(true, false).looked(w).contains(&w.breast().cut_short.to_owned()));
+        assert_eq!(exam(true, true).looked(w).len(), 1);
+    }
+}
+
+/// A person decides about lesions, not about categories: what says them stays a draft, and says who took out what.
+#[test]
+fn a_review_signs_no_category_and_is_told_where_the_category_is() {
+    let mut stills = Stills { unread: Vec::new(), ..known() };
+    stills.list("us-breast 0.3.0 ab".into());
+    let report =
+        Document { study_uid: "1.2".into(), series_uid: "1.3".into(), sop_class: "1.4".into(), sop_uid: "1.5".into() };
+    let decisions = stills.marked.listed.iter().map(|one| {
+        let decision = if one.id == "lesion-1" { Decision::Rejected } else { Decision::Accepted };
+        Decided { listed: one.clone(), decision, comment: String::new() }
+    });
+    stills.marked.review = Some(Review {
+        by: "Li Ming".into(),
+        utc: "2026-11-30T08:00:00.000Z".into(),
+        package: "us-breast 0.3.0 ab".into(),
+        decisions: decisions.collect(),
+        predecessor: report,
+    });
+    let before = written(&known());
+    stills.take_out();
+    let objects = written(&stills);
+    let of = |kind: &str| objects.iter().find(|object| object.kind == kind).unwrap();
+    assert!(holds(of("sr"), "Li Ming") && !holds(of("sr"), "UNVERIFIED"));
+    for kind in ["breast-report", "pdf"] {
+        assert!(holds(of(kind), "UNVERIFIED"), "{kind}");
+    }
+    assert!(holds(of("breast-report"), "reviewed by Li Ming, 2026-11-30: 1 accepted, 1 rejected"));
+    assert!(!holds(of("breast-report"), "Overall Assessment"), "the rejected one was the gravest");
+    for one in &objects {
+        assert!(before.iter().all(|other| other.sop_uid != one.sop_uid), "{}", one.kind);
     }
 }

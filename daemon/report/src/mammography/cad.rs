@@ -93,6 +93,8 @@ fn overall(context: &Context, study: &Mammography, marks: &Marks) -> Item {
     let words: Vec<String> = said(marks, Language::English.words()).into_iter().chain(mark).collect();
     let each = all(marks).map(|(view, mark)| in_words(study, view, mark));
     let words: Vec<String> = words.into_iter().chain(each).collect();
+    // What a person has taken out was found nevertheless.
+    let reviewed = Some(study.marked.said()).filter(|said| !said.is_empty());
     let pairs = pairs::of(marks);
     let lone = all(marks).filter(|(_, mark)| !pairs.iter().any(|pair| pair.holds(mark.number)));
     let lone = lone.filter_map(|(view, mark)| {
@@ -100,7 +102,7 @@ fn overall(context: &Context, study: &Mammography, marks: &Marks) -> Item {
     });
     let together = pairs.iter().filter_map(|pair| Some(impression(context).with(composite(context, pair)?)));
     Item::code(Relation::Contains, PROCESSING_SUMMARY, summary)
-        .with(description(words.join("; ")))
+        .with(description(words.into_iter().chain(reviewed).collect::<Vec<_>>().join("; ")))
         .with_all(algorithm(context))
         .with_all(together)
         .with_all(lone)
@@ -160,7 +162,7 @@ fn finding(context: &Context, view: &MarkedView, mark: &Mark) -> Option<Item> {
     };
     let [left, top, right, bottom] = mark.bounds;
     let outline = vec![[left, top], [right, top], [right, bottom], [left, bottom], [left, top]];
-    let uid = context.uids.of("track mammography mark", mark.number);
+    let uid = context.uids.lasting("track mammography mark", mark.number);
     let certainty = Item::number(CERTAINTY_OF_FINDING, f64::from(mark.score) * 100.0, 1, PERCENT);
     Some(
         Item::code(Relation::Contains, SINGLE_IMAGE_FINDING, single(mark.kind))

@@ -25,7 +25,9 @@ pub fn page(stills: &Stills, key: &KeyPicture, provenance: &Provenance, language
     let mut canvas = Canvas::new(WIDTH, HEIGHT, BACKGROUND);
     canvas.text([24, 12], w.breast_ultrasound(), TITLE, TEXT);
     let beside = 24 + whole(TITLE.width(w.breast_ultrasound())) + 16;
-    canvas.text([beside, 25], w.page().draft, BODY, DIM);
+    let signed = stills.marked.review.as_ref();
+    let reviewed = signed.map(|review| w.reviewed(&review.by, review.utc.get(..10).unwrap_or(&review.utc)));
+    canvas.text([beside, 25], reviewed.as_deref().unwrap_or_else(|| w.page().draft), BODY, DIM);
     canvas.text_right(WIDTH - 24, 25, &made(provenance), BODY, DIM);
     let bottom = footer_top(provenance, [24, WIDTH - 24]) - 12;
     let area = [PICTURE[0], TOP, PICTURE[1], bottom];

@@ -76,9 +76,10 @@ pub(crate) fn write(context: &Context, stills: &Stills) -> Result<Vec<ResultObje
     let images = stills.images.iter().map(|image| (image.sop_class_uid.as_str(), image.sop_instance_uid.as_str()));
     let report = sr::stills(context, groups, images, &own, remarks(context, stills))?;
     let exam = Examination::of_stills(stills, &refs);
-    let breast = structured::write(context, &exam, &[])?;
+    let draft = context.unsigned();
+    let breast = structured::write(&draft, &exam, &[])?;
     objects.extend(key_pages.into_iter().map(|page| page.object));
-    objects.extend(breast::documents(context, &exam, &drawn)?);
+    objects.extend(breast::documents(&draft, &exam, &drawn)?);
     objects.extend([breast, report]);
     Ok(objects)
 }

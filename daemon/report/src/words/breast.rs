@@ -52,6 +52,10 @@ pub struct Fixed {
     pub rules: &'static str,
     /// None of the lesions is known from earlier exams.
     pub none_known: &'static str,
+    /// No network looked at the pictures of an exam.
+    pub not_evaluated: &'static str,
+    /// An exam that ended before its time, or of which something is missing.
+    pub cut_short: &'static str,
     pub not_measured: &'static str,
     pub gone: &'static str,
     /// No earlier day is known of a lesion of the list.
@@ -125,7 +129,16 @@ pub(super) mod tests {
     pub(crate) fn fixed(w: &dyn Words) -> Vec<&'static str> {
         let fixed = w.breast();
         let mut all = vec![fixed.title, fixed.dicom_title, fixed.examination, fixed.findings, fixed.impression];
-        all.extend([fixed.rules, fixed.none_known, fixed.not_measured, fixed.gone, fixed.no_earlier, fixed.note]);
+        all.extend([
+            fixed.rules,
+            fixed.none_known,
+            fixed.not_evaluated,
+            fixed.cut_short,
+            fixed.not_measured,
+            fixed.gone,
+            fixed.no_earlier,
+            fixed.note,
+        ]);
         all.extend(terms().into_iter().map(|term| w.term(term)));
         all.extend(Trait::ALL.map(|what| w.described(what)));
         all.extend([Some(Side::Right), Some(Side::Left), None].map(|side| w.breast_of(side)));
@@ -133,9 +146,10 @@ pub(super) mod tests {
     }
 
     pub(crate) fn sentences(w: &dyn Words) -> Vec<String> {
-        let why = [Withheld::Doubtful, Withheld::Contradicted, Withheld::NoLesion, Withheld::SomeLesions];
+        let why = [Withheld::Doubtful, Withheld::Contradicted, Withheld::NoLesion];
+        let parts = [Withheld::SomeLesions, Withheld::SomePictures, Withheld::Remarked];
         let mut all: Vec<String> = Category::ALL.map(|category| w.category(category)).into();
-        all.extend(why.into_iter().chain(Trait::ALL.map(Withheld::Missing)).map(|why| w.no_category(why)));
+        all.extend(why.into_iter().chain(parts).chain(Trait::ALL.map(Withheld::Missing)).map(|why| w.no_category(why)));
         all.extend([w.because("7"), w.hour(11), w.nipple_distance(31.6), w.known_lesion(12), w.rules("7")]);
         all.extend([w.looked_at(2, 1, [31, 90]), w.looked_at(0, 2, [5, 6]), w.looked_at(1, 0, [0, 0])]);
         all.extend([w.recorded(1, 3), w.not_looked_at(1), w.more_lesions(2), w.no_lesion_in("7")]);

@@ -572,6 +572,8 @@ impl Breast for English {
             NoCategory::Contradicted => "descriptors of a benign lesion, a malignancy score that is not",
             NoCategory::NoLesion => "the pictures need not show the whole breast",
             NoCategory::SomeLesions => "some of the lesions have none",
+            NoCategory::SomePictures => "not all pictures were looked at",
+            NoCategory::Remarked => "see what is said of the exam",
         };
         format!("no category suggested: {why}")
     }
@@ -639,6 +641,8 @@ const BREAST: breast::Fixed = breast::Fixed {
     impression: "Impression",
     rules: "Suggested categories",
     none_known: "None of these lesions is surely known from earlier exams on this box.",
+    not_evaluated: "lesions not evaluated: no network looked at the pictures",
+    cut_short: "the exam was cut short, or not all of it is kept",
     not_measured: "not measured",
     gone: "not there any more",
     no_earlier: "no exam of an earlier day",

@@ -838,6 +838,8 @@ impl Breast for Chinese {
             NoCategory::Contradicted => "描述特征属于良性病灶，恶性评分却不符",
             NoCategory::NoLesion => "图像不一定显示整个乳腺",
             NoCategory::SomeLesions => "部分病灶没有建议分类",
+            NoCategory::SomePictures => "并非所有图像都经过分析",
+            NoCategory::Remarked => "见对本次检查的说明",
         };
         format!("不给出建议分类：{why}")
     }
@@ -903,6 +905,8 @@ const BREAST: breast::Fixed = breast::Fixed {
     impression: "印象",
     rules: "建议分类",
     none_known: "这些病灶均不能确定为本机既往检查中已知的病灶。",
+    not_evaluated: "病灶未评估：没有网络分析过图像",
+    cut_short: "检查中途中断，或未全部保留",
     not_measured: "未测量",
     gone: "已消失",
     no_earlier: "没有更早日期的检查",

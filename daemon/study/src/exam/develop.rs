@@ -12,7 +12,7 @@ use models::findings::Side;
 use models::lesion::followed::Followed;
 use models::task::Control;
 use report::settings::Device;
-use report::ultrasound::{Clip, Exam, Seen, Shown, Writer};
+use report::ultrasound::{Clip, Course, Exam, Seen, Shown, Writer};
 use report::{self, Provenance, ResultObject};
 
 use crate::lesions::visit::{self, Common, Visit};
@@ -121,7 +121,11 @@ pub fn develop<E: From<Error>>(
     for (one, known) in seen.iter_mut().zip(before) {
         one.followed = known;
     }
-    for object in writer.breast(&clips, &keys, &seen).map_err(Error::from)? {
+    let course = Course {
+        is_looked_at: story.scenes.iter().any(|scene| scene.made_by.is_some()),
+        is_whole: story.ended.as_ref().is_some_and(|(_, interrupted)| !interrupted) && seen.len() == story.seen.len(),
+    };
+    for object in writer.breast(&clips, &keys, &seen, course).map_err(Error::from)? {
         put(&object)?;
     }
     put(&writer.report(&clips, &keys, &seen).map_err(Error::from)?)?;

@@ -64,6 +64,10 @@ pub enum Withheld {
     NoLesion,
     /// Of some of the lesions none is suggested: it may be the gravest of them.
     SomeLesions,
+    /// Some pictures were not looked at: they may show a graver one.
+    SomePictures,
+    /// Something is said of the exam that a category would hide: another patient on the screen, a review.
+    Remarked,
 }
 
 /// Of one lesion. `confidence`, `malignant`: the network's scores, 0 to 1.
@@ -71,13 +75,18 @@ pub enum Withheld {
 /// # Errors
 /// Why none is suggested.
 pub fn suggest(terms: &Terms, confidence: f32, malignant: f32) -> Result<Suggested, Withheld> {
+    let grave = grave(terms);
+    let is_sure = confidence >= LEAST_CONFIDENCE;
+    if is_sure && !grave.is_empty() && terms.known().count() < Trait::ALL.len() {
+        return Ok(Suggested { category: Category::Suspicious, because: grave });
+    }
     let shape = terms.shape.ok_or(Withheld::Missing(Trait::Shape))?;
     let orientation = terms.orientation.ok_or(Withheld::Missing(Trait::Orientation))?;
     let margin = terms.margin.ok_or(Withheld::Missing(Trait::Margin))?;
     let echo = terms.echo.ok_or(Withheld::Missing(Trait::Echo))?;
     let posterior = terms.posterior.ok_or(Withheld::Missing(Trait::Posterior))?;
     // Not a number is doubtful, too.
-    if confidence.is_nan() || confidence < LEAST_CONFIDENCE {
+    if !is_sure {
         return Err(Withheld::Doubtful);
     }
     let is_round = shape != Shape::Irregular;
@@ -104,6 +113,20 @@ pub fn suggest(terms: &Terms, confidence: f32, malignant: f32) -> Result<Suggest
     }
     let category = if because.is_empty() { Category::ProbablyBenign } else { Category::Suspicious };
     Ok(Suggested { category, because })
+}
+
+/// Descriptors of which one is enough, whatever the others are.
+fn grave(terms: &Terms) -> Vec<Term> {
+    let is_grave = |term: &Term| {
+        matches!(
+            term,
+            Term::Shape(Shape::Irregular)
+                | Term::Margin(Margin::NotCircumscribed)
+                | Term::Echo(Echo::Heterogeneous)
+                | Term::Posterior(Posterior::Shadowing)
+        )
+    };
+    terms.known().filter(is_grave).collect()
 }
 
 /// Of all lesions of an exam: that of the gravest. A suspicious one is the gravest that there is, also where others have none.
@@ -196,6 +219,9 @@ mod tests {
             assert_eq!(suggest(&terms(whole), confidence, 0.2), Err(Withheld::Doubtful));
         }
         assert_eq!(suggest(&Terms::default(), 0.9, 0.2), Err(Withheld::Missing(Trait::Shape)));
+        let part = suggest(&terms("oval, parallel, posterior shadowing"), 0.9, 0.2);
+        let because = vec![Term::Posterior(Posterior::Shadowing)];
+        assert_eq!(part, Ok(Suggested { category: Category::Suspicious, because }), "one is enough");
     }
 
     #[test]
