@@ -208,7 +208,8 @@ export class Hanging {
     try {
       // Of a header that says nothing: the breast at the side where it is bright.
       const fallback = (wall) => (wall && wall !== (isRight(name) ? "right" : "left") ? { ...LEFT, mirrored: true } : LEFT);
-      const got = await fetched(image, factor, fallback, signal);
+      const other = () => (cell.small?.image === image ? cell.small : cell.full?.image === image ? cell.full : null);
+      const got = await fetched(image, factor, fallback, other, signal);
       if (signal.aborted || cell.place?.image !== image) return;
       if (factor > 1 || !cell.small) cell.small = got;
       if (factor === 1) cell.full = cell.index === this.large ? got : null;
@@ -238,11 +239,18 @@ export class Hanging {
     this.#told();
   }
 
+  // What is never cut off: the breast, and every mark of the picture. Left, top, right, bottom, in stored pixels as it hangs.
+  #extent({ picture, place, index }) {
+    const marks = index < 4 ? this.marks?.listedOn(place.image.sop_instance_uid) ?? [] : [];
+    const boxes = [picture.extent, ...marks.map(({ bounds }) => picture.hungBox(bounds))];
+    return [Math.min, Math.min, Math.max, Math.max].map((of, i) => of(...boxes.map((box) => box[i])));
+  }
+
   // The most pixels of the screen for a millimetre (or for a stored pixel) at which the breast fits its place.
   #most(cell) {
     if (!cell.picture) return null;
     const { clientWidth: width, clientHeight: height } = cell.node;
-    const [left, top, right, bottom] = cell.picture.extent;
+    const [left, top, right, bottom] = this.#extent(cell);
     return Math.min(width / (right - left), height / (bottom - top)) / (cell.picture.mm ?? 1);
   }
 
@@ -252,7 +260,7 @@ export class Hanging {
     const { picture } = cell;
     const own = this.#most(cell) * (picture.mm ?? 1);
     const scale = (shared === null ? own : shared * picture.mm) * cell.zoom;
-    const [left, top, right, bottom] = picture.extent;
+    const [left, top, right, bottom] = this.#extent(cell);
     const middle = (top + bottom) / 2;
     const y = height / 2 - middle * scale + cell.pan[1];
     const alone = this.large !== null;
@@ -381,7 +389,7 @@ export class Hanging {
     Object.assign(cell, { zoom, pan: [0, 0] });
     if (zoom > 1) {
       const origin = [x - kept[0], y - kept[1]];
-      const [left, top, right, bottom] = cell.picture.extent;
+      const [left, top, right, bottom] = this.#extent(cell);
       const grown = [origin[0] + (left + right) / 2 * scale * (1 - by), origin[1] + (top + bottom) / 2 * scale * (1 - by)];
       cell.pan = [px - grown[0] - point[0] * scale * by, py - grown[1] - point[1] * scale * by];
     }
