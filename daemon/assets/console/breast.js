@@ -38,7 +38,10 @@ export class BreastPlace {
     this.#told = told;
     by("breast").hidden = by("mg-tools").hidden = false;
     by("stages").hidden = by("tools").hidden = true;
-    if (!again) this.#hanging.open(told.hanging.places, { date });
+    if (!again) {
+      this.#prior = null;
+      this.#hanging.open(told.hanging.places, { date });
+    }
     const marks = told.marked ? new Marks(told.marked) : null;
     this.#hanging.marks = marks;
     this.#hanging.chosen = null;

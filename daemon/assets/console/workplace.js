@@ -28,6 +28,9 @@ const complain = (error) => {
   by("connection").textContent = error.message;
 };
 
+// The pictures of a mammography: one that was sent again with other bytes has another number.
+const pictures = ({ hanging: { places, others } }) => [...places.map(({ image }) => image), ...others].map((image) => image?.instance ?? "").join();
+
 // The series of a mammography as one, with what was made of them.
 const together = (views, breast) => ({
   ...views[0],
@@ -36,6 +39,7 @@ const together = (views, breast) => ({
   series_uid: breast.series_uid,
   description: "Mammography",
   instance_count: views.reduce((sum, one) => sum + one.instance_count, 0),
+  pictures: pictures(breast),
   version: views.map((one) => one.version).join(),
   finished_utc: breast.marked?.report?.sop_uid ?? null,
   verdict: breast.verdict,
@@ -139,9 +143,9 @@ export class Workplace {
     else this.#listPriors(priors);
     const open = this.#series && series.find((one) => one.id === this.#series.id);
     const first = series.find((one) => one.findings) ?? series.find((one) => one.instance_count > 1) ?? series[0];
-    const isSame = open && !this.#failed && open.version === this.#series.version && open.finished_utc === this.#series.finished_utc
-      && open.instance_count === this.#series.instance_count && open.verdict === this.#series.verdict;
-    if (!isSame && (open ?? first)) await this.#show(open ?? first, open?.instance_count === this.#series?.instance_count && !this.#failed);
+    const keeps = Boolean(open) && !this.#failed && open.instance_count === this.#series.instance_count && open.pictures === this.#series.pictures;
+    const isSame = keeps && open.version === this.#series.version && open.finished_utc === this.#series.finished_utc && open.verdict === this.#series.verdict;
+    if (!isSame && (open ?? first)) await this.#show(open ?? first, keeps);
   }
 
   #listSeries(series) {
