@@ -100,7 +100,11 @@ export class Hanging {
 
   setMode(mode) {
     this.mode = mode;
-    if (this.large !== null) this.enlarge(this.large % 4 + (mode === "flip" ? 4 : 0));
+    if (this.large !== null) {
+      const index = this.large % 4 + (mode === "flip" ? 4 : 0);
+      // A view that the other study lacks is an empty place among the four: the picture of this one does not stay under its title.
+      this.enlarge(this.#cells[index].place?.image ? index : null);
+    }
     this.draw();
   }
 
