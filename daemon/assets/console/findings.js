@@ -21,6 +21,7 @@ const title = (id) => {
 
 export class FindingList {
   #goTo;
+  #unseen;
   #redraw;
   #signed;
   #series = null;
@@ -29,9 +30,11 @@ export class FindingList {
   #rows = [];
   #at = -1;
 
-  // `goTo`: shows a place; `signed`: the results are written again.
-  constructor(goTo, redraw, signed) {
+  // `goTo`: shows a place, or returns why that cannot be; `unseen`: why a finding cannot be judged, empty where it can; `signed`: the results are
+  // written again.
+  constructor(goTo, unseen, redraw, signed) {
     this.#goTo = goTo;
+    this.#unseen = unseen;
     this.#redraw = redraw;
     this.#signed = signed;
     by("reviewer").value = sessionStorage.getItem(NAME) ?? "";
@@ -137,6 +140,7 @@ export class FindingList {
 
   #mark(row) {
     this.#at = this.#rows.indexOf(row);
+    by("notice").textContent = "";
     for (const other of this.#rows) other.item.classList.toggle("chosen", other === row);
     row.item.scrollIntoView({ block: "nearest" });
   }
@@ -144,7 +148,8 @@ export class FindingList {
   #choose(row) {
     this.#mark(row);
     if (!row.box.checked) this.#turn(row, true);
-    this.#goTo(row.place);
+    const missing = this.#goTo(row.place);
+    if (missing) by("notice").textContent = missing;
   }
 
   chooseId(id) {
@@ -168,14 +173,19 @@ export class FindingList {
   // Of the finding that was gone to last; then the next one that is open is gone to.
   decide(decision) {
     const row = this.#rows[this.#at];
-    if (!row?.id) return;
-    this.#decide(row, decision);
+    if (!row?.id || !this.#decide(row, decision)) return;
     const open = this.#rows.filter((other) => other.id && !other.decision);
     const next = open.find((other) => this.#rows.indexOf(other) > this.#at) ?? open[0];
     if (next) this.#choose(next);
   }
 
+  // Returns whether it is decided: not about what nobody can see.
   #decide(row, decision) {
+    const unseen = this.#unseen(row.id);
+    if (unseen) {
+      by("notice").textContent = unseen;
+      return false;
+    }
     row.decision = decision;
     for (const button of row.item.querySelectorAll(".judge button")) {
       button.setAttribute("aria-pressed", String(button.dataset.decision === decision));
@@ -184,9 +194,11 @@ export class FindingList {
     row.comment.hidden = decision !== "rejected";
     this.#count();
     this.#redraw();
+    return true;
   }
 
   #acceptRest() {
+    by("notice").textContent = "";
     for (const row of this.#rows) if (row.id && !row.decision) this.#decide(row, "accepted");
   }
 

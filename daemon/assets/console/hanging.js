@@ -123,13 +123,15 @@ export class Hanging {
   // Another image of the study in the first place.
   showOther(image, study) {
     const cell = this.#cells[0];
+    // What is still to be fetched of the four views is not needed now.
+    this.#opened += 1;
     this.#stops.abort();
     this.#stops = new AbortController();
     for (const one of this.#cells) one.clear();
     Object.assign(cell, { place: { name: image.name, image, candidates: 1 }, study });
     this.mode = "now";
     this.large = 0;
-    this.#load(cell, smallFactor(image)).then(() => this.#load(cell, 1));
+    this.#load(cell, smallFactor(image)).then(() => cell.place?.image === image && this.#load(cell, 1));
     this.draw();
   }
 
@@ -155,17 +157,29 @@ export class Hanging {
     this.draw();
   }
 
-  // The view of a mark; where one is large, the mark comes to its middle.
+  // The view of a mark; where one is large, the mark comes to its middle. What is chosen is seen, also after the marks were switched off.
   choose(id) {
-    this.chosen = id;
     const mark = this.marks?.find(id);
-    const cell = this.#cells.slice(0, 4).find((one) => one.place?.image?.sop_instance_uid === mark?.sop_instance_uid);
-    if (this.mode === "flip") this.mode = "now";
+    const cell = mark && this.#holding(mark.sop_instance_uid);
+    Object.assign(this, { chosen: id, showsMarks: true });
+    if (cell && this.mode === "flip") this.mode = "now";
     if (cell && this.large !== null) {
       if (this.large !== cell.index) this.enlarge(cell.index);
       if (cell.zoom > 1.05) this.#centre(cell, mark);
+      else cell.pan = [0, 0];
     }
     this.draw();
+  }
+
+  // Does an image hang here whose pixels are not (yet) here?
+  lacks(uid) {
+    const cell = this.#holding(uid);
+    return Boolean(cell) && !cell.picture;
+  }
+
+  // The place of this study where an image hangs now.
+  #holding(uid) {
+    return this.#cells.slice(0, 4).find((cell) => cell.place?.image?.sop_instance_uid === uid);
   }
 
   draw() {

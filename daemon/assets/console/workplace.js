@@ -71,7 +71,8 @@ export class Workplace {
     this.#viewer = new Viewer(by("now"), "Pictures of this study", told);
     this.#then = new Viewer(by("then"), "Pictures of the earlier study", () => {});
     this.#breast = new BreastPlace((mark) => this.#findings.chooseId(mark), (mark) => this.#findings.isRejected(mark), () => { location.hash = ""; });
-    this.#findings = new FindingList((finding) => this.#goTo(finding), () => this.#redraw(), () => this.#load());
+    const unseen = (finding) => (this.#breast.isOpen ? this.#breast.unseen(finding) : "");
+    this.#findings = new FindingList((finding) => this.#goTo(finding), unseen, () => this.#redraw(), () => this.#load());
     by("keys").addEventListener("click", () => this.#help());
     this.#keys = this.#shortcuts();
     this.#toolbar();
@@ -242,12 +243,10 @@ export class Workplace {
   }
 
   #goTo(finding) {
-    if (this.#breast.isOpen) {
-      this.#breast.choose(finding.slice);
-      return;
-    }
+    if (this.#breast.isOpen) return this.#breast.choose(finding.slice);
     this.#viewer.show(finding.centre, finding.slice);
     this.#tell();
+    return "";
   }
 
   async #putBeside(prior) {
