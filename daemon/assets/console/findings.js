@@ -29,6 +29,8 @@ export class FindingList {
   // What can be judged, then lungs and lobes.
   #rows = [];
   #at = -1;
+  // What is decided was signed; the results are not written again yet.
+  #isSigned = false;
 
   // `goTo`: shows a place, or returns why that cannot be; `unseen`: why a finding cannot be judged, empty where it can; `signed`: the results are
   // written again.
@@ -50,6 +52,7 @@ export class FindingList {
     this.#series = this.#segments = null;
     this.#rows = [];
     this.#at = -1;
+    this.#isSigned = false;
     for (const id of ["findings", "structures"]) by(id).replaceChildren();
     for (const id of ["findings-note", "review-error", "notice"]) by(id).textContent = "";
     by("anatomy").hidden = true;
@@ -152,6 +155,10 @@ export class FindingList {
     if (missing) by("notice").textContent = missing;
   }
 
+  get isUnsigned() {
+    return !this.#isSigned && this.#rows.some((row) => row.decision);
+  }
+
   chooseId(id) {
     const row = this.#rows.find((one) => one.id === id);
     if (row) this.#choose(row);
@@ -217,6 +224,7 @@ export class FindingList {
     by("sign").disabled = true;
     try {
       const said = await post("/reading/review", { series_uid: this.#series.series_uid, report: this.#series.findings.report?.sop_uid ?? "", by: name, decisions });
+      this.#isSigned = true;
       sessionStorage.setItem(NAME, name);
       by("review").hidden = true;
       by("notice").textContent = said;

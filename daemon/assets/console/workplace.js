@@ -90,6 +90,15 @@ export class Workplace {
     }, REFRESH_MS);
   }
 
+  get uid() {
+    return this.#uid;
+  }
+
+  // Would decisions be lost with this page?
+  get isUnsigned() {
+    return this.#findings.isUnsigned;
+  }
+
   async open(uid) {
     if (uid === this.#uid) return;
     this.close();
