@@ -38,7 +38,10 @@ export class BreastPlace {
     this.#told = told;
     by("breast").hidden = by("mg-tools").hidden = false;
     by("stages").hidden = by("tools").hidden = true;
-    if (!again) this.#hanging.open(told.hanging.places, { date });
+    if (!again) {
+      this.#prior = null;
+      this.#hanging.open(told.hanging.places, { date });
+    }
     const marks = told.marked ? new Marks(told.marked) : null;
     this.#hanging.marks = marks;
     this.#hanging.chosen = null;
@@ -46,7 +49,7 @@ export class BreastPlace {
     by("learnt").replaceChildren(...(told.marked ? [element("strong", { textContent: words.learntTitle }), ` ${told.marked.learnt}.`] : []));
     const notes = told.marked ? told.marked.notes : [words.notLooked];
     by("mark-notes").replaceChildren(...notes.map((said) => element("li", { textContent: said })));
-    this.#others(told.hanging.others);
+    this.#others(told.hanging.others, again);
     this.#hanging.draw();
     return marks;
   }
@@ -60,8 +63,30 @@ export class BreastPlace {
     this.#told = this.#uid = this.#prior = null;
   }
 
+  // Shows a mark: where another image is shown the four views come back, and an image that hangs nowhere is opened. Returns what to say where
+  // its image is not here.
   choose(id) {
+    const { hung, other } = this.#imageOf(id);
+    if (hung && this.#isOther) this.#all();
+    else if (other >= 0) this.#showOther(other);
     this.#hanging.choose(id);
+    return id !== null && !hung && other < 0 ? words.nowhere(id) : "";
+  }
+
+  // Why a mark cannot be judged: nobody can see it. Empty where that is not so.
+  unseen(id) {
+    const { uid, hung, other } = this.#imageOf(id);
+    if (!hung && other < 0) return words.nowhere(id);
+    return this.#hanging.lacks(uid) ? words.notThere(id) : "";
+  }
+
+  // Of a mark: its image, whether that hangs among the four, else which of the others it is (-1: none).
+  #imageOf(id) {
+    const { places, others } = this.#told.hanging;
+    const uid = this.#hanging.marks?.find(id)?.sop_instance_uid;
+    const is = (image) => uid !== undefined && image?.sop_instance_uid === uid;
+    const hung = places.some(({ image }) => is(image));
+    return { uid, hung, other: hung ? -1 : others.findIndex(is) };
   }
 
   redraw() {
@@ -71,6 +96,8 @@ export class BreastPlace {
   // An earlier mammography: "beside", or "flip" for the same places.
   async showPrior(prior, mode) {
     if (!prior) return;
+    // An earlier study is compared with the four views.
+    if (this.#isOther) this.#all();
     const uid = this.#uid;
     if (this.#prior !== prior.study_uid) {
       const { hanging } = await json(`/reading/study/${encodeURIComponent(prior.study_uid)}/breast`);
@@ -88,30 +115,45 @@ export class BreastPlace {
     else this.showPrior(this.#told.priors.find((one) => one.study_uid === this.#prior) ?? this.#told.priors[0], mode).catch((error) => { by("connection").textContent = error.message; });
   }
 
-  #others(others) {
+  // Is an image shown that hangs nowhere?
+  get #isOther() {
+    return by("mg-others").value !== "";
+  }
+
+  // `again`: what is shown stays chosen.
+  #others(others, again) {
     const choice = by("mg-others");
+    const kept = again ? choice.value : "";
     by("mg-others-label").hidden = !others.length;
     choice.replaceChildren(element("option", { value: "", textContent: words.tools.others }),
       ...others.map((one, index) => element("option", { value: String(index), textContent: `${one.name}${one.frames > 1 ? `, ${one.frames} frames, the first` : ""}` })));
+    choice.value = kept;
     choice.onchange = () => {
-      const other = others[Number(choice.value)];
-      if (choice.value === "") this.#all();
-      else if (other) this.#hanging.showOther(other, { date: this.#date });
+      if (this.#isOther) this.#hanging.showOther(others[Number(choice.value)], { date: this.#date });
+      else this.#four();
       by("hang").focus();
     };
   }
 
+  #showOther(index) {
+    const choice = by("mg-others");
+    if (choice.value === String(index)) return;
+    choice.value = String(index);
+    this.#hanging.showOther(this.#told.hanging.others[index], { date: this.#date });
+  }
+
   // All four again, also after another image.
   #all() {
-    if (by("mg-others").value !== "") {
-      by("mg-others").value = "";
-      const { marks } = this.#hanging;
-      this.#hanging.open(this.#told.hanging.places, { date: this.#date });
-      this.#hanging.marks = marks;
-      this.#prior = null;
-    } else {
-      this.#hanging.enlarge(null);
-    }
+    if (this.#isOther) this.#four();
+    else this.#hanging.enlarge(null);
+  }
+
+  #four() {
+    const { marks } = this.#hanging;
+    by("mg-others").value = "";
+    this.#prior = null;
+    this.#hanging.open(this.#told.hanging.places, { date: this.#date });
+    this.#hanging.marks = marks;
   }
 
   #leave() {
@@ -196,7 +238,7 @@ export class BreastPlace {
     const hanging = this.#hanging;
     const view = (index) => () => {
       const at = hanging.mode === "flip" ? index + 4 : index;
-      if (by("mg-others").value !== "") this.#all();
+      if (this.#isOther) this.#all();
       hanging.enlarge(hanging.large === at ? null : at);
     };
     const window = (shift, stretch) => () => hanging.changeWindow(shift, stretch);

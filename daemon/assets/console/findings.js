@@ -21,6 +21,7 @@ const title = (id) => {
 
 export class FindingList {
   #goTo;
+  #unseen;
   #redraw;
   #signed;
   #series = null;
@@ -28,10 +29,14 @@ export class FindingList {
   // What can be judged, then lungs and lobes.
   #rows = [];
   #at = -1;
+  // What is decided was signed; the results are not written again yet.
+  #isSigned = false;
 
-  // `goTo`: shows a place; `signed`: the results are written again.
-  constructor(goTo, redraw, signed) {
+  // `goTo`: shows a place, or returns why that cannot be; `unseen`: why a finding cannot be judged, empty where it can; `signed`: the results are
+  // written again.
+  constructor(goTo, unseen, redraw, signed) {
     this.#goTo = goTo;
+    this.#unseen = unseen;
     this.#redraw = redraw;
     this.#signed = signed;
     by("reviewer").value = sessionStorage.getItem(NAME) ?? "";
@@ -47,6 +52,7 @@ export class FindingList {
     this.#series = this.#segments = null;
     this.#rows = [];
     this.#at = -1;
+    this.#isSigned = false;
     for (const id of ["findings", "structures"]) by(id).replaceChildren();
     for (const id of ["findings-note", "review-error", "notice"]) by(id).textContent = "";
     by("anatomy").hidden = true;
@@ -137,6 +143,7 @@ export class FindingList {
 
   #mark(row) {
     this.#at = this.#rows.indexOf(row);
+    by("notice").textContent = "";
     for (const other of this.#rows) other.item.classList.toggle("chosen", other === row);
     row.item.scrollIntoView({ block: "nearest" });
   }
@@ -144,7 +151,12 @@ export class FindingList {
   #choose(row) {
     this.#mark(row);
     if (!row.box.checked) this.#turn(row, true);
-    this.#goTo(row.place);
+    const missing = this.#goTo(row.place);
+    if (missing) by("notice").textContent = missing;
+  }
+
+  get isUnsigned() {
+    return !this.#isSigned && this.#rows.some((row) => row.decision);
   }
 
   chooseId(id) {
@@ -168,14 +180,19 @@ export class FindingList {
   // Of the finding that was gone to last; then the next one that is open is gone to.
   decide(decision) {
     const row = this.#rows[this.#at];
-    if (!row?.id) return;
-    this.#decide(row, decision);
+    if (!row?.id || !this.#decide(row, decision)) return;
     const open = this.#rows.filter((other) => other.id && !other.decision);
     const next = open.find((other) => this.#rows.indexOf(other) > this.#at) ?? open[0];
     if (next) this.#choose(next);
   }
 
+  // Returns whether it is decided: not about what nobody can see.
   #decide(row, decision) {
+    const unseen = this.#unseen(row.id);
+    if (unseen) {
+      by("notice").textContent = unseen;
+      return false;
+    }
     row.decision = decision;
     for (const button of row.item.querySelectorAll(".judge button")) {
       button.setAttribute("aria-pressed", String(button.dataset.decision === decision));
@@ -184,9 +201,11 @@ export class FindingList {
     row.comment.hidden = decision !== "rejected";
     this.#count();
     this.#redraw();
+    return true;
   }
 
   #acceptRest() {
+    by("notice").textContent = "";
     for (const row of this.#rows) if (row.id && !row.decision) this.#decide(row, "accepted");
   }
 
@@ -205,6 +224,7 @@ export class FindingList {
     by("sign").disabled = true;
     try {
       const said = await post("/reading/review", { series_uid: this.#series.series_uid, report: this.#series.findings.report?.sop_uid ?? "", by: name, decisions });
+      this.#isSigned = true;
       sessionStorage.setItem(NAME, name);
       by("review").hidden = true;
       by("notice").textContent = said;

@@ -100,7 +100,11 @@ export class Hanging {
 
   setMode(mode) {
     this.mode = mode;
-    if (this.large !== null) this.enlarge(this.large % 4 + (mode === "flip" ? 4 : 0));
+    if (this.large !== null) {
+      const index = this.large % 4 + (mode === "flip" ? 4 : 0);
+      // A view that the other study lacks is an empty place among the four: the picture of this one does not stay under its title.
+      this.enlarge(this.#cells[index].place?.image ? index : null);
+    }
     this.draw();
   }
 
@@ -119,13 +123,15 @@ export class Hanging {
   // Another image of the study in the first place.
   showOther(image, study) {
     const cell = this.#cells[0];
+    // What is still to be fetched of the four views is not needed now.
+    this.#opened += 1;
     this.#stops.abort();
     this.#stops = new AbortController();
     for (const one of this.#cells) one.clear();
     Object.assign(cell, { place: { name: image.name, image, candidates: 1 }, study });
     this.mode = "now";
     this.large = 0;
-    this.#load(cell, smallFactor(image)).then(() => this.#load(cell, 1));
+    this.#load(cell, smallFactor(image)).then(() => cell.place?.image === image && this.#load(cell, 1));
     this.draw();
   }
 
@@ -151,17 +157,29 @@ export class Hanging {
     this.draw();
   }
 
-  // The view of a mark; where one is large, the mark comes to its middle.
+  // The view of a mark; where one is large, the mark comes to its middle. What is chosen is seen, also after the marks were switched off.
   choose(id) {
-    this.chosen = id;
     const mark = this.marks?.find(id);
-    const cell = this.#cells.slice(0, 4).find((one) => one.place?.image?.sop_instance_uid === mark?.sop_instance_uid);
-    if (this.mode === "flip") this.mode = "now";
+    const cell = mark && this.#holding(mark.sop_instance_uid);
+    Object.assign(this, { chosen: id, showsMarks: true });
+    if (cell && this.mode === "flip") this.mode = "now";
     if (cell && this.large !== null) {
       if (this.large !== cell.index) this.enlarge(cell.index);
       if (cell.zoom > 1.05) this.#centre(cell, mark);
+      else cell.pan = [0, 0];
     }
     this.draw();
+  }
+
+  // Does an image hang here whose pixels are not (yet) here?
+  lacks(uid) {
+    const cell = this.#holding(uid);
+    return Boolean(cell) && !cell.picture;
+  }
+
+  // The place of this study where an image hangs now.
+  #holding(uid) {
+    return this.#cells.slice(0, 4).find((cell) => cell.place?.image?.sop_instance_uid === uid);
   }
 
   draw() {
@@ -208,7 +226,8 @@ export class Hanging {
     try {
       // Of a header that says nothing: the breast at the side where it is bright.
       const fallback = (wall) => (wall && wall !== (isRight(name) ? "right" : "left") ? { ...LEFT, mirrored: true } : LEFT);
-      const got = await fetched(image, factor, fallback, signal);
+      const other = () => (cell.small?.image === image ? cell.small : cell.full?.image === image ? cell.full : null);
+      const got = await fetched(image, factor, fallback, other, signal);
       if (signal.aborted || cell.place?.image !== image) return;
       if (factor > 1 || !cell.small) cell.small = got;
       if (factor === 1) cell.full = cell.index === this.large ? got : null;
@@ -238,11 +257,18 @@ export class Hanging {
     this.#told();
   }
 
+  // What is never cut off: the breast, and every mark of the picture. Left, top, right, bottom, in stored pixels as it hangs.
+  #extent({ picture, place, index }) {
+    const marks = index < 4 ? this.marks?.listedOn(place.image.sop_instance_uid) ?? [] : [];
+    const boxes = [picture.extent, ...marks.map(({ bounds }) => picture.hungBox(bounds))];
+    return [Math.min, Math.min, Math.max, Math.max].map((of, i) => of(...boxes.map((box) => box[i])));
+  }
+
   // The most pixels of the screen for a millimetre (or for a stored pixel) at which the breast fits its place.
   #most(cell) {
     if (!cell.picture) return null;
     const { clientWidth: width, clientHeight: height } = cell.node;
-    const [left, top, right, bottom] = cell.picture.extent;
+    const [left, top, right, bottom] = this.#extent(cell);
     return Math.min(width / (right - left), height / (bottom - top)) / (cell.picture.mm ?? 1);
   }
 
@@ -252,7 +278,7 @@ export class Hanging {
     const { picture } = cell;
     const own = this.#most(cell) * (picture.mm ?? 1);
     const scale = (shared === null ? own : shared * picture.mm) * cell.zoom;
-    const [left, top, right, bottom] = picture.extent;
+    const [left, top, right, bottom] = this.#extent(cell);
     const middle = (top + bottom) / 2;
     const y = height / 2 - middle * scale + cell.pan[1];
     const alone = this.large !== null;
@@ -381,7 +407,7 @@ export class Hanging {
     Object.assign(cell, { zoom, pan: [0, 0] });
     if (zoom > 1) {
       const origin = [x - kept[0], y - kept[1]];
-      const [left, top, right, bottom] = cell.picture.extent;
+      const [left, top, right, bottom] = this.#extent(cell);
       const grown = [origin[0] + (left + right) / 2 * scale * (1 - by), origin[1] + (top + bottom) / 2 * scale * (1 - by)];
       cell.pan = [px - grown[0] - point[0] * scale * by, py - grown[1] - point[1] * scale * by];
     }

@@ -5,31 +5,36 @@ import { bytes } from "./box.js";
 // Stored pixels a side of the small picture that is fetched first, at most.
 const SMALL = 1300;
 const LEVELS = 5;
+// Greys between the darkest pixels and the darkest quarter; with more of them that quarter is not only air.
+const UNEVEN = 12;
 
 // Stored pixels that become one, so that a picture of this size is small.
 export const smallFactor = ({ rows, columns }) => Math.min(16, Math.max(1, Math.ceil(Math.max(rows, columns) / SMALL)));
 
-// `fallback`: the turn of a picture whose header does not say how it lies, by its pixels.
-export async function fetched(image, factor, fallback, signal) {
+// `fallback`: the turn of a picture whose header does not say how it lies, by its pixels. `other`: the same picture in another size, where it
+// is here by then.
+export async function fetched(image, factor, fallback, other, signal) {
   const buffer = await bytes(`/reading/mammogram/${image.instance}/1/${factor}`, signal);
   const length = new DataView(buffer).getUint32(0, true);
   const told = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
   // A typed array must begin at an even byte.
   const values = new Uint16Array(buffer.slice(4 + length));
   if (values.length !== told.rows * told.columns) throw new Error("The picture has another size than its header says.");
-  return new Mammogram(image, told, values, fallback);
+  return new Mammogram(image, told, values, fallback, other());
 }
 
 export class Mammogram {
   #levels;
   #table = { of: "", greys: null };
 
-  constructor(image, told, values, fallback) {
+  constructor(image, told, values, fallback, other) {
     Object.assign(this, { image, told });
     this.isPlacedByHeader = told.turn !== null;
-    const { extent, wall } = tissue(told, values);
+    // Judged once: another size of a picture is never mirrored or cut otherwise.
+    this.judged = other?.judged ?? tissue(told, values);
+    const { extent, wall } = this.judged;
     this.wall = wall;
-    this.turn = told.turn ?? fallback(this.wall);
+    this.turn = told.turn ?? fallback(wall);
     const first = oriented(values, told, this.turn);
     this.#levels = [{ ...first, pixel: told.factor }];
     while (this.#levels.length < LEVELS && Math.min(first.width, first.height) >> this.#levels.length > 32) {
@@ -38,9 +43,8 @@ export class Mammogram {
     // Stored pixels across and down, as it hangs.
     const { rows, columns } = image;
     this.size = this.turn.transposed ? [rows, columns] : [columns, rows];
-    const corners = [this.hung(extent.slice(0, 2)), this.hung(extent.slice(2))];
-    // Left, top, right, bottom of what is not air, in stored pixels as it hangs.
-    this.extent = [Math.min, Math.min, Math.max, Math.max].map((of, i) => of(corners[0][i % 2], corners[1][i % 2]));
+    // Of what is not air.
+    this.extent = this.hungBox(extent);
   }
 
   get mm() {
@@ -61,6 +65,12 @@ export class Mammogram {
     const { transposed, mirrored, upended } = this.turn;
     const [across, down] = transposed ? [y, x] : [x, y];
     return [mirrored ? this.size[0] - across : across, upended ? this.size[1] - down : down];
+  }
+
+  // Left, top, right, bottom of a box of the stored picture, as it hangs.
+  hungBox(box) {
+    const corners = [this.hung(box.slice(0, 2)), this.hung(box.slice(2))];
+    return [Math.min, Math.min, Math.max, Math.max].map((of, i) => of(corners[0][i % 2], corners[1][i % 2]));
   }
 
   // The window that a person has chosen, as the scanner's is called: centre and width.
@@ -140,8 +150,8 @@ function tissue(told, values) {
     }
   }
   // Air is what most of the darkest quarter is.
-  let air = 0;
-  for (let sum = 0; sum < seen.length / 4; air += 1) sum += histogram[air];
+  const air = above(histogram, seen.length / 4);
+  const isAir = air - above(histogram, seen.length / 50) <= UNEVEN;
   const is = largest(seen, width, height, air + 12);
   const across = new Uint32Array(width);
   const down = new Uint32Array(height);
@@ -156,9 +166,19 @@ function tissue(told, values) {
   const [left, right] = [sum(across.subarray(found[0], found[0] + band)), sum(across.subarray(found[2] - band, found[2]))];
   const margin = 0.03 * columns * factor;
   const per = step * factor;
-  const extent = [Math.max(0, found[0] * per - margin), Math.max(0, found[1] * per - margin),
+  const part = [Math.max(0, found[0] * per - margin), Math.max(0, found[1] * per - margin),
     Math.min(columns * factor, found[2] * per + margin), Math.min(rows * factor, found[3] * per + margin)];
+  // Where the darkest quarter is not only air, or with something at three borders, a part of the breast may count as air: nothing is cut off then.
+  const borders = [found[0] === 0, found[1] === 0, found[2] === width, found[3] === height].filter(Boolean).length;
+  const extent = isAir && borders < 3 ? part : all.extent;
   return { extent, wall: left > 1.25 * right ? "left" : right > 1.25 * left ? "right" : null };
+}
+
+// The first grey that is above so many of the pixels.
+function above(histogram, count) {
+  let grey = 0;
+  for (let sum = 0; sum < count; grey += 1) sum += histogram[grey];
+  return grey;
 }
 
 // The largest connected part that is brighter: labels, clips and scratches are others.

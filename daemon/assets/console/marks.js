@@ -35,8 +35,13 @@ export class Marks {
     else this.#shown.delete(number);
   }
 
+  // All of a picture, also those that are not drawn.
+  listedOn(uid) {
+    return this.listed.filter((mark) => mark.sop_instance_uid === uid);
+  }
+
   of(uid) {
-    return this.listed.filter((mark) => mark.sop_instance_uid === uid && this.#shown.has(mark.number));
+    return this.listedOn(uid).filter((mark) => this.#shown.has(mark.number));
   }
 
   find(id) {

@@ -72,8 +72,25 @@ async function refresh() {
   }
 }
 
+// What was decided and not signed is lost with the page of its study: first it is asked. Returns whether it is.
+function asks(study) {
+  if (!workplace.isUnsigned || study === workplace.uid) return false;
+  const dialog = by("leave");
+  const to = location.hash;
+  history.replaceState(null, "", `#study=${encodeURIComponent(workplace.uid)}`);
+  dialog.returnValue = "stay";
+  dialog.onclose = () => {
+    if (dialog.returnValue !== "leave") return;
+    workplace.close();
+    location.hash = to;
+  };
+  if (!dialog.open) dialog.showModal();
+  return true;
+}
+
 async function route() {
   const study = new URLSearchParams(location.hash.slice(1)).get("study");
+  if (asks(study)) return undefined;
   by("list-view").hidden = Boolean(study);
   by("study-view").hidden = !study;
   by("keys").hidden = !study;
@@ -88,14 +105,21 @@ for (const event of ["input", "change"]) {
   by("state").addEventListener(event, show);
 }
 addEventListener("hashchange", route);
+// To another page, or the browser is closed.
+addEventListener("beforeunload", (event) => {
+  if (workplace.isUnsigned) event.preventDefault();
+});
 
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.altKey || event.metaKey) return;
+  // Keys of somebody who puts a Chinese character together are theirs.
+  if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing) return;
   if (list.isShown()) return list.key(event);
-  // The list of keys closes itself with Escape.
-  if (document.getElementById("help").open) return;
+  // A dialog closes itself with Escape.
+  if (document.querySelector("dialog[open]")) return;
   const typing = event.target.closest("input:not([type=range]):not([type=checkbox]), select, textarea");
-  if (!typing || event.key === "Escape") workplace.key(event);
+  if (!typing) workplace.key(event);
+  // Out of the field, not out of the study.
+  else if (event.key === "Escape") typing.blur();
 });
 
 list.refreshEvery(REFRESH_MS, refresh);

@@ -19,6 +19,8 @@ const ENGLISH = {
   noScale: "size of pixels not known: not to scale",
   score: (score) => score.toFixed(2),
   noMarks: "Nothing was marked in these views.",
+  nowhere: (id) => `The picture of ${id.replace("-", " ")} is not in this study any more: nobody can see the mark, so it cannot be judged.`,
+  notThere: (id) => `The picture of ${id.replace("-", " ")} is not shown: first see the mark, then judge it.`,
   notLooked: "No network has looked at these pictures (mg_marks is off, or nothing was analysed).",
   learntTitle: "Not for diagnosis.",
   kinds: { mass: "mass", calcifications: "calcifications", asymmetry: "asymmetry", distortion: "distortion" },

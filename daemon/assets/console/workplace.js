@@ -28,6 +28,9 @@ const complain = (error) => {
   by("connection").textContent = error.message;
 };
 
+// The pictures of a mammography: one that was sent again with other bytes has another number.
+const pictures = ({ hanging: { places, others } }) => [...places.map(({ image }) => image), ...others].map((image) => image?.instance ?? "").join();
+
 // The series of a mammography as one, with what was made of them.
 const together = (views, breast) => ({
   ...views[0],
@@ -36,6 +39,7 @@ const together = (views, breast) => ({
   series_uid: breast.series_uid,
   description: "Mammography",
   instance_count: views.reduce((sum, one) => sum + one.instance_count, 0),
+  pictures: pictures(breast),
   version: views.map((one) => one.version).join(),
   finished_utc: breast.marked?.report?.sop_uid ?? null,
   verdict: breast.verdict,
@@ -67,7 +71,8 @@ export class Workplace {
     this.#viewer = new Viewer(by("now"), "Pictures of this study", told);
     this.#then = new Viewer(by("then"), "Pictures of the earlier study", () => {});
     this.#breast = new BreastPlace((mark) => this.#findings.chooseId(mark), (mark) => this.#findings.isRejected(mark), () => { location.hash = ""; });
-    this.#findings = new FindingList((finding) => this.#goTo(finding), () => this.#redraw(), () => this.#load());
+    const unseen = (finding) => (this.#breast.isOpen ? this.#breast.unseen(finding) : "");
+    this.#findings = new FindingList((finding) => this.#goTo(finding), unseen, () => this.#redraw(), () => this.#load());
     by("keys").addEventListener("click", () => this.#help());
     this.#keys = this.#shortcuts();
     this.#toolbar();
@@ -83,6 +88,15 @@ export class Workplace {
       this.#waited = 0;
       this.#load().catch(complain);
     }, REFRESH_MS);
+  }
+
+  get uid() {
+    return this.#uid;
+  }
+
+  // Would decisions be lost with this page?
+  get isUnsigned() {
+    return this.#findings.isUnsigned;
   }
 
   async open(uid) {
@@ -139,9 +153,9 @@ export class Workplace {
     else this.#listPriors(priors);
     const open = this.#series && series.find((one) => one.id === this.#series.id);
     const first = series.find((one) => one.findings) ?? series.find((one) => one.instance_count > 1) ?? series[0];
-    const isSame = open && !this.#failed && open.version === this.#series.version && open.finished_utc === this.#series.finished_utc
-      && open.instance_count === this.#series.instance_count && open.verdict === this.#series.verdict;
-    if (!isSame && (open ?? first)) await this.#show(open ?? first, open?.instance_count === this.#series?.instance_count && !this.#failed);
+    const keeps = Boolean(open) && !this.#failed && open.instance_count === this.#series.instance_count && open.pictures === this.#series.pictures;
+    const isSame = keeps && open.version === this.#series.version && open.finished_utc === this.#series.finished_utc && open.verdict === this.#series.verdict;
+    if (!isSame && (open ?? first)) await this.#show(open ?? first, keeps);
   }
 
   #listSeries(series) {
@@ -238,12 +252,10 @@ export class Workplace {
   }
 
   #goTo(finding) {
-    if (this.#breast.isOpen) {
-      this.#breast.choose(finding.slice);
-      return;
-    }
+    if (this.#breast.isOpen) return this.#breast.choose(finding.slice);
     this.#viewer.show(finding.centre, finding.slice);
     this.#tell();
+    return "";
   }
 
   async #putBeside(prior) {
