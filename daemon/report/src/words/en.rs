@@ -627,7 +627,7 @@ impl Breast for English {
 
     fn rules(&self, source: &str) -> String {
         format!(
-            "A category is a suggestion that software makes from the descriptors by published rules: {source}. It is no assessment by a \
+            "A category is a suggestion that software makes from the descriptors by published rules ({source}). It is no assessment by a \
              physician. Categories 0, 1, 5 and 6 and parts of 4 are never suggested."
         )
     }

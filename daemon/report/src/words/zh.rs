@@ -865,6 +865,11 @@ impl Breast for Chinese {
     }
 
     fn earlier(&self, date: &str, modality: &str, size: &str) -> String {
+        let modality = match modality {
+            "US" => "超声",
+            "MG" => "乳腺X线摄影",
+            other => other,
+        };
         format!("{date}（{modality}）：{size}")
     }
 
