@@ -176,7 +176,8 @@ pub fn lines(one: &Found<'_>, w: &dyn Words) -> [String; 3] {
     [format!("{}{}{size}", capital(&place), w.separator()), terms, capital(&suggestion(&one.suggested, w))]
 }
 
-/// The document in every language. `drawn`: the pages of each language, in the order of [`Language::ALL`].
+/// The document in every language. `drawn`: the pages of each language, in the order of [`Language::ALL`]. `own`: images of ours that it is
+/// made of.
 ///
 /// # Errors
 /// When the font cannot be embedded, or a value does not fit into an object.
@@ -184,6 +185,7 @@ pub fn documents(
     context: &Context,
     examination: &Examination<'_>,
     drawn: &[Vec<KeyImage>],
+    own: &[&ResultObject],
 ) -> Result<Vec<ResultObject>, Error> {
     let patient = identity::Patient::of(context.source);
     let write = |(index, language): (usize, &Language)| {
@@ -196,7 +198,7 @@ pub fn documents(
             language: *language,
         };
         let document = pdf::breast::write(&draft).map_err(|e| Error::Encode { kind: "pdf", source: Box::new(e) })?;
-        encapsulated::write(context, language.words().breast().dicom_title, index, document)
+        encapsulated::write(context, language.words().breast().dicom_title, index, document, own)
     };
     Language::ALL.iter().enumerate().map(write).collect()
 }

@@ -9,11 +9,17 @@ use crate::dataset;
 use crate::object::{Context, PDF, verification_flag};
 use crate::{Error, ResultObject};
 
-/// `title`: plain ASCII.
+/// `title`: plain ASCII. `own`: images of ours that it is made of, where no scanner sent any.
 ///
 /// # Errors
 /// When a copied value does not fit into an object.
-pub fn write(context: &Context, title: &str, index: usize, mut document: Vec<u8>) -> Result<ResultObject, Error> {
+pub fn write(
+    context: &Context,
+    title: &str,
+    index: usize,
+    mut document: Vec<u8>,
+    own: &[&ResultObject],
+) -> Result<ResultObject, Error> {
     let length = document.len();
     let Ok(length_32) = u32::try_from(length) else {
         return Err(Error::TooLong { tag: tags::ENCAPSULATED_DOCUMENT, length });
@@ -31,8 +37,9 @@ pub fn write(context: &Context, title: &str, index: usize, mut document: Vec<u8>
     set.text(tags::VERIFICATION_FLAG, VR::CS, verification_flag(context.review));
     let mut seen = std::collections::HashSet::new();
     let sources = context.source.instances.iter().filter(|i| seen.insert(&i.sop_instance_uid));
-    let sources = sources.map(|i| dataset::reference(&i.sop_class_uid, &i.sop_instance_uid)).collect();
-    set.sequence(tags::SOURCE_INSTANCE_SEQUENCE, sources);
+    let sources = sources.map(|i| dataset::reference(&i.sop_class_uid, &i.sop_instance_uid));
+    let own = own.iter().map(|image| dataset::reference(&image.sop_class_uid, &image.sop_uid));
+    set.sequence(tags::SOURCE_INSTANCE_SEQUENCE, sources.chain(own).collect());
     set.text(tags::MIME_TYPE_OF_ENCAPSULATED_DOCUMENT, VR::LO, "application/pdf");
     set.primitive(tags::ENCAPSULATED_DOCUMENT_LENGTH, VR::UL, PrimitiveValue::from(length_32));
     set.primitive(tags::ENCAPSULATED_DOCUMENT, VR::OB, PrimitiveValue::U8(document.into()));

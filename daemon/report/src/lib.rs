@@ -208,7 +208,7 @@ fn documents(
         let document = pdf::write(&draft).map_err(|e| Error::Encode { kind: "pdf", source: Box::new(e) })?;
         let words = language.words().document();
         let title = if context.review.is_some() { words.reviewed_dicom_title } else { words.dicom_title };
-        encapsulated::write(context, title, index, document)
+        encapsulated::write(context, title, index, document, &[])
     };
     drawn.par_iter().enumerate().map(write).collect()
 }

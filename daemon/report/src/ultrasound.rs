@@ -243,7 +243,7 @@ impl<'a> Writer<'a> {
         };
         let images: Vec<&ResultObject> = clips.iter().chain(keys).collect();
         self.knowing(seen, |context| {
-            let mut objects = breast::documents(context, &exam, &[])?;
+            let mut objects = breast::documents(context, &exam, &[], &images)?;
             objects.push(structured::write(context, &exam, &images)?);
             Ok(objects)
         })

@@ -159,8 +159,8 @@ fn marked(kind: SeriesKind, modality: &str, task: Option<&str>) -> Home {
     let key = SeriesKey { study_uid: "1.2".into(), series_uid: SERIES.into() };
     let (row, _) = series::opened(&transaction, &key, modality, kind, 1, &now_utc()).unwrap();
     let version = series::completed(&transaction, row.id, "quiet", &now_utc()).unwrap();
-    let sql = "INSERT INTO instances (sop_uid, sop_class, study_uid, series_uid, offset, length, sha256, state, received_utc, calling_ae, \
-               called_ae, peer_address, association, header) VALUES ('1.2.4', '', '1.2', ?1, 0, 0, '', 'kept', '', '', '', '', 0, '{}')";
+    let sql = "INSERT INTO instances (sop_uid, sop_class, study_uid, series_uid, file, offset, length, sha256, state, received_utc, calling_ae, \
+               called_ae, peer_address, association, header) VALUES ('1.2.4', '', '1.2', ?1, '', 0, 0, '', 'kept', '', '', '', '', 0, '{}')";
     transaction.execute(sql, [SERIES]).unwrap();
     let member = MemberRow { series_id: row.id, version, instance_id: transaction.last_insert_rowid() };
     let job = match task {

@@ -218,8 +218,8 @@ mod tests {
             jobs::done(&transaction, id, None, "[]", &now_utc()).unwrap();
             id
         };
-        let first = series::completed(&transaction, row.id, "quiet", &now_utc()).unwrap();
-        let [of_task, of_series] = [job(Some("mammography_views"), first), job(None, first)];
+        let again = || series::completed(&transaction, row.id, "quiet", &now_utc()).unwrap();
+        let [of_task, of_series] = [job(Some("mammography_views"), again()), job(None, again())];
         let report = results::insert(&transaction, &result(of_task, "sr", "1.5")).unwrap();
         let other = results::insert(&transaction, &result(of_series, "sr", "1.6")).unwrap();
         deliveries::enqueue(&transaction, &[report, other], "pacs", None, &now_utc()).unwrap();

@@ -79,7 +79,7 @@ pub(crate) fn write(context: &Context, stills: &Stills) -> Result<Vec<ResultObje
     let draft = context.unsigned();
     let breast = structured::write(&draft, &exam, &[])?;
     objects.extend(key_pages.into_iter().map(|page| page.object));
-    objects.extend(breast::documents(&draft, &exam, &drawn)?);
+    objects.extend(breast::documents(&draft, &exam, &drawn, &[])?);
     objects.extend([breast, report]);
     Ok(objects)
 }
