@@ -33,7 +33,7 @@ pub struct Setup {
     pub quiet_secs: f64,
     /// Directory of model packages.
     pub packages: PathBuf,
-    /// The box has a copy of these packages whose chest network looks on a [coarse](crate::coarse) grid.
+    /// The box has a copy of these packages whose chest network looks on a [`coarse`] grid.
     pub coarse: bool,
     /// A configuration fragment that overrides everything above.
     pub extra: String,
