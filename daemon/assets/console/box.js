@@ -23,6 +23,21 @@ export const dated = (date) => (date.length === 8 ? `${date.slice(0, 4)}-${date.
 
 export const local = (utc) => new Date(utc).toLocaleString([], { dateStyle: "short", timeStyle: "short", hourCycle: "h23" });
 
+// A button of a toolbar with its key, and a group of them.
+export function toolButton(text, act, key, label) {
+  const button = element("button", { type: "button" }, text, ...(key ? [" ", element("kbd", { textContent: key })] : []));
+  if (label) button.setAttribute("aria-label", label);
+  button.addEventListener("click", act);
+  return button;
+}
+
+export function toolGroup(label, ...buttons) {
+  const made = element("span", { className: "group" }, ...buttons);
+  made.setAttribute("role", "group");
+  made.setAttribute("aria-label", label);
+  return made;
+}
+
 export function element(name, properties = {}, ...children) {
   const made = Object.assign(document.createElement(name), properties);
   made.append(...children);

@@ -1,6 +1,6 @@
 // The part of a study's page that shows its mammography: the views as they hang, their tools and keys.
 
-import { dated, element, json } from "./box.js";
+import { dated, element, json, toolButton, toolGroup } from "./box.js";
 import { Hanging } from "./hanging.js";
 import { Marks } from "./marks.js";
 import { words } from "./words.js";
@@ -184,27 +184,19 @@ export class BreastPlace {
 
   #toolbar() {
     const { tools } = words;
-    const add = (name, text, act, key, label) => {
-      const button = element("button", { type: "button" }, text, ...(key ? [" ", element("kbd", { textContent: key })] : []));
-      if (label) button.setAttribute("aria-label", label);
-      button.addEventListener("click", act);
+    const add = (name, ...told) => {
+      const button = toolButton(...told);
       this.#buttons.set(name, button);
       return button;
     };
-    const group = (label, ...buttons) => {
-      const made = element("span", { className: "group" }, ...buttons);
-      made.setAttribute("role", "group");
-      made.setAttribute("aria-label", label);
-      return made;
-    };
     by("mg-tools").prepend(
-      group(tools.layout, add("four", tools.four, () => this.#all(), "0"), add("row", tools.row, () => this.#change((h) => h.turnRow()), "L"),
+      toolGroup(tools.layout, add("four", tools.four, () => this.#all(), "0"), add("row", tools.row, () => this.#change((h) => h.turnRow()), "L"),
         add("beside", tools.beside, () => this.#toggle("beside"), "B"), add("flip", tools.flip, () => this.#toggle("flip"), "T")),
-      group(tools.window, add("window", tools.window, () => this.#tool("window"), "W"), add("standard", tools.standard, () => this.#standard(), "D"),
+      toolGroup(tools.window, add("window", tools.window, () => this.#tool("window"), "W"), add("standard", tools.standard, () => this.#standard(), "D"),
         add("invert", tools.invert, () => this.#change((h) => { h.look.inverted = !h.look.inverted; }), "I")),
-      group(tools.larger, add("smaller", "−", () => this.#hanging.zoom(1 / STEP.zoom), "", tools.smaller), add("larger", "+", () => this.#hanging.zoom(STEP.zoom), "", tools.larger),
+      toolGroup(tools.larger, add("smaller", "−", () => this.#hanging.zoom(1 / STEP.zoom), "", tools.smaller), add("larger", "+", () => this.#hanging.zoom(STEP.zoom), "", tools.larger),
         add("fit", tools.fit, () => this.#hanging.fit(), "F")),
-      group(tools.marks, add("marks", tools.marks, () => this.#change((h) => { h.showsMarks = !h.showsMarks; }), "O"), add("wide", tools.wide, () => this.#wide(), "S")));
+      toolGroup(tools.marks, add("marks", tools.marks, () => this.#change((h) => { h.showsMarks = !h.showsMarks; }), "O"), add("wide", tools.wide, () => this.#wide(), "S")));
   }
 
   #tell() {

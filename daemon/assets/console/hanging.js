@@ -90,12 +90,17 @@ export class Hanging {
   }
 
   close() {
+    this.#clear();
+    Object.assign(this, { mode: "now", large: null, marks: null, chosen: null, look: { shift: 0, stretch: 1, inverted: false } });
+    this.draw();
+  }
+
+  // Of all places; what is still to be fetched for them is not needed any more.
+  #clear() {
     this.#opened += 1;
     this.#stops.abort();
     this.#stops = new AbortController();
     for (const cell of this.#cells) cell.clear();
-    Object.assign(this, { mode: "now", large: null, marks: null, chosen: null, look: { shift: 0, stretch: 1, inverted: false } });
-    this.draw();
   }
 
   setMode(mode) {
@@ -123,11 +128,7 @@ export class Hanging {
   // Another image of the study in the first place.
   showOther(image, study) {
     const cell = this.#cells[0];
-    // What is still to be fetched of the four views is not needed now.
-    this.#opened += 1;
-    this.#stops.abort();
-    this.#stops = new AbortController();
-    for (const one of this.#cells) one.clear();
+    this.#clear();
     Object.assign(cell, { place: { name: image.name, image, candidates: 1 }, study });
     this.mode = "now";
     this.large = 0;

@@ -18,7 +18,7 @@ export function where({ side, clock, distance_mm: distance, in_view: view }) {
 
 const text = (value) => document.createTextNode(value);
 const item = (...children) => element("li", {}, ...children);
-const today = () => {
+export const today = () => {
   const now = new Date();
   return [now.getFullYear(), now.getMonth() + 1, now.getDate()].map((part) => String(part).padStart(2, "0")).join("-");
 };

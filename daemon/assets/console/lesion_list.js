@@ -2,13 +2,8 @@
 
 import { element } from "./box.js";
 import { course } from "./course.js";
-import { mm, where } from "./history.js";
+import { mm, today, where } from "./history.js";
 import { words } from "./words.js";
-
-const today = () => {
-  const now = new Date();
-  return [now.getFullYear(), now.getMonth() + 1, now.getDate()].map((part) => String(part).padStart(2, "0")).join("-");
-};
 
 const text = (value) => document.createTextNode(value);
 

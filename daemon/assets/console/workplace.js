@@ -1,6 +1,6 @@
 // The page of one study: pictures, findings, documents, the study before.
 
-import { dated, element, json, local } from "./box.js";
+import { dated, element, json, local, toolButton, toolGroup } from "./box.js";
 import { readable } from "./name.js";
 import { BreastPlace, priorButtons } from "./breast.js";
 import { FindingList } from "./findings.js";
@@ -299,24 +299,17 @@ export class Workplace {
   }
 
   #toolbar() {
-    const add = (name, text, act, key) => {
-      const button = element("button", { type: "button" }, text, ...(key ? [" ", element("kbd", { textContent: key })] : []));
-      button.addEventListener("click", act);
+    const add = (name, ...told) => {
+      const button = toolButton(...told);
       this.#buttons.set(name, button);
       return button;
-    };
-    const group = (label, ...buttons) => {
-      const made = element("span", { className: "group" }, ...buttons);
-      made.setAttribute("role", "group");
-      made.setAttribute("aria-label", label);
-      return made;
     };
     const windows = Object.keys(WINDOWS).map((name, i) => add(`window ${i}`, name, () => this.#both((v) => v.turnOn(name)), String(i + 1)));
     const tools = Object.entries(TOOLS).map(([tool, text]) => add(`tool ${tool}`, text, () => this.#both((v) => { v.tool = tool; })));
     const planes = Object.entries(PLANES).map(([plane, text]) => add(`plane ${plane}`, text, () => this.#both((v) => v.cutAlong(plane))));
     by("tools").replaceChildren(
-      group("Window", ...windows), group("Pointer", ...tools), group("Plane", ...planes),
-      group("Picture",
+      toolGroup("Window", ...windows), toolGroup("Pointer", ...tools), toolGroup("Plane", ...planes),
+      toolGroup("Picture",
         add("marks on", "Marks", () => this.#marks(), "O"),
         add("zoom in", "+", () => this.#both((v) => v.magnify(1.25)), ""),
         add("zoom out", "−", () => this.#both((v) => v.magnify(0.8)), ""),

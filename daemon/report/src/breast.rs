@@ -59,9 +59,14 @@ pub struct Found<'a> {
 impl<'a> Found<'a> {
     pub fn new(lesion: &'a Lesion, place: Place, picture: Option<PictureRef>) -> Self {
         let terms = Terms::of(&lesion.descriptors);
-        let suggested = assessment::suggest(&terms, lesion.confidence, lesion.malignant);
+        let suggested = suggested(lesion, &terms);
         Self { lesion, place, no_size: None, shown: None, followed: None, terms, suggested, picture }
     }
+}
+
+/// The category of one lesion.
+pub fn suggested(lesion: &Lesion, terms: &Terms) -> Result<Suggested, Withheld> {
+    assessment::suggest(terms, lesion.confidence, lesion.malignant)
 }
 
 #[derive(Debug, Clone)]
@@ -79,12 +84,11 @@ impl<'a> Examination<'a> {
         let frames = clips.iter().fold([0, 0], |[seen, of], clip| [seen + clip[0], of + clip[1]]);
         let lesions = stills.lesions.iter().zip(0..).map(|(one, index)| {
             let image = stills.images.get(one.image);
-            let place = Place { side: image.and_then(|image| image.side), ..Place::default() };
             Found {
                 no_size: one.no_size,
                 shown: Some((image.and_then(|image| image.number), one.frame.map(|[frame, _]| frame))),
                 followed: stills.followed(one.lesion.id),
-                ..Found::new(&one.lesion, place, pictures.get::<usize>(index).cloned())
+                ..Found::new(&one.lesion, stills.place(one), pictures.get::<usize>(index).cloned())
             }
         });
         Self {

@@ -6,6 +6,7 @@ use std::fmt;
 use dicom::pixels::error::DecodeError;
 use models::findings::Side;
 use models::lesion::followed::Followed;
+use models::lesion::sighting::Place;
 use models::number::Number;
 use models::review::marks::{ListedMark, Marked};
 use models::task::us_breast::Sector;
@@ -191,6 +192,11 @@ impl Stills {
     pub fn take_out(&mut self) {
         self.lesions.retain(|one| !self.marked.is_rejected(&id(one.lesion.id)));
         self.keys.retain(|key| self.lesions.iter().any(|one| key.shows(one)));
+    }
+
+    /// Where a lesion is, as far as its image says.
+    pub fn place(&self, one: &StillLesion) -> Place {
+        Place { side: self.images.get(one.image).and_then(|image| image.side), ..Place::default() }
     }
 
     pub fn followed(&self, lesion: u32) -> Option<&Followed> {

@@ -179,13 +179,13 @@ fn reviewed(hash: &mut Sha256, findings: &ChestFindings) {
     }
 }
 
-/// The same of marks in pictures of a breast.
 fn known<N: std::fmt::Display>(hash: &mut Sha256, followed: &[(N, Followed)]) {
     for (number, followed) in followed {
         field(hash, &format!("{number} {followed:?}"));
     }
 }
 
+/// The same of marks in pictures of a breast.
 fn judged(hash: &mut Sha256, marked: &Marked) {
     if let Some(review) = &marked.review {
         signed(hash, review);

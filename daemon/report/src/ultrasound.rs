@@ -20,9 +20,10 @@ use models::findings::Side;
 use models::lesion::followed::Followed;
 use models::lesion::sighting::Place;
 use models::task::us_breast::lesion::Lesion;
+use models::task::us_breast::terms::Terms;
 
 pub use crate::breast::Course;
-use crate::breast::{self, Examination, Found, Looked, structured};
+use crate::breast::{self, Examination, Found, Looked, structured, suggested};
 use crate::codes::{
     CERTAINTY_OF_FINDING, CLOCK_FACE, DISTANCE_FROM_NIPPLE, IMAGE_REGION, IMAGING_PROCEDURE, LONG_AXIS, MASS,
     MILLIMETRE, ORIGINAL_SOURCE, PERCENT, SHORT_AXIS, US,
@@ -404,7 +405,7 @@ fn lesion(context: &Context, seen: &Seen, key: &PictureRef) -> Item {
         .with(Item::number(CERTAINTY_OF_FINDING, f64::from(lesion.confidence) * 100.0, 1, PERCENT))
         .with_all(hour)
         .with_all(described)
-        .with(groups::comment(capital(&suggestion(&Found::new(lesion, Place::default(), None).suggested, w))))
+        .with(groups::comment(capital(&suggestion(&suggested(lesion, &Terms::of(&lesion.descriptors)), w))))
         .with(groups::comment(score))
         .with_all(seen.followed.as_ref().map(|known| groups::comment(capital(&followed(known, w)))))
 }

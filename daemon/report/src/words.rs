@@ -18,6 +18,7 @@ use models::findings::{
 };
 use models::growth::{Difference, NoduleChange};
 use models::remark::Remark;
+use models::review::Signature;
 use models::task::ct_quality::{CtQuality, Noise, Slices};
 use models::task::mammography_views::StandardView;
 use models::task::mg_breast::kind::{Kind, Stage};
@@ -480,9 +481,12 @@ fn short(findings: &ChestFindings, finding: ChestFinding, w: &dyn Words) -> Stri
 
 /// By whom and when the findings were reviewed, if they were.
 pub fn reviewed(findings: &ChestFindings, language: Language) -> Option<String> {
-    let review = findings.review.as_ref()?;
-    let w = language.words();
-    Some(w.reviewed(&review.by, review.utc.get(..10).unwrap_or(&review.utc)))
+    Some(signed(findings.review.as_ref()?.signature(), language.words()))
+}
+
+/// By whom and on which day.
+pub fn signed(signature: Signature<'_>, w: &dyn Words) -> String {
+    w.reviewed(signature.by, signature.utc.get(..10).unwrap_or(signature.utc))
 }
 
 /// What a reader should know about the images, if anything.

@@ -7,13 +7,13 @@ use dicom::header::Header;
 use dicom::kind::SeriesKind;
 use dicom::patient::{Identity, is_placeholder_id};
 use models::lesion::book::Seen;
-use models::lesion::sighting::Person;
 use rusqlite::Connection;
 use serde::Serialize;
 use serde_json::Value;
 use study::analyze::task::StudyTask;
 use study::lesions::is_same_person;
 use study::lesions::listed::{self as book, Shown};
+use study::lesions::visit::person_of;
 
 use super::Error;
 use super::hanging::{Hanging, hang};
@@ -101,13 +101,7 @@ pub fn lesions(connection: &Connection, study_uid: &str) -> Result<Lesions, Erro
     if is_placeholder_id(&header.patient_id) {
         return Ok(told);
     }
-    let person = Person {
-        id: header.patient_id.trim().to_owned(),
-        issuer: header.issuer_of_patient_id.clone(),
-        name: header.patient_name.clone(),
-        birth_date: header.birth_date.clone(),
-        sex: header.sex,
-    };
+    let person = person_of(&header);
     let listing = book::list(connection, Some(&person.id), 0)?;
     for one in listing.lesions.iter().filter(|one| is_same_person(&one.person, &person)) {
         told.lesions.extend(book::show(connection, one.id)?);

@@ -3,15 +3,10 @@
 
 use custody::instance::Instance;
 use dicom::header::Header;
-use dicom_dictionary_std::uids;
 use models::task::mammography_views::{MammographyViews, StandardView, ViewFound};
 use serde::Serialize;
-use study::analyze::mammography::judge;
+use study::analyze::mammography::{for_processing, judge, view_name};
 use study::analyze::views::Image;
-
-/// From left to right, from top to bottom: the right breast at the left, as if the patient faced the reader.
-const PLACES: [StandardView; 4] =
-    [StandardView::RightCc, StandardView::LeftCc, StandardView::RightMlo, StandardView::LeftMlo];
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Hanging {
@@ -71,7 +66,7 @@ pub fn hang(images: &[Instance]) -> Hanging {
     };
     let taken = |one: &&Instance| found.iter().any(|found| found.sop_instance_uid == one.header.sop_instance_uid);
     let others = images.iter().filter(|one| !taken(one)).map(hung).collect();
-    Hanging { places: PLACES.into_iter().map(place).collect(), others }
+    Hanging { places: StandardView::ALL.into_iter().map(place).collect(), others }
 }
 
 fn hung(instance: &Instance) -> Hung {
@@ -83,12 +78,8 @@ fn hung(instance: &Instance) -> Hung {
         rows: header.rows,
         columns: header.columns,
         frames: header.number_of_frames.max(1),
-        for_presentation: for_presentation(header),
+        for_presentation: !for_processing(header),
     }
-}
-
-fn for_presentation(header: &Header) -> bool {
-    header.sop_class_uid != uids::DIGITAL_MAMMOGRAPHY_X_RAY_IMAGE_STORAGE_FOR_PROCESSING
 }
 
 const fn name_of(view: StandardView) -> &'static str {
@@ -100,16 +91,10 @@ const fn name_of(view: StandardView) -> &'static str {
     }
 }
 
-/// Of any mammogram. View codes of CID 4014, modifiers of CID 4015; both in SCT or its older SRT form.
+/// Of any mammogram. Modifiers of CID 4015, in SCT or its older SRT form.
 fn name(header: &Header) -> String {
     let shown = &header.projection;
-    let view = match shown.code.as_str() {
-        "399162004" | "R-10242" => "CC",
-        "399368009" | "R-10226" => "MLO",
-        "399260004" | "R-10224" => "ML",
-        "399352003" | "R-10228" => "LM",
-        _ => shown.position.as_str(),
-    };
+    let view = view_name(&shown.code, &shown.position);
     let modifier = |code: &String| match code.as_str() {
         "399163009" | "R-102D6" => Some("magnified"),
         "399161006" | "R-102D7" => Some("spot compression"),
@@ -121,7 +106,7 @@ fn name(header: &Header) -> String {
     for said in shown.modifiers.iter().filter_map(modifier) {
         name.push_str(&format!(", {said}"));
     }
-    if !for_presentation(header) {
+    if for_processing(header) {
         name.push_str(", for processing");
     }
     name
@@ -163,6 +148,7 @@ pub fn turn(laterality: &str, orientation: &[String; 2]) -> Option<Turn> {
 mod tests {
     use custody::instance::Location;
     use dicom::header::{PixelData, Projection};
+    use dicom_dictionary_std::uids;
 
     use super::*;
 

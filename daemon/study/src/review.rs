@@ -108,7 +108,7 @@ pub fn sign(transaction: &Transaction<'_>, signing: &Signing) -> Result<Signed, 
     let row = only(series::with_uid(transaction, &signing.series_uid)?, &signing.series_uid)?;
     match row.state {
         SeriesState::Receiving | SeriesState::Complete => {
-            return Err(not_possible("it is being received or analysed: wait until that has ended"));
+            return Err(not_possible(BUSY));
         }
         SeriesState::Processed => {}
         _ => return Err(not_possible(NOTHING)),
@@ -120,6 +120,7 @@ pub fn sign(transaction: &Transaction<'_>, signing: &Signing) -> Result<Signed, 
     }
 }
 
+const BUSY: &str = "it is being received or analysed: wait until that has ended";
 const MORE: &str = "more images of the study have come, or are no longer here: look at what comes of them first";
 const NOTHING: &str = "it has no findings of a chest CT and no marks in mammograms or ultrasound images";
 
@@ -141,14 +142,12 @@ fn sign_marks(
 ) -> Result<Signed, Error> {
     let study_uid = &row.key.study_uid;
     let job = match task {
-        Some(task) => jobs::newest_of_task(transaction, study_uid, task.name())?.map(|job| job.id),
+        Some(task) => match jobs::newest_of_task(transaction, study_uid, task.name())? {
+            Some(job) if job.state != "done" => return Err(not_possible(BUSY)),
+            newest => newest.map(|job| job.id),
+        },
         None => jobs::done_of(transaction, row.id, row.version)?,
     };
-    if let (Some(job), Some(_)) = (job, task)
-        && jobs::get(transaction, job)?.is_some_and(|job| job.state != "done")
-    {
-        return Err(not_possible("it is being received or analysed: wait until that has ended"));
-    }
     let marks = job.map(|job| jobs::marks(transaction, job)).transpose()?.flatten();
     let (Some(job), Some(marks)) = (job, marks) else { return Err(not_possible(NOTHING)) };
     let Marked { package, listed, report, .. } = serde_json::from_str(&marks).map_err(store::Error::from)?;

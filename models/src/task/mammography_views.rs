@@ -42,6 +42,7 @@ pub struct MammographyViews {
 }
 
 impl StandardView {
+    /// As they hang, from left to right and from top to bottom: the right breast at the left, as if the patient faced the reader.
     pub const ALL: [Self; 4] = [Self::RightCc, Self::LeftCc, Self::RightMlo, Self::LeftMlo];
 
     /// The other view of the same breast.

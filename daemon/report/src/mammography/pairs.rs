@@ -3,11 +3,9 @@
 
 use models::task::mg_breast::kind::Kind;
 use models::task::mg_breast::marks::{Mark, MarkedView, Marks};
+use models::task::mg_breast::seen::DEPTH_MM;
 
 use crate::views::marks::all;
-
-/// Along the depth, the two views of a breast agree within this: `DEPTH_MM` of the scorer.
-const DEPTH_MM: f32 = 9.0;
 
 /// A mark with its view.
 type Placed<'a> = (&'a MarkedView, &'a Mark);

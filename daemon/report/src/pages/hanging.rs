@@ -11,7 +11,7 @@ use super::{
 };
 use crate::canvas::{Canvas, Colour, pixels, whole};
 use crate::views::{Hung, Mammography, marks};
-use crate::words::{Language, Words, capital};
+use crate::words::{Language, Words, capital, signed};
 use crate::{Provenance, dataset};
 
 /// Higher than other pages: two rows of breasts.
@@ -32,18 +32,13 @@ const OUTLINE: Colour = Colour::new(96, 178, 255);
 const MUSCLE: Colour = Colour::new(112, 220, 160);
 const NIPPLE: Colour = Colour::new(255, 120, 190);
 
-/// From left to right, from top to bottom.
-const HANGING: [StandardView; 4] =
-    [StandardView::RightCc, StandardView::LeftCc, StandardView::RightMlo, StandardView::LeftMlo];
-
 /// One page in one language.
 pub fn page(study: &Mammography, provenance: &Provenance, language: Language) -> KeyImage {
     let w = language.words();
     let mut canvas = Canvas::new(WIDTH, HEIGHT, BACKGROUND);
     canvas.text([24, 12], w.mammography(), TITLE, TEXT);
     let beside = 24 + whole(TITLE.width(w.mammography())) + 16;
-    let signed = study.marked.review.as_ref();
-    let reviewed = signed.map(|review| w.reviewed(&review.by, review.utc.get(..10).unwrap_or(&review.utc)));
+    let reviewed = study.marked.review.as_ref().map(|review| signed(review.signature(), w));
     canvas.text([beside, 25], reviewed.as_deref().unwrap_or_else(|| w.page().draft), BODY, DIM);
     canvas.text_right(WIDTH - 24, 25, &made(provenance), BODY, DIM);
     let bottom = footer_top_of(HEIGHT, provenance, [24, WIDTH - 24]) - 12;
@@ -51,7 +46,7 @@ pub fn page(study: &Mammography, provenance: &Provenance, language: Language) ->
     let cell = [(PICTURES[1] - PICTURES[0] - GAP) / 2, (bottom - TOP - GAP) / 2];
     // One scale for all: a breast that is smaller looks smaller.
     let scale = shown.iter().map(|one| one.most(cell)).fold(f32::MAX, f32::min);
-    for (place, view) in HANGING.into_iter().enumerate() {
+    for (place, view) in StandardView::ALL.into_iter().enumerate() {
         let corner = [PICTURES[0] + (place % 2) * (cell[0] + GAP), TOP + (place / 2) * (cell[1] + GAP)];
         let area = [corner[0], corner[1], corner[0] + cell[0], corner[1] + cell[1]];
         canvas.fill(corner, cell, BLACK);

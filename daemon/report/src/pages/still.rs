@@ -9,7 +9,7 @@ use super::{
 };
 use crate::canvas::{Canvas, pixels, whole};
 use crate::stills::{KeyPicture, NoSize, StillLesion, Stills};
-use crate::words::{Language, Words, capital};
+use crate::words::{Language, Words, capital, signed};
 use crate::{Provenance, dataset};
 
 /// Left and right of the picture, pixels; beside it are the words.
@@ -25,8 +25,7 @@ pub fn page(stills: &Stills, key: &KeyPicture, provenance: &Provenance, language
     let mut canvas = Canvas::new(WIDTH, HEIGHT, BACKGROUND);
     canvas.text([24, 12], w.breast_ultrasound(), TITLE, TEXT);
     let beside = 24 + whole(TITLE.width(w.breast_ultrasound())) + 16;
-    let signed = stills.marked.review.as_ref();
-    let reviewed = signed.map(|review| w.reviewed(&review.by, review.utc.get(..10).unwrap_or(&review.utc)));
+    let reviewed = stills.marked.review.as_ref().map(|review| signed(review.signature(), w));
     canvas.text([beside, 25], reviewed.as_deref().unwrap_or_else(|| w.page().draft), BODY, DIM);
     canvas.text_right(WIDTH - 24, 25, &made(provenance), BODY, DIM);
     let bottom = footer_top(provenance, [24, WIDTH - 24]) - 12;

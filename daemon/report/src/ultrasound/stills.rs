@@ -1,7 +1,6 @@
 //! The objects about ultrasound images that a scanner sent. Report and segmentation are those of an exam, with the scanner's
 //! own images in place of ours; key images are pages.
 
-use models::lesion::sighting::Place;
 use rayon::prelude::*;
 
 use super::{PictureRef, Seen, lesion, nothing, seg};
@@ -25,11 +24,10 @@ pub(crate) fn write(context: &Context, stills: &Stills) -> Result<Vec<ResultObje
         .iter()
         .zip(0..)
         .map(|(one, key)| {
-            let side = stills.images.get(one.image).and_then(|image| image.side);
             let followed = stills.followed(one.lesion.id).cloned();
             // Of the lesions as they were found: a review may have taken out some before it.
             let track = one.lesion.id.saturating_sub(1) as usize;
-            Seen { key, track, lesion: one.lesion.clone(), place: Place { side, ..Place::default() }, followed }
+            Seen { key, track, lesion: one.lesion.clone(), place: stills.place(one), followed }
         })
         .collect();
     let size = |one: &Seen| stills.lesions.get(one.key).and_then(|l| stills.images.get(l.image)).map(|i| i.size);

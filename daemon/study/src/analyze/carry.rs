@@ -10,14 +10,12 @@ use custody::store::jobs::JobRow;
 use custody::store::reviews::{self, Fate};
 use custody::store::series::SeriesRow;
 use custody::store::{self, conflicts, instances, members, steps};
-use dicom::header::Header;
 use dicom::kind::SeriesKind;
 use dicom::pixels::SliceRef;
 use dicom::pixels::error::DecodeError;
 use dicom::scan::Scan;
 use hal::clock::is_synchronised;
 use hal::root::Root;
-use models::findings::Side;
 use models::review::Review;
 use models::review::marks::MarkReview;
 use models::{Acquisition, Remark, Volume};
@@ -214,15 +212,14 @@ fn pictures(
     let scanned = scan_again(parts, first)?;
     let sources: Vec<SliceRef> = kept.iter().map(reference).collect();
     let first = first.clone();
-    let sides: Vec<(String, Option<Side>)> = kept.iter().map(|one| side_of(&one.header)).collect();
     let spooled = kept.into_iter().map(|instance| Stored::in_spool(&parts.spool, Arc::new(instance)));
     let all = spooled.chain(damaged.into_iter().map(|instance| Stored::damaged(instance.header))).collect();
     let pictures = Pictures::new(all, picture_bytes(parts));
     let performed = steps::of_series(connection, study_uid, series_uid)?;
     let review: Option<MarkReview> = signed(connection, job)?;
     // Not of the moment of this analysis, which may be another one.
-    let before = visit::of_header(&first.header, "US", source_of_series(study_uid, series_uid), arrived(&first));
-    let history = before.and_then(|visit| History::read(connection, visit));
+    let visit = visit::of_header(&first.header, "US", source_of_series(study_uid, series_uid), arrived(&first));
+    let history = visit.clone().and_then(|visit| History::read(connection, visit));
     let subject = Subject {
         tasks: &tasks,
         header: &first.header,
@@ -242,11 +239,7 @@ fn pictures(
     };
     let examined = examine::examine(engine, &parts.settings.device, &subject, control)?;
     let timings_ms = examined.timings_ms.clone();
-    let side = |uid: &str| sides.iter().find(|(own, _)| own == uid).and_then(|(_, side)| *side);
-    let visit = examined.outcome.stills().and_then(|stills| {
-        let visit = visit::of_header(&first.header, "US", source_of_series(study_uid, series_uid), arrived(&first))?;
-        Some(visit.with_stills(stills, side, common(&examined)))
-    });
+    let visit = examined.outcome.stills().and_then(|stills| Some(visit?.with_stills(stills, common(&examined))));
     write(parts, job, &examined, begun, timings_ms, visit)?;
     Ok(Carried { verdict: examined.verdict, beside: None })
 }
@@ -324,13 +317,10 @@ fn study(
         Pictures::new(stored.collect(), picture_bytes(parts)).marking(parts.settings.analyze.mg_marks)
     });
     let review: Option<MarkReview> = signed(connection, job)?;
-    let before = visit::of_header(
-        &first.header,
-        "MG",
-        source_of_task(&first.header.study_instance_uid, task.name()),
-        arrived(&first),
-    );
-    let history = before.filter(|_| pictures.is_some()).and_then(|visit| History::read(connection, visit));
+    // A mammography is a visit only where its pictures are looked at.
+    let source = source_of_task(&first.header.study_instance_uid, task.name());
+    let visit = pictures.as_ref().and_then(|_| visit::of_header(&first.header, "MG", source, arrived(&first)));
+    let history = visit.clone().and_then(|visit| History::read(connection, visit));
     let subject = Subject {
         tasks: &[task],
         header: &first.header,
@@ -350,13 +340,8 @@ fn study(
     };
     let examined = examine::examine(engine, &parts.settings.device, &subject, control)?;
     let timings_ms = examined.timings_ms.clone();
-    // A mammography is a visit only where its pictures were looked at.
     let marks = examined.outcome.views().and_then(|views| views.marks.as_ref());
-    let visit = marks.and_then(|marks| {
-        let source = source_of_task(&first.header.study_instance_uid, task.name());
-        let visit = visit::of_header(&first.header, "MG", source, arrived(&first))?;
-        Some(visit.with_marks(marks, common(&examined)))
-    });
+    let visit = marks.and_then(|marks| Some(visit?.with_marks(marks, common(&examined))));
     write(parts, job, &examined, begun, timings_ms, visit)?;
     Ok(Carried { verdict: examined.verdict, beside: None })
 }
@@ -368,11 +353,6 @@ fn arrived(first: &Instance) -> Arrived<'_> {
 
 fn common(examined: &Examined) -> Common<'_> {
     Common { package: examined.package.as_deref().unwrap_or_default(), simulated: examined.simulated }
-}
-
-/// Which breast an image shows, by its UID.
-fn side_of(header: &Header) -> (String, Option<Side>) {
-    (header.sop_instance_uid.clone(), visit::side(&header.projection.laterality))
 }
 
 /// Names the content of series in which instances took the place of others; empty when none did.

@@ -22,6 +22,8 @@ use super::views::{self, Image, View};
 
 pub(super) mod pictures;
 
+pub use pictures::view_name;
+
 /// The set that the task wants.
 pub(super) const VIEWS: &[View] = &[
     view(StandardView::RightCc, |header| standard_view(header) == Some(StandardView::RightCc)),
@@ -176,7 +178,8 @@ fn for_presentation(header: &Header) -> bool {
     header.sop_class_uid == uids::DIGITAL_MAMMOGRAPHY_X_RAY_IMAGE_STORAGE_FOR_PRESENTATION
 }
 
-fn for_processing(header: &Header) -> bool {
+/// A picture that is not made to be looked at.
+pub fn for_processing(header: &Header) -> bool {
     header.sop_class_uid == uids::DIGITAL_MAMMOGRAPHY_X_RAY_IMAGE_STORAGE_FOR_PROCESSING
 }
 

@@ -54,7 +54,8 @@ pub fn folder(spool: &Path, recording_uid: &str) -> PathBuf {
 }
 
 /// Makes the objects one after another and passes each to `put`: clips first, then key images, segmentations, documents, and the
-/// reports. `known`: what is known from earlier exams of each sighting of a visit. The same recording always gives the same objects.
+/// reports. `known`: what is known from earlier exams of each sighting of a visit. The same recording always gives the same objects; what is known from earlier
+/// exams may change, and then those that say it are others.
 ///
 /// # Errors
 /// When the recording cannot be read, and what `put` fails with.
@@ -122,8 +123,8 @@ pub fn develop<E: From<Error>>(
         one.followed = known;
     }
     let course = Course {
-        is_looked_at: story.scenes.iter().any(|scene| scene.made_by.is_some()),
-        is_whole: story.ended.as_ref().is_some_and(|(_, interrupted)| !interrupted) && seen.len() == story.seen.len(),
+        is_looked_at: provenance.model.is_some(),
+        is_whole: ended_well(&story) && seen.len() == story.seen.len(),
     };
     for object in writer.breast(&clips, &keys, &seen, course).map_err(Error::from)? {
         put(&object)?;
@@ -143,6 +144,11 @@ pub fn develop<E: From<Error>>(
     Ok(Developed { verdict, latency, ended_utc, interrupted, simulated: provenance.simulated, visit })
 }
 
+/// A person has ended it.
+fn ended_well(story: &Story) -> bool {
+    story.ended.as_ref().is_some_and(|(_, interrupted)| !interrupted)
+}
+
 /// Nobody's lesions are noted when the scanner's screen showed another patient.
 fn visit(story: &Story, seen: &[Seen], simulated: bool) -> Option<Visit> {
     if story.another_on_screen {
@@ -150,7 +156,7 @@ fn visit(story: &Story, seen: &[Seen], simulated: bool) -> Option<Visit> {
     }
     let begun = &story.begun;
     let model = story.scenes.iter().rev().find_map(|scene| scene.made_by.as_ref()).map(|by| &by.model);
-    let is_whole = model.is_some() && story.ended.as_ref().is_some_and(|(_, interrupted)| !interrupted);
+    let is_whole = model.is_some() && ended_well(story);
     let visit = visit::of_exam(&begun.patient, &begun.study_uid, &begun.series_uid, &begun.started_utc, is_whole)?;
     let package = model.map(|model| format!("{} {}", model.id, model.version)).unwrap_or_default();
     let lesions: Vec<_> = seen.iter().map(|one| (one.lesion.clone(), one.place.clone())).collect();

@@ -37,9 +37,7 @@ impl History {
 
     /// Says it of the lesions in stored images.
     pub fn tell_stills(&self, stills: &mut Stills, simulated: bool) {
-        let sides: Vec<_> = stills.images.iter().map(|image| (image.sop_instance_uid.clone(), image.side)).collect();
-        let side = |uid: &str| sides.iter().find(|(own, _)| own == uid).and_then(|(_, side)| *side);
-        let visit = self.visit.clone().with_stills(stills, side, Common { package: "", simulated });
+        let visit = self.visit.clone().with_stills(stills, Common { package: "", simulated });
         let ids = stills.lesions.iter().map(|one| one.lesion.id);
         stills.followed = ids.zip(of(&self.book, &visit)).filter_map(|(id, known)| Some((id, known?))).collect();
     }

@@ -47,15 +47,19 @@ pub struct Arrived<'a> {
     pub is_sure: bool,
 }
 
-/// Of a study that was received. `arrived`: for one whose header has no date, or one that cannot be.
-pub fn of_header(header: &Header, modality: &'static str, source: String, arrived: Arrived<'_>) -> Option<Visit> {
-    let person = Person {
+pub fn person_of(header: &Header) -> Person {
+    Person {
         id: header.patient_id.trim().to_owned(),
         issuer: header.issuer_of_patient_id.clone(),
         name: header.patient_name.clone(),
         birth_date: header.birth_date.clone(),
         sex: header.sex.clone(),
-    };
+    }
+}
+
+/// Of a study that was received. `arrived`: for one whose header has no date, or one that cannot be.
+pub fn of_header(header: &Header, modality: &'static str, source: String, arrived: Arrived<'_>) -> Option<Visit> {
+    let person = person_of(header);
     let date = possible(day(&header.study_date), local_day_of(arrived.utc), arrived.is_sure)?;
     let study_uid = header.study_instance_uid.clone();
     Some(Visit {
@@ -151,9 +155,9 @@ impl Visit {
         self
     }
 
-    /// Lesions in stored images. `side`: of an image, by its UID.
+    /// Lesions in stored images.
     #[must_use]
-    pub fn with_stills(mut self, stills: &Stills, side: impl Fn(&str) -> Option<Side>, common: Common<'_>) -> Self {
+    pub fn with_stills(mut self, stills: &Stills, common: Common<'_>) -> Self {
         let of = |one: &report::stills::StillLesion| {
             let image = stills.images.get(one.image)?;
             let shown = Shown {
@@ -163,11 +167,10 @@ impl Visit {
                 bounds: Some(one.lesion.bounds),
                 ..Shown::default()
             };
-            let place = Place { side: side(&image.sop_instance_uid), ..Place::default() };
-            Some(self.sighting(common, place, axes(&one.lesion), shown))
+            Some(self.sighting(common, stills.place(one), axes(&one.lesion), shown))
         };
         self.sightings = stills.lesions.iter().filter_map(of).collect();
-        let sides = stills.images.iter().map(|image| side(&image.sop_instance_uid)).collect::<Option<Vec<Side>>>();
+        let sides = stills.images.iter().map(|image| image.side).collect::<Option<Vec<Side>>>();
         self.sides = sides.unwrap_or_default();
         self.simulated = common.simulated;
         self

@@ -10,7 +10,7 @@ use crate::cast::{floor_index, single};
 const PEAKS: usize = 6;
 const APART_MM: f32 = 8.0;
 /// Along the depth, the two views of a breast agree within this.
-const DEPTH_MM: f32 = 9.0;
+pub const DEPTH_MM: f32 = 9.0;
 /// The same place of the other breast lies within this.
 const MIRROR_MM: f32 = 20.0;
 /// Below this a map says nothing; the most that it says.

@@ -75,13 +75,12 @@ pub enum Withheld {
 /// # Errors
 /// Why none is suggested.
 pub fn suggest(terms: &Terms, confidence: f32, malignant: f32) -> Result<Suggested, Withheld> {
-    let grave = grave(terms);
     let is_sure = confidence >= LEAST_CONFIDENCE;
-    if is_sure && !grave.is_empty() && terms.known().count() < Trait::ALL.len() {
-        return Ok(Suggested { category: Category::Suspicious, because: grave });
+    if is_sure && terms.known().count() < Trait::ALL.len() && terms.known().any(|term| is_enough(&term)) {
+        return Ok(Suggested { category: Category::Suspicious, because: terms.known().filter(is_enough).collect() });
     }
     let shape = terms.shape.ok_or(Withheld::Missing(Trait::Shape))?;
-    let orientation = terms.orientation.ok_or(Withheld::Missing(Trait::Orientation))?;
+    terms.orientation.ok_or(Withheld::Missing(Trait::Orientation))?;
     let margin = terms.margin.ok_or(Withheld::Missing(Trait::Margin))?;
     let echo = terms.echo.ok_or(Withheld::Missing(Trait::Echo))?;
     let posterior = terms.posterior.ok_or(Withheld::Missing(Trait::Posterior))?;
@@ -100,14 +99,7 @@ pub fn suggest(terms: &Terms, confidence: f32, malignant: f32) -> Result<Suggest
             Ok(Suggested { category: Category::Benign, because: Vec::new() })
         };
     }
-    let against = [
-        (shape != Shape::Oval).then_some(Term::Shape(shape)),
-        (orientation == Orientation::NotParallel).then_some(Term::Orientation(orientation)),
-        (margin == Margin::NotCircumscribed).then_some(Term::Margin(margin)),
-        (echo == Echo::Heterogeneous).then_some(Term::Echo(echo)),
-        (posterior == Posterior::Shadowing).then_some(Term::Posterior(posterior)),
-    ];
-    let because: Vec<Term> = against.into_iter().flatten().collect();
+    let because: Vec<Term> = terms.known().filter(is_against).collect();
     if because.is_empty() && contradicts {
         return Err(Withheld::Contradicted);
     }
@@ -115,18 +107,20 @@ pub fn suggest(terms: &Terms, confidence: f32, malignant: f32) -> Result<Suggest
     Ok(Suggested { category, because })
 }
 
-/// Descriptors of which one is enough, whatever the others are.
-fn grave(terms: &Terms) -> Vec<Term> {
-    let is_grave = |term: &Term| {
-        matches!(
-            term,
-            Term::Shape(Shape::Irregular)
-                | Term::Margin(Margin::NotCircumscribed)
-                | Term::Echo(Echo::Heterogeneous)
-                | Term::Posterior(Posterior::Shadowing)
-        )
-    };
-    terms.known().filter(is_grave).collect()
+/// Does it forbid to call a lesion benign that is no simple cyst?
+fn is_against(term: &Term) -> bool {
+    match *term {
+        Term::Shape(shape) => shape != Shape::Oval,
+        Term::Orientation(orientation) => orientation == Orientation::NotParallel,
+        Term::Margin(margin) => margin == Margin::NotCircumscribed,
+        Term::Echo(echo) => echo == Echo::Heterogeneous,
+        Term::Posterior(posterior) => posterior == Posterior::Shadowing,
+    }
+}
+
+/// The same whatever the others are: a simple cyst may be round and not parallel.
+fn is_enough(term: &Term) -> bool {
+    is_against(term) && !matches!(term, Term::Shape(Shape::Round) | Term::Orientation(_))
 }
 
 /// Of all lesions of an exam: that of the gravest. A suspicious one is the gravest that there is, also where others have none.

@@ -103,7 +103,7 @@ impl Read {
 
 /// Which breast and which view a header says.
 fn by_header(header: &Header) -> (&str, &str) {
-    (&header.projection.laterality, view(&header.projection.code, header))
+    (&header.projection.laterality, view_name(&header.projection.code, &header.projection.position))
 }
 
 /// What its elements say of a picture, what was read in it, and the picture itself.
@@ -159,7 +159,7 @@ fn one(
 fn by_both<'a>(header: &'a Header, facts: &'a Mammogram) -> (&'a str, &'a str) {
     let laterality = if facts.laterality.is_empty() { &header.projection.laterality } else { &facts.laterality };
     let code = if facts.view.is_empty() { &header.projection.code } else { &facts.view };
-    (laterality, view(code, header))
+    (laterality, view_name(code, &header.projection.position))
 }
 
 fn look(stored: &Stored<'_>, input: Option<&Input>) -> Result<Looked, Error> {
@@ -246,7 +246,7 @@ fn chest_wall([right, down]: &[String; 2]) -> Option<Side> {
 }
 
 /// In words: by the code (CID 4014, SCT or its older SRT form), else View Position.
-fn view<'a>(code: &str, header: &'a Header) -> &'a str {
+pub fn view_name<'a>(code: &str, position: &'a str) -> &'a str {
     match code {
         "399162004" | "R-10242" => "CC",
         "399368009" | "R-10226" => "MLO",
@@ -257,7 +257,7 @@ fn view<'a>(code: &str, header: &'a Header) -> &'a str {
         "399188001" | "R-102D0" => "SIO",
         "399192008" | "R-1024A" => "XCCL",
         "399101009" | "R-1024B" => "XCCM",
-        _ => &header.projection.position,
+        _ => position,
     }
 }
 
@@ -290,13 +290,8 @@ mod tests {
 
     #[test]
     fn a_view_is_named_by_its_code_else_by_its_position() {
-        let header = |position: &str| {
-            let mut header = Header::default();
-            header.projection.position = position.into();
-            header
-        };
-        assert_eq!(view("R-10226", &header("CC")), "MLO");
-        assert_eq!(view("", &header("ML")), "ML");
-        assert_eq!(view("", &header("")), "");
+        assert_eq!(view_name("R-10226", "CC"), "MLO");
+        assert_eq!(view_name("", "ML"), "ML");
+        assert_eq!(view_name("", ""), "");
     }
 }
