@@ -226,7 +226,10 @@ async fn replay_no_kill_at_any_instant_makes_a_second_step_or_an_illegal_state()
         let now = status(&appliance).await;
         (now.steps_waiting == 2 && now.jobs_queued == 0 && now.jobs_running == 0).then_some(())
     };
-    deadline::until("two exams with results", DEVELOPED_WITHIN, both).await.unwrap();
+    if let Err(error) = deadline::until("two exams with results", DEVELOPED_WITHIN, both).await {
+        let log = std::fs::read_to_string(appliance.log_file()).unwrap();
+        panic!("{error}\n{:?}\n{log}", status(&appliance).await);
+    }
     managing(&mut py, port, json!({})).await;
     let mut uids = Vec::new();
     for kind in ["created", "set", "created", "set"] {
