@@ -116,14 +116,39 @@ fn by_header(set: &InMemDicomObject) -> Result<Plan, Unsafe> {
 fn within_regions(set: &InMemDicomObject, said_no: bool) -> Result<Plan, Unsafe> {
     let pictures = regions::of(set).into_iter().filter(|one| matches!(one.shows, Shows::Tissue | Shows::ColourFlow));
     let areas: Vec<[u32; 4]> = pictures.filter_map(|one| clipped(set, one.bounds)).collect();
-    let pixels = |[left, top, right, bottom]: [u32; 4]| f64::from(right - left) * f64::from(bottom - top);
     let [columns, rows] = size(set);
     let whole = f64::from(columns) * f64::from(rows) * WHOLE;
-    match areas.iter().any(|area| pixels(*area) > whole) {
+    // A name stands at the upper edge: no region that begins there leaves it outside.
+    let at_the_top = covered(&areas, [0, columns], [0, 1]) > WHOLE * f64::from(columns);
+    match covered(&areas, [0, columns], [0, rows]) > whole || at_the_top {
         _ if areas.is_empty() => Err(Unsafe::NoRegions),
         true if !said_no => Err(Unsafe::RegionsEverywhere),
         _ => Ok(Plan::Within(areas)),
     }
+}
+
+/// How many pixels of a part of the picture these areas cover together.
+fn covered(areas: &[[u32; 4]], across: [u32; 2], down: [u32; 2]) -> f64 {
+    let edges = |low: usize, [begin, end]: [u32; 2]| {
+        let mut all: Vec<u32> = areas.iter().flat_map(|area| [area[low], area[low + 2]]).chain([begin, end]).collect();
+        all.retain(|edge| (begin..=end).contains(edge));
+        all.sort_unstable();
+        all.dedup();
+        all
+    };
+    let (columns, rows) = (edges(0, across), edges(1, down));
+    let mut pixels = 0.0;
+    for row in rows.windows(2) {
+        for column in columns.windows(2) {
+            let within = |[left, top, right, bottom]: &[u32; 4]| {
+                (*left <= column[0] && column[1] <= *right) && (*top <= row[0] && row[1] <= *bottom)
+            };
+            if areas.iter().any(within) {
+                pixels += f64::from(column[1] - column[0]) * f64::from(row[1] - row[0]);
+            }
+        }
+    }
+    pixels
 }
 
 fn clipped(set: &InMemDicomObject, [left, top, right, bottom]: [u32; 4]) -> Option<[u32; 4]> {

@@ -91,6 +91,14 @@ pub struct Secrets {
     machine: BTreeSet<Vec<u8>>,
 }
 
+/// One character again and again, as in the serial number 000000: it names no device or place, and midnight is written like that. Of
+/// a patient it may be an ID.
+fn is_filler(tag: Tag, value: &str) -> bool {
+    let mut characters = value.chars();
+    let first = characters.next();
+    tag.group() != 0x0010 && characters.all(|one| Some(one) == first)
+}
+
 impl Secrets {
     /// # Errors
     /// When the object cannot be parsed.
@@ -137,6 +145,7 @@ impl Secrets {
             }
             VR::UI if value.starts_with(OF_THE_STANDARD) => {}
             VR::UI => drop(self.uids.insert(value.to_owned())),
+            _ if is_filler(tag, value) => {}
             _ if profile::identifies(tag) => self.text(Kind::Whole, tag, value),
             _ if private && value.len() >= SHORTEST_PRIVATE => self.text(Kind::Private, tag, value),
             _ if !private => drop(self.common.insert(lower(value.as_bytes()))),
@@ -199,9 +208,22 @@ impl Secrets {
             format!("{day}.{month}.{year}"),
             format!("{day}/{month}/{year}"),
             format!("{month}/{day}/{year}"),
+            format!("{}.{}.{year}", plain(day), plain(month)),
+            format!("{}/{}/{year}", plain(day), plain(month)),
+            format!("{}/{}/{year}", plain(month), plain(day)),
+            format!("{year}\u{5e74}{month}\u{6708}{day}\u{65e5}"),
             format!("{year}\u{5e74}{}\u{6708}{}\u{65e5}", plain(month), plain(day)),
         ] {
             self.needles.insert(Needle { kind: Kind::Date, of, bytes: text.into_bytes() });
+        }
+        let name = month.parse().ok().and_then(|month: usize| MONTHS.get(month.checked_sub(1)?));
+        for name in name.into_iter().flat_map(|whole| [*whole, &whole[..3]]) {
+            let day = plain(day);
+            for text in
+                [format!("{day} {name} {year}"), format!("{day}. {name} {year}"), format!("{name} {day}, {year}")]
+            {
+                self.needles.insert(Needle { kind: Kind::Date, of, bytes: text.into_bytes() });
+            }
         }
     }
 
@@ -216,8 +238,11 @@ impl Secrets {
             return;
         }
         let all = CHARACTER_SETS.iter().filter_map(|term| encoded(text, term)).filter(|bytes| !bytes.contains(&b'?'));
-        for bytes in all.chain([text.as_bytes().to_vec()]) {
+        for bytes in all.chain([text.as_bytes().to_vec(), text.to_lowercase().into_bytes()]) {
             self.needles.insert(Needle { kind, of, bytes: lower(&bytes) });
+        }
+        for bytes in without_marks(text).into_iter().filter(|text| text.is_ascii()) {
+            self.needles.insert(Needle { kind, of, bytes: bytes.into_bytes() });
         }
     }
 
@@ -227,7 +252,10 @@ impl Secrets {
 
     /// In a text that a person wrote: names, IDs and days, and single words of names.
     pub fn in_words(&self, text: &str) -> Option<Find> {
-        self.search(text.as_bytes(), &[Kind::Whole, Kind::Date, Kind::Word], IN_WORDS)
+        let ways = [text.to_owned(), text.to_lowercase()].into_iter().chain(without_marks(text));
+        let all = [Kind::Whole, Kind::Date, Kind::Word];
+        ways.into_iter()
+            .find_map(|text| self.search(text.as_bytes(), &all, IN_WORDS))
             .or_else(|| self.uid(text.as_bytes()))
     }
 
@@ -347,6 +375,60 @@ fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
     }
     None
 }
+
+/// A name as people write it who have no key for its letters, in both ways: Muller and Mueller. Lower case.
+fn without_marks(text: &str) -> [String; 2] {
+    let letter = |long: bool| {
+        move |one: char| match one {
+            '\u{300}'..='\u{36f}' => String::new(),
+            '\u{e4}' if long => "ae".into(),
+            '\u{f6}' | '\u{f8}' if long => "oe".into(),
+            '\u{fc}' if long => "ue".into(),
+            '\u{e5}' if long => "aa".into(),
+            '\u{df}' => "ss".into(),
+            other => {
+                let plain = PLAIN.iter().find(|(_, marked)| marked.contains(other)).map_or(other, |(plain, _)| *plain);
+                plain.into()
+            }
+        }
+    };
+    [false, true].map(|long| text.to_lowercase().chars().map(letter(long)).collect())
+}
+
+/// Latin letters with marks, as the character sets of DICOM have them (ISO 8859-1 and 8859-2).
+const PLAIN: [(char, &str); 15] = [
+    ('a', "\u{e0}\u{e1}\u{e2}\u{e3}\u{e4}\u{e5}\u{103}\u{105}"),
+    ('c', "\u{e7}\u{107}\u{10d}"),
+    ('d', "\u{10f}\u{111}"),
+    ('e', "\u{e8}\u{e9}\u{ea}\u{eb}\u{119}\u{11b}"),
+    ('g', "\u{11f}"),
+    ('i', "\u{ec}\u{ed}\u{ee}\u{ef}\u{131}"),
+    ('l', "\u{142}\u{13a}\u{13e}"),
+    ('n', "\u{f1}\u{144}\u{148}"),
+    ('o', "\u{f2}\u{f3}\u{f4}\u{f5}\u{f6}\u{f8}\u{151}"),
+    ('r', "\u{155}\u{159}"),
+    ('s', "\u{15b}\u{15f}\u{161}"),
+    ('t', "\u{163}\u{165}"),
+    ('u', "\u{f9}\u{fa}\u{fb}\u{fc}\u{16f}\u{171}"),
+    ('y', "\u{fd}\u{ff}"),
+    ('z', "\u{17a}\u{17c}\u{17e}"),
+];
+
+/// In lower case, as what is searched.
+const MONTHS: [&str; 12] = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+];
 
 fn lower(bytes: &[u8]) -> Vec<u8> {
     bytes.to_ascii_lowercase()

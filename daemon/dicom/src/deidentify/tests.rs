@@ -71,6 +71,10 @@ fn ultrasound() -> InMemDicomObject {
 
 /// First and last pixel, as the standard has it.
 fn with_region(set: &mut InMemDicomObject, corners: [u32; 4]) {
+    sequence(set, tags::SEQUENCE_OF_ULTRASOUND_REGIONS, region(corners));
+}
+
+fn region(corners: [u32; 4]) -> InMemDicomObject {
     let mut region = InMemDicomObject::new_empty();
     let places = [
         tags::REGION_LOCATION_MIN_X0,
@@ -84,7 +88,7 @@ fn with_region(set: &mut InMemDicomObject, corners: [u32; 4]) {
     for tag in [tags::REGION_SPATIAL_FORMAT, tags::REGION_DATA_TYPE] {
         region.put(DataElement::new(tag, VR::US, PrimitiveValue::from(1u16)));
     }
-    sequence(set, tags::SEQUENCE_OF_ULTRASOUND_REGIONS, region);
+    region
 }
 
 fn sequence(set: &mut InMemDicomObject, tag: Tag, item: InMemDicomObject) {
@@ -227,6 +231,51 @@ fn a_name_in_an_attribute_that_stays_is_found() {
     assert_eq!(secrets.in_object(&clean.part10).unwrap(), None, "a manufacturer called like the patient is none");
 }
 
+#[test]
+fn names_and_days_are_found_as_people_write_them() {
+    for (name, written) in [
+        ("M\u{dc}LLER^J\u{dc}RGEN", ["M\u{fc}ller", "seen with Mueller", "MULLER again", "Mu\u{308}ller"]),
+        ("MUELLER^JUERGEN", ["M\u{fc}ller", "Mueller", "J\u{fc}rgen", "M\u{dc}LLER"]),
+        ("GARC\u{cd}A^JOS\u{c9}", ["Garc\u{ed}a", "Garcia", "GARC\u{cd}A", "Jos\u{e9}"]),
+        ("\u{418}\u{412}\u{410}\u{41d}\u{41e}\u{412}", ["\u{418}\u{432}\u{430}\u{43d}\u{43e}\u{432}"; 4]),
+    ] {
+        let mut set = ultrasound();
+        put(&mut set, tags::SPECIFIC_CHARACTER_SET, VR::CS, "ISO_IR 192");
+        put(&mut set, tags::PATIENT_NAME, VR::PN, name);
+        let mut secrets = Secrets::default();
+        secrets.add(&file(&set)).unwrap();
+        for text in written {
+            assert!(secrets.in_words(text).is_some(), "{text} of {name}");
+        }
+        assert_eq!(
+            secrets.in_words("a muller is a stone, and a garage is none").is_some(),
+            name.starts_with('M'),
+            "{name}"
+        );
+    }
+    let mut secrets = Secrets::default();
+    secrets.add(&file(&ultrasound())).unwrap();
+    for text in ["29.2.1964", "2/29/1964", "29 February 1964", "Feb 29, 1964", "1964\u{5e74}02\u{6708}29\u{65e5}"] {
+        assert!(secrets.in_words(&format!("born {text}")).is_some(), "{text}");
+    }
+}
+
+#[test]
+fn a_number_that_only_fills_its_place_is_looked_for_of_a_patient_only() {
+    for (tag, vr, value, is_found) in [
+        (tags::DEVICE_SERIAL_NUMBER, VR::LO, "000000", false),
+        (tags::DEVICE_SERIAL_NUMBER, VR::LO, "000007", true),
+        (tags::PATIENT_ID, VR::LO, "000000", true),
+    ] {
+        let mut set = ultrasound();
+        put(&mut set, tag, vr, value);
+        let mut secrets = Secrets::default();
+        secrets.add(&file(&set)).unwrap();
+        let found = secrets.in_text(format!("made at 10:00, 20260101{value}.000").as_bytes());
+        assert_eq!(found.is_some_and(|find| find.of == tag), is_found, "{tag} {value}");
+    }
+}
+
 /// Promise: a name is found however people write it, and a word of the language only where a person wrote it.
 #[test]
 fn names_are_found_in_every_order_and_character_set() {
@@ -331,6 +380,12 @@ fn what_may_have_writing_in_it_is_refused_unless_somebody_says_where_the_image_i
         with_region(&mut set, [0, 0, 7, 5]);
         set
     };
+    let several = |all: &[[u32; 4]]| {
+        let mut set = of_class(uids::ULTRASOUND_IMAGE_STORAGE, "", "ORIGINAL\\PRIMARY");
+        let items: Vec<_> = all.iter().map(|corners| region(*corners)).collect();
+        set.put(DataElement::new(tags::SEQUENCE_OF_ULTRASOUND_REGIONS, VR::SQ, DataSetSequence::from(items)));
+        set
+    };
     let ct = |said, kind| of_class(uids::CT_IMAGE_STORAGE, said, kind);
     let mg = |said| of_class(uids::DIGITAL_MAMMOGRAPHY_X_RAY_IMAGE_STORAGE_FOR_PRESENTATION, said, "DERIVED\\PRIMARY");
     let cases = [
@@ -347,6 +402,11 @@ fn what_may_have_writing_in_it_is_refused_unless_somebody_says_where_the_image_i
         (of_class(uids::ULTRASOUND_IMAGE_STORAGE, "NO", "ORIGINAL\\PRIMARY"), Some(Unsafe::NoRegions)),
         (whole(""), Some(Unsafe::RegionsEverywhere)),
         (whole("NO"), None),
+        // Both halves of a split screen, and a region that leaves only what is below it.
+        (several(&[[0, 0, 3, 5], [4, 0, 7, 5]]), Some(Unsafe::RegionsEverywhere)),
+        (several(&[[0, 0, 7, 3]]), Some(Unsafe::RegionsEverywhere)),
+        // One within the other counts once.
+        (several(&[[0, 1, 7, 4], [1, 1, 6, 3]]), None),
         (of_class("1.2.3.4", "NO", "ORIGINAL\\PRIMARY"), Some(Unsafe::Kind)),
     ];
     for (index, (set, refused)) in cases.into_iter().enumerate() {

@@ -9,6 +9,7 @@ use dicom::deidentify::secrets::Secrets;
 use dicom::deidentify::{self, Case};
 use dicom_dictionary_std::uids;
 use rustix::fs::MemfdFlags;
+use sha2::{Digest, Sha256};
 
 use super::folder::Folder;
 use super::summary::{Kept, Made};
@@ -76,11 +77,18 @@ async fn fetched(manager: &ManagerProxy<'_>, study_uid: &str, objects: &[Object]
         asked.push((object.sop_uid.clone(), OwnedFd::from(theirs).into()));
         files.push(file);
     }
-    manager.export_objects(study_uid, asked).await?;
-    let read = |mut file: File| {
+    let hashes = manager.export_objects(study_uid, asked).await?;
+    if hashes.len() != files.len() {
+        return Err(Failure::new("the box gave another number of objects", "report this as a bug"));
+    }
+    let read = |((mut file, sha256), object): ((File, String), &Object)| {
         let mut bytes = Vec::new();
         file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_end(&mut bytes)).map_err(|error| failed(&error))?;
+        if hex::encode(Sha256::digest(&bytes)) != sha256 {
+            let text = format!("object {} did not come whole", object.sop_uid);
+            return Err(Failure::new(text, "try again; see `scansidectl doctor`"));
+        }
         Ok(bytes)
     };
-    files.into_iter().map(read).collect()
+    files.into_iter().zip(hashes).zip(objects).map(read).collect()
 }
