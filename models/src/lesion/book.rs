@@ -376,6 +376,13 @@ impl Book {
         seen.chain(noted.map(|lesion| self.now(lesion))).filter(|id| self.person(*id).is_some()).collect()
     }
 
+    /// Everything that was seen of it does not count any more, for example since the exam became another patient's; what people
+    /// entered is left.
+    pub fn is_orphan(&self, lesion: u64) -> bool {
+        let mut seen = self.sightings_of(lesion).filter(|seen| !seen.is_entered()).peekable();
+        seen.peek().is_some() && seen.all(|seen| seen.retracted)
+    }
+
     /// What new sightings are compared with.
     pub fn known(&self, is_same: impl Fn(&Person) -> bool) -> Vec<Known<'_>> {
         let of = |id: u64| {
@@ -385,6 +392,7 @@ impl Book {
             Known { id, sightings }
         };
         let known = self.ids().into_iter().map(of);
+        let known = known.filter(|one| !self.is_orphan(one.id));
         known.filter(|one| one.sightings.first().is_some_and(|first| is_same(&first.person))).collect()
     }
 

@@ -92,6 +92,14 @@ fn withdraw(transaction: &Transaction<'_>, source: &str, patient: &str) -> Resul
             undo(transaction, source, patient, line, recall)?;
         }
     }
+    let touched: BTreeSet<u64> = of_source(&book, source).filter_map(|seen| seen.lesion).collect();
+    let book = self::book(transaction, patient)?;
+    for lesion in touched.into_iter().filter(|lesion| book.is_orphan(*lesion) && book.ids().contains(lesion)) {
+        let why = "its exam shows it no more or became another patient's; result, size and recall that people entered stay here: look \
+                   whose they are";
+        tracing::warn!(lesion, "nothing that was seen of a lesion counts any more: {why}");
+        events::record(transaction, &format!("lesion/{lesion}"), "only what people entered is left", why)?;
+    }
     Ok(())
 }
 

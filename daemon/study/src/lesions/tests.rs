@@ -1,6 +1,6 @@
 //! Visits, decisions and recalls over the years, on a real database.
 
-use custody::store::{Durability, Store};
+use custody::store::{Durability, Store, events};
 use dicom::header::Header;
 use jiff::civil::{Date, date};
 use models::findings::Side;
@@ -217,6 +217,24 @@ fn a_study_that_was_another_patients_counts_there_no_more() {
     its.record(&corrected);
     let of = |its: &Box, id: &str| listed::list(&its.connection, Some(id), 0).unwrap().lesions.len();
     assert_eq!((of(&its, "P1"), of(&its, " p2 ")), (0, 1));
+}
+
+#[test]
+fn what_people_entered_of_a_lesion_that_became_another_patients_is_told_and_gets_nothing_new() {
+    let mut its = Box::new();
+    let wrong = visit(someone(), date(2026, 1, 10), placed(Side::Left), 20.0);
+    its.record(&wrong);
+    its.enter(&recall(1, date(2027, 1, 10)), date(2026, 1, 11)).unwrap();
+    let right = Person { id: "P2".into(), ..someone() };
+    let mut corrected = wrong;
+    corrected.sightings[0].person = right.clone();
+    corrected.person = right;
+    its.record(&corrected);
+    let told = events::latest(&its.connection, 100).unwrap();
+    let told = told.iter().filter(|event| event.what == "only what people entered is left").count();
+    assert_eq!((told, its.recalls(date(2026, 2, 1), false).len()), (1, 1), "a person decides about it");
+    let next = its.record(&visit(someone(), date(2026, 3, 10), placed(Side::Left), 20.0));
+    assert_eq!((next.new, next.same, next.open), (1, 0, 0), "the first patient's own lesion is no other's");
 }
 
 #[test]
