@@ -21,6 +21,10 @@ export class Exam {
   #notice;
   #running = false;
   #nobody = false;
+  // When the running exam began; empty: none runs. And the one that the form is for.
+  #began = "";
+  #seen = "";
+  #asking = false;
   #worklist = new Worklist();
 
   constructor(notice) {
@@ -40,6 +44,12 @@ export class Exam {
 
   show(exam) {
     this.#running = Boolean(exam);
+    this.#began = exam?.started_utc ?? "";
+    // What is in the form is of the patient of that exam; this one may be another's.
+    if (by("exam-dialog").open && !this.#asking && this.#began !== this.#seen) {
+      by("exam-dialog").close();
+      this.#notice("The form was closed: another exam runs now, or none. Whose pictures are these?", true);
+    }
     by("exam-word").textContent = exam ? "Stop exam" : "Start exam";
     this.#nobody = Boolean(exam) && isNobody(exam);
     by("identify").hidden = !this.#nobody;
@@ -75,6 +85,7 @@ export class Exam {
   #open(title, act) {
     by("exam-title").textContent = title;
     by("exam-submit").textContent = act;
+    this.#seen = this.#began;
     by("exam-form").reset();
     by("exam-error").textContent = "";
     this.#ask(false);
@@ -96,14 +107,17 @@ export class Exam {
       birth_date: of("birth").replaceAll("-", ""),
       accession_number: of("accession"),
     });
+    this.#asking = true;
     try {
       const despite_screen = form.get("insist") !== null;
-      this.#notice(await ask("/exam/start", { ...(this.#worklist.chosen() ?? typed()), despite_screen }));
+      this.#notice(await ask("/exam/start", { ...(this.#worklist.chosen() ?? typed()), despite_screen, seen: this.#seen }));
       by("exam-dialog").close();
     } catch (error) {
       by("exam-error").textContent = error.message;
       // Only whoever was told may insist.
       this.#ask(error.message.includes("on the page: tick the box"));
+    } finally {
+      this.#asking = false;
     }
   }
 }

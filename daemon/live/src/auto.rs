@@ -11,6 +11,9 @@ use crate::ask::ask;
 use crate::identity::nobody;
 use crate::view::{Command, Sign, Status, View};
 
+/// From a refusal to the next attempt.
+const AGAIN: Duration = Duration::from_secs(5);
+
 /// What to do now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
@@ -21,7 +24,7 @@ enum Step {
 
 /// Decides when exams begin and end. An exam that a user began ends automatically too, so that the next patient's
 /// pictures do not get into it. An exam that never had a signal goes on: a user is preparing it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Auto {
     stop_after: Duration,
     signal: bool,
@@ -76,6 +79,7 @@ pub async fn run(view: View, stop_after: Duration, shutdown: CancellationToken) 
     loop {
         let status = changes.borrow_and_update().clone();
         let exam = status.exam.as_ref().map(|exam| exam.study_uid.as_str());
+        let before = auto.clone();
         let answered = match auto.look(Instant::now(), has_signal(&status), exam) {
             Step::Nothing => Ok(String::new()),
             Step::Begin => {
@@ -87,10 +91,14 @@ pub async fn run(view: View, stop_after: Duration, shutdown: CancellationToken) 
                 ask(&view, Command::StopExam).await
             }
         };
-        if let Err(refusal) = answered {
-            tracing::warn!(%refusal, "an exam could not be started or ended automatically");
-        }
-        let due = auto.due();
+        let due = match answered {
+            Ok(_) => auto.due(),
+            Err(refusal) => {
+                tracing::warn!(%refusal, "an exam could not be started or ended automatically; it is tried again");
+                auto = before;
+                Some(Instant::now() + AGAIN)
+            }
+        };
         tokio::select! {
             changed = changes.changed() => if changed.is_err() { return shutdown.cancelled().await },
             () = at(due) => {}
@@ -200,10 +208,15 @@ mod tests {
         show(&stage, false, None);
         let running = tokio::spawn(run(view, AFTER, shutdown));
         show(&stage, true, None);
+        let Some(Command::StartExam(_, reply)) = stage.commands.recv().await else { panic!("no exam") };
+        drop(reply);
+        let refused = Instant::now();
         let Some(Command::StartExam(order, reply)) = stage.commands.recv().await else { panic!("no exam") };
+        assert_eq!(refused.elapsed(), AGAIN, "what was not done is tried again");
         assert!(is_nobody(&order.patient) && order.study_uid.is_none(), "{order:?}");
         reply.send(Ok("the exam has begun".into())).unwrap();
         let mut exam = Exam {
+            number: 0,
             study_uid: "2.25.1".into(),
             patient: order.patient,
             started_utc: now_utc(),

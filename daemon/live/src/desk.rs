@@ -4,7 +4,7 @@
 pub mod budget;
 pub mod session;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use crate::desk::session::{SignEvent, SignState, Step};
 use crate::exam::{Done, Exams};
 use crate::identity::is_nobody;
 use crate::name::{self, Agreement, NameCheck, OnScreen, Screen, Unclear};
-use crate::view::{By, ExamError, IllegalTransition, MadeBy, Overlay, Picture, Stats, Status};
+use crate::view::{By, Ended, ExamError, IllegalTransition, MOST_ENDED, MadeBy, Overlay, Picture, Stats, Status};
 use crate::worklist::Order;
 
 /// How often statistics are published, by the clock.
@@ -78,8 +78,12 @@ struct Now {
     screen_at: Duration,
     /// Of the patient of the running exam with the screen.
     agreement: Option<Agreement>,
+    /// It has shown another one in the running exam.
+    another_on_screen: bool,
     /// What the screen has shown since the running exam began, while that belongs to nobody.
     of_nobody: Vec<OnScreen>,
+    /// For the recorder.
+    ended: Arc<VecDeque<Ended>>,
     latest: Option<Arc<Picture>>,
     /// When the model's present run began.
     running_since: Option<Duration>,
@@ -90,6 +94,11 @@ struct Now {
 const MOST_OF_NOBODY: usize = 32;
 
 impl Now {
+    fn stats(&self) -> Stats {
+        let stages = self.budget.stages();
+        Stats { pictures: self.pictures, lost: self.lost, inferred: self.inferred, stages }
+    }
+
     /// Remembers whose name stands on the screen, twice in a row, while the exam belongs to nobody yet.
     fn remember_of_nobody(&mut self, again: bool) {
         let of_nobody = self.exams.current().is_some_and(|exam| is_nobody(&exam.patient));
@@ -113,8 +122,9 @@ impl Desk {
 
     /// Takes a new picture; shows it at once, unless the page is frozen.
     pub fn picture(&self, frame: Frame, device: Option<Description>) -> Arc<Picture> {
-        let picture = Arc::new(Picture { sequence: frame.sequence, captured: frame.timestamp, frame });
         let mut now = self.lock();
+        let (sequence, captured, exam) = (frame.sequence, frame.timestamp, now.exam_number);
+        let picture = Arc::new(Picture { sequence, captured, exam, frame });
         // The first picture says nothing about losses before it.
         now.lost += now.sequence.map_or(0, |last| picture.frame.dropped_since(last));
         now.sequence = Some(picture.sequence);
@@ -184,9 +194,13 @@ impl Desk {
         Some(self.clock.now().saturating_sub(since))
     }
 
-    /// Publishes an overlay that is not too late.
-    pub fn overlay(&self, overlay: Overlay, captured: Duration) {
+    /// Publishes an overlay that is not too late, of a picture of this exam.
+    pub fn overlay(&self, overlay: Overlay, exam: u64, captured: Duration) {
         let mut now = self.lock();
+        // Its exam has ended meanwhile: it may be another patient's.
+        if exam != now.exam_number {
+            return;
+        }
         if matches!(now.state, SignState::Blind { .. } | SignState::Ready) {
             let took = self.clock.now().saturating_sub(captured);
             now.budget.add(TimedStage::Overlay, took);
@@ -231,6 +245,10 @@ impl Desk {
     /// When another patient's exam runs, the patient is not identified, or the scanner's screen shows another patient.
     pub fn start_exam(&self, order: Order, utc: &str, study_uid: &str) -> Result<String, ExamError> {
         let mut now = self.lock();
+        let running = now.exams.current().map_or("", |exam| &exam.started_utc);
+        if order.seen.as_ref().is_some_and(|seen| seen != running) {
+            return Err(ExamError::NotThatExam);
+        }
         let agreement = self.agreement(&now, &order.patient);
         let insisted = order.despite_screen || self.name_check != NameCheck::Refuse;
         if agreement == Some(Agreement::Differs) && !insisted {
@@ -280,6 +298,7 @@ impl Desk {
                 None => {}
             }
             now.agreement = agreement;
+            now.another_on_screen |= agreement == Some(Agreement::Differs);
             self.publish(now);
         }
     }
@@ -293,8 +312,18 @@ impl Desk {
         Some(if other { Agreement::Differs } else { found })
     }
 
-    pub fn stop_exam(&self) -> String {
+    /// `utc`: RFC 3339, used only when an exam ends.
+    pub fn stop_exam(&self, utc: &str) -> String {
         let mut now = self.lock();
+        if let Some(exam) = now.exams.current().cloned() {
+            let (name_on_screen, another_on_screen) = (now.agreement, now.another_on_screen);
+            let (stats, utc) = (now.stats(), utc.to_owned());
+            let ended = Arc::make_mut(&mut now.ended);
+            ended.push_back(Ended { exam, name_on_screen, another_on_screen, stats, utc });
+            if ended.len() > MOST_ENDED {
+                ended.pop_front();
+            }
+        }
         let done = now.exams.stop();
         self.exam_changed(&mut now, done)
     }
@@ -303,7 +332,14 @@ impl Desk {
     fn exam_changed(&self, now: &mut Now, done: Done) -> String {
         if matches!(done, Done::Changed(_)) {
             now.exam_number += 1;
+            let number = now.exam_number;
+            now.exams.numbered(number);
+            now.another_on_screen = false;
             now.lesions.clear();
+            // What is frozen is of the exam before, perhaps of another patient.
+            let _ = now.state.on(SignEvent::Thaw);
+            self.out.pictures.send_replace(None);
+            self.clear_overlay();
             self.publish_stats(now, true);
             (now.budget, now.pictures, now.lost, now.inferred) = (Budget::default(), 0, 0, 0);
             self.publish(now);
@@ -375,6 +411,8 @@ impl Desk {
             size: now.size,
             exam: now.exams.current().cloned(),
             name_on_screen: now.agreement,
+            another_on_screen: now.another_on_screen,
+            ended: now.ended.clone(),
         };
         self.out.status.send_if_modified(|old| {
             let news = **old != status;
@@ -389,9 +427,7 @@ impl Desk {
         let time = self.clock.now();
         if at_once || time.saturating_sub(now.stats_at) >= STATS_EVERY {
             now.stats_at = time;
-            let stages = now.budget.stages();
-            let stats = Stats { pictures: now.pictures, lost: now.lost, inferred: now.inferred, stages };
-            self.out.stats.send_replace(Arc::new(stats));
+            self.out.stats.send_replace(Arc::new(now.stats()));
         }
     }
 
@@ -417,7 +453,22 @@ mod tests {
     use super::*;
     use crate::identity::nobody;
     use crate::text::{Letter, Line};
-    use crate::view::{self, Stage};
+    use crate::view::{self, Sign, Stage};
+    use hal::capture::frame::Shape;
+    use hal::capture::{Colour, PixelFormat};
+    use models::task::us_breast::lesion::Lesion;
+
+    fn lesion() -> Lesion {
+        Lesion {
+            id: 1,
+            outline: vec![[0.0, 0.0], [3.0, 0.0], [0.0, 3.0]],
+            bounds: [0.0, 0.0, 3.0, 3.0],
+            confidence: 0.9,
+            malignant: 0.1,
+            descriptors: Vec::new(),
+            size_mm: None,
+        }
+    }
 
     fn desk() -> (Desk, watch::Receiver<Arc<Status>>, Manual) {
         let clock = Manual::default();
@@ -450,8 +501,63 @@ mod tests {
         let insisted = start(&desk, Order { despite_screen: true, ..of("DOE^JANE") }).unwrap();
         assert!(insisted.contains("another patient"), "{insisted}");
         assert_eq!(status.borrow().name_on_screen, Some(Agreement::Differs), "the recording is told");
-        desk.stop_exam();
+        desk.stop_exam("2026-01-01T10:10:00Z");
         assert!(start(&desk, of("DOE^JANE")).unwrap().contains("shows this patient"), "it was of that exam only");
+    }
+
+    #[test]
+    fn a_form_that_was_opened_for_one_exam_gives_its_patient_to_no_other() {
+        let (desk, status, _) = desk();
+        let seen = |utc: &str| Order { seen: Some(utc.into()), ..of("DOE^JANE") };
+        let nobodys = |utc: &str| desk.start_exam(nobody(utc).into(), utc, "2.25.1").unwrap();
+        nobodys("2026-01-01T10:00:00Z");
+        desk.stop_exam("2026-01-01T10:10:00Z");
+        assert_eq!(start(&desk, seen("2026-01-01T10:00:00Z")), Err(ExamError::NotThatExam), "it is over");
+        nobodys("2026-01-01T11:00:00Z");
+        assert_eq!(start(&desk, seen("2026-01-01T10:00:00Z")), Err(ExamError::NotThatExam), "another one has begun");
+        assert_eq!(start(&desk, seen("")), Err(ExamError::NotThatExam), "none ran");
+        assert!(is_nobody(&status.borrow().exam.as_ref().unwrap().patient));
+        start(&desk, seen("2026-01-01T11:00:00Z")).unwrap();
+        assert_eq!(status.borrow().exam.as_ref().unwrap().patient.name, "DOE^JANE");
+    }
+
+    fn picture(desk: &Desk, sequence: u64) -> Arc<Picture> {
+        let shape = Shape::tight(PixelFormat::Grey, 4, 4, Colour::default());
+        desk.picture(Frame::new(shape, sequence, Duration::from_millis(33 * sequence), Arc::new(vec![0; 16])), None)
+    }
+
+    #[test]
+    fn what_was_frozen_or_outlined_in_one_exam_is_not_shown_in_the_next() {
+        let clock = Manual::default();
+        let (Stage { pictures, overlay, status, stats, .. }, view) = view::channel();
+        let desk = Desk::new(Arc::new(clock), NameCheck::Off, Outlets { pictures, overlay, status, stats });
+        start(&desk, of("DOE^JANE")).unwrap();
+        let of_jane = picture(&desk, 1);
+        desk.freeze(true, By::Page).unwrap();
+        desk.stop_exam("2026-01-01T10:10:00Z");
+        assert!(view.pictures.borrow().is_none() && !matches!(view.status.borrow().sign, Sign::Paused { .. }));
+        start(&desk, of("ROE^ANNA")).unwrap();
+        let late = Overlay { sequence: 1, lesions: vec![lesion()], ..Overlay::default() };
+        desk.overlay(late.clone(), of_jane.exam, Duration::ZERO);
+        assert!(view.overlay.borrow().lesions.is_empty(), "it was made of a picture of the exam before");
+        let of_anna = picture(&desk, 2);
+        desk.overlay(late, of_anna.exam, Duration::ZERO);
+        assert_eq!(view.overlay.borrow().lesions.len(), 1);
+        assert_eq!(of_anna.exam, view.status.borrow().exam.as_ref().unwrap().number);
+    }
+
+    #[test]
+    fn that_another_patient_was_on_the_screen_is_told_although_it_is_over() {
+        let (desk, status, _) = desk();
+        start(&desk, of("DOE^JANE")).unwrap();
+        for name in ["ROE, ANNA", "ROE, ANNA", "DOE, JANE", "DOE, JANE"] {
+            desk.on_screen(shows(name));
+        }
+        let now = status.borrow().clone();
+        assert_eq!((now.name_on_screen, now.another_on_screen), (Some(Agreement::Agrees), true));
+        desk.stop_exam("2026-01-01T10:10:00Z");
+        let now = status.borrow().clone();
+        assert!(now.ended.back().unwrap().another_on_screen && !now.another_on_screen);
     }
 
     #[test]

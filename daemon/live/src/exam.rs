@@ -66,6 +66,7 @@ impl Exams {
                 .map(|()| Done::Already("the exam of this patient is already running".into()));
         }
         self.current = Some(Exam {
+            number: 0,
             study_uid: study_uid.into(),
             patient,
             started_utc: started_utc.into(),
@@ -75,6 +76,13 @@ impl Exams {
             places: BTreeMap::new(),
         });
         Ok(Done::Changed("the exam has begun".into()))
+    }
+
+    /// The exam that has begun has this number.
+    pub fn numbered(&mut self, number: u64) {
+        if let Some(exam) = &mut self.current {
+            exam.number = number;
+        }
     }
 
     pub fn stop(&mut self) -> Done {

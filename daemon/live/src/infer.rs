@@ -150,7 +150,7 @@ impl Infer {
             self.state.late = 0;
             let (age_ms, mm_per_pixel) = (age.as_secs_f64() * 1e3, eye.mm_per_pixel());
             let overlay = Overlay { sequence: picture.sequence, age_ms, mm_per_pixel, lesions };
-            self.desk.overlay(overlay, picture.captured);
+            self.desk.overlay(overlay, picture.exam, picture.captured);
         }
         Ok(())
     }

@@ -182,7 +182,7 @@ fn obey(desk: &Desk, command: Command, station: &str) {
             let uid = order.study_uid.clone().unwrap_or_else(own);
             (reply, desk.start_exam(order, &utc, &uid).map_err(CommandError::from))
         }
-        Command::StopExam(reply) => (reply, Ok(desk.stop_exam())),
+        Command::StopExam(reply) => (reply, Ok(desk.stop_exam(&now_utc()))),
         Command::Freeze(on, by, reply) => (reply, desk.freeze(on, by).map_err(CommandError::from)),
         Command::Mark(reply) => (reply, desk.mark().map_err(CommandError::from)),
         Command::Side(side, reply) => (reply, desk.side(side).map_err(CommandError::from)),

@@ -16,6 +16,7 @@
 
 mod files;
 pub mod journal;
+mod open;
 pub mod pictures;
 pub mod ring;
 
@@ -27,19 +28,18 @@ use std::time::Duration;
 use custody::FreeBytes;
 use custody::store::now_utc;
 use hal::backoff::{Backoff, Pauses};
-use models::postprocess::contour::signed_area;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use self::files::{FileError, Files, Syncer};
-use self::journal::{Begun, JournalEntry, Moment, Scene, Seen, Story};
-use self::pictures::{Head, SealError};
-use self::ring::{Ring, Window};
-use crate::cast;
-use crate::jpeg::{self, Compressor, JpegError};
-use crate::screen::profile::{Area, Profile, Profiles};
+use self::journal::{Begun, JournalEntry, Moment, Story};
+use self::open::Open;
+use self::pictures::SealError;
+use self::ring::Window;
+use crate::jpeg::{Compressor, JpegError};
+use crate::screen::profile::Profiles;
 use crate::settings;
-use crate::view::{Exam, Overlay, Picture, Recording, RecordingState, Stats, Status, View};
+use crate::view::{Ended, Exam, Overlay, Picture, Recording, RecordingState, Stats, Status, View};
 
 /// How much time the pictures of one file cover; a power cut loses at most this much.
 const PART: Duration = Duration::from_secs(1);
@@ -106,6 +106,8 @@ impl std::fmt::Debug for RecorderParts {
 /// When the thread cannot be started.
 pub async fn run(parts: RecorderParts, view: View, shutdown: CancellationToken) -> std::io::Result<()> {
     let (done, ended) = oneshot::channel();
+    let told = parts.told.clone();
+    told.send_replace(Arc::default());
     let runtime = tokio::runtime::Handle::current();
     std::thread::Builder::new().name("live-record".into()).spawn(move || {
         for recording in journal::left_over(&parts.directory) {
@@ -116,7 +118,10 @@ pub async fn run(parts: RecorderParts, view: View, shutdown: CancellationToken) 
     })?;
     // A thread that crashed has dropped the sender. Exams are not recorded any more; everything else goes on.
     if ended.await.is_err() {
-        tracing::error!("the recorder crashed; exams are not recorded until the next start");
+        let reason = "the recorder crashed; exams are not recorded until the next start";
+        tracing::error!("{reason}");
+        let state = RecordingState::Failed { reason: reason.into() };
+        told.send_replace(Arc::new(Recording { state, ..Recording::default() }));
     }
     Ok(())
 }
@@ -126,46 +131,50 @@ struct Recorder {
     compressor: Compressor,
     syncer: Syncer,
     open: Option<Open>,
+    /// Series UID of the last exam whose end was seen.
+    ended: String,
+    /// Capture time of the last picture.
+    at: Duration,
     backoff: Backoff,
-}
-
-/// The recording in progress.
-struct Open {
-    story: Story,
-    files: Files,
-    ring: Ring,
-    /// Capture time of the first picture in the present file.
-    since: Option<Duration>,
-    recent: VecDeque<Moment>,
-    marks: u32,
-    profile: Option<Profile>,
-    stats_at: Duration,
-    told: Recording,
 }
 
 impl Recorder {
     fn new(parts: RecorderParts) -> Self {
         let compressor = Compressor::new(parts.settings.jpeg_quality);
-        Self { parts, compressor, syncer: Syncer::start(), open: None, backoff: Backoff::new(PAUSES) }
+        Self {
+            parts,
+            compressor,
+            syncer: Syncer::start(),
+            open: None,
+            ended: String::new(),
+            at: Duration::ZERO,
+            backoff: Backoff::new(PAUSES),
+        }
     }
 
     async fn run(mut self, mut view: View, shutdown: CancellationToken) {
         view.status.mark_changed();
-        loop {
+        let mut goes_on = true;
+        while goes_on {
             tokio::select! {
-                () = shutdown.cancelled() => return,
-                Ok(()) = view.status.changed() => {
-                    let status = view.status.borrow_and_update().clone();
-                    let stats = view.stats.borrow().clone();
-                    self.status(&status, &stats);
-                }
-                Ok(()) = view.pictures.changed() => {}
+                biased;
+                // After a last look: an exam may have ended just now.
+                () = shutdown.cancelled() => goes_on = false,
+                Ok(()) = view.status.changed() => view.status.mark_changed(),
+                Ok(()) = view.pictures.changed() => view.pictures.mark_changed(),
                 Ok(()) = view.overlay.changed() => view.overlay.mark_changed(),
-                else => return,
+                else => goes_on = false,
             }
-            // The picture first: an overlay is recorded after the picture that it was made from.
+            // The picture first: an overlay is recorded after the picture that it was made from. Then the status, which is as new as
+            // the picture or newer: to which exam the picture belongs is known.
             let picture = view.pictures.borrow_and_update().clone();
+            if view.status.has_changed().unwrap_or(true) {
+                let status = view.status.borrow_and_update().clone();
+                self.status(&status);
+            }
             if let Some(picture) = picture {
+                self.at = picture.captured;
+                self.try_again(&view.status);
                 self.picture(&picture, &view.stats);
             }
             if view.overlay.has_changed().unwrap_or(false) {
@@ -176,26 +185,63 @@ impl Recorder {
     }
 
     /// Begins and ends recordings, and notes what has changed about the exam.
-    fn status(&mut self, status: &Status, stats: &Stats) {
-        let same = |open: &Open| status.exam.as_ref().is_some_and(|exam| open.story.begun.is_of(exam));
-        if self.open.as_ref().is_some_and(|open| !same(open)) {
-            self.end(stats);
+    fn status(&mut self, status: &Status) {
+        let last = self.ended.clone();
+        for ended in unseen(&status.ended, &last) {
+            if !self.end(status, ended) {
+                break;
+            }
+            self.ended = ended.exam.recording_uid();
         }
-        let Some(exam) = &status.exam else { return };
-        let known = self.open.as_ref().map(|open| open.story.begun.patient.clone());
+        if let Some(exam) = &status.exam {
+            self.facts(status, exam);
+        }
+    }
+
+    /// Begins the recording of an exam unless it has begun, and notes what is new.
+    fn facts(&mut self, status: &Status, exam: &Exam) {
+        if self.open.as_ref().is_some_and(|open| !open.story.begun.is_of(exam)) {
+            tracing::error!(
+                "live: more exams have ended at once than are remembered; what was recorded of one is kept"
+            );
+            if let Some(open) = self.open.take() {
+                self.close(open, None, now_utc());
+            }
+        }
         if self.open.is_none() {
             self.begin(exam);
         }
         let parts = &self.parts;
         let Some(open) = &mut self.open else { return };
+        let known = std::mem::replace(&mut open.named, exam.patient.clone());
         let noted = open.facts(status, exam, parts);
-        if known.as_ref() != Some(&open.story.begun.patient) {
+        if known != exam.patient {
             parts.hand_over.named();
         }
         self.noted(noted);
     }
 
+    /// What could not be written is tried again: the beginning of an exam for want of room, whose exam it is.
+    fn try_again(&mut self, status: &watch::Receiver<Arc<Status>>) {
+        if self.backoff.has_failed() && self.backoff.is_due(self.at) {
+            let status = status.borrow().clone();
+            self.status(&status);
+        }
+    }
+
     fn begin(&mut self, exam: &Exam) {
+        match self.opened(exam) {
+            Ok(open) => {
+                self.open = Some(open);
+                self.backoff.succeeded();
+                self.tell();
+                tracing::info!("live: the exam is recorded");
+            }
+            Err(error) => self.fail(self.at, &error),
+        }
+    }
+
+    fn opened(&self, exam: &Exam) -> Result<Open, RecordError> {
         let begun = Begun {
             study_uid: exam.study_uid.clone(),
             series_uid: exam.recording_uid(),
@@ -203,36 +249,50 @@ impl Recorder {
             started_utc: exam.started_utc.clone(),
             request: exam.request.clone(),
         };
-        let files = Files::create(&self.parts.directory.join(&begun.series_uid));
+        let mut files = Files::create(&self.parts.directory.join(&begun.series_uid))?;
         let mut story = Story::new(begun.clone());
-        let begun = files.and_then(|mut files| files.note(&JournalEntry::Begun(begun), &mut story).map(|()| files));
-        match begun {
-            Ok(files) => {
-                let told = Recording { state: RecordingState::On, ..Recording::default() };
-                self.open = Some(Open {
-                    story,
-                    files,
-                    ring: Ring::default(),
-                    since: None,
-                    recent: VecDeque::new(),
-                    marks: exam.marks,
-                    profile: None,
-                    stats_at: Duration::ZERO,
-                    told,
-                });
-                self.backoff.succeeded();
-                self.tell();
-                tracing::info!("live: the exam is recorded");
-            }
-            Err(error) => self.fail(Duration::ZERO, &error.into()),
-        }
+        files.note(&JournalEntry::Begun(begun), &mut story)?;
+        Ok(Open::new(exam, story, files))
     }
 
-    /// Ends the recording and hands it over.
-    fn end(&mut self, stats: &Stats) {
-        let Some(mut open) = self.open.take() else { return };
-        let ended = JournalEntry::Ended { utc: now_utc(), interrupted: false };
-        let noted = open.note(&JournalEntry::Stats { stats: stats.clone() }).and_then(|()| open.note(&ended));
+    /// Ends the recording of an exam and hands it over; `false`: it cannot be written yet. When the disk was slow, this may be all
+    /// that is known of the exam: what was said of it in the meantime is noted first.
+    fn end(&mut self, status: &Status, ended: &Ended) -> bool {
+        let mut open = match self.open.take_if(|open| open.story.begun.is_of(&ended.exam)) {
+            Some(open) => open,
+            None => match self.opened(&ended.exam) {
+                Ok(open) => {
+                    tracing::error!(
+                        study = ended.exam.study_uid,
+                        "live: an exam has ended of which no picture was recorded"
+                    );
+                    open
+                }
+                Err(error) => {
+                    self.fail(self.at, &error);
+                    return false;
+                }
+            },
+        };
+        // Screen, profile and model are those of a later time.
+        let last = Status {
+            size: [0, 0],
+            name_on_screen: ended.name_on_screen,
+            another_on_screen: ended.another_on_screen,
+            ..status.clone()
+        };
+        if let Err(error) = open.facts(&last, &ended.exam, &self.parts) {
+            tracing::error!(%error, "the last of the recording was not written");
+        }
+        self.close(open, Some(ended.stats.clone()), ended.utc.clone());
+        true
+    }
+
+    fn close(&mut self, mut open: Open, stats: Option<Stats>, utc: String) {
+        let kept = JournalEntry::Kept { pictures: open.told.pictures };
+        let stats = stats.map(|stats| JournalEntry::Stats { stats });
+        let ended = JournalEntry::Ended { utc, interrupted: false };
+        let noted = [kept].into_iter().chain(stats).chain([ended]).try_for_each(|entry| open.note(&entry));
         if let Err(error) = noted.and_then(|()| Ok(open.files.finish()?)) {
             // What is on the disk is handed over nevertheless.
             tracing::error!(%error, "the end of the recording was not written");
@@ -242,7 +302,8 @@ impl Recorder {
     }
 
     fn picture(&mut self, picture: &Picture, stats: &watch::Receiver<Arc<Stats>>) {
-        let Some(open) = &mut self.open else { return };
+        // The newest picture may be of the exam before, or of the next one.
+        let Some(open) = self.open.as_mut().filter(|open| open.number == picture.exam) else { return };
         let moment = Moment { sequence: picture.sequence, captured: picture.captured };
         if open.recent.back() == Some(&moment) {
             return;
@@ -316,6 +377,12 @@ impl Recorder {
     }
 }
 
+/// Exams whose end was not seen, oldest first. `last`: series UID of the last one that was.
+fn unseen<'a>(ended: &'a VecDeque<Ended>, last: &str) -> impl Iterator<Item = &'a Ended> {
+    let seen = ended.iter().rposition(|one| one.exam.recording_uid() == last);
+    ended.iter().skip(seen.map_or(0, |seen| seen + 1))
+}
+
 /// Whether there is room for another file of pictures.
 fn room(parts: &RecorderParts) -> Result<(), RecordError> {
     let (free, min_free) = ((parts.free)().map_err(RecordError::FreeBytes)?, parts.min_free_bytes);
@@ -329,105 +396,5 @@ impl RecorderParts {
     }
 }
 
-impl Open {
-    fn note(&mut self, entry: &JournalEntry) -> Result<(), RecordError> {
-        Ok(self.files.note(entry, &mut self.story)?)
-    }
-
-    /// Notes patient, marks and scene when they have changed.
-    fn facts(&mut self, status: &Status, exam: &Exam, parts: &RecorderParts) -> Result<(), RecordError> {
-        if self.story.begun.patient != exam.patient {
-            let (patient, request) = (exam.patient.clone(), exam.request.clone());
-            self.note(&JournalEntry::Patient { patient, request })?;
-        }
-        if let Some(agreement) = status.name_on_screen.filter(|agreement| self.story.on_screen != Some(*agreement)) {
-            self.note(&JournalEntry::OnScreen { agreement })?;
-        }
-        if status.simulated && !self.story.simulated {
-            self.note(&JournalEntry::Simulated)?;
-        }
-        if status.size != [0, 0] {
-            let profile = parts.profiles.choose(status.size).ok();
-            let masked = parts.settings.mask_text;
-            let scene = scene(status, profile, masked);
-            if self.story.scenes.last() != Some(&scene) {
-                self.profile = profile.cloned();
-                self.note(&JournalEntry::Scene(scene))?;
-            }
-        }
-        if self.story.side() != exam.side {
-            self.note(&JournalEntry::Side { side: exam.side })?;
-        }
-        for (lesion, place) in &exam.places {
-            if self.story.said(*lesion) != Some(place) {
-                self.note(&JournalEntry::Place { lesion: *lesion, place: place.clone() })?;
-            }
-        }
-        while self.marks < exam.marks {
-            self.marks += 1;
-            if let Some(moment) = self.recent.back().copied() {
-                self.note(&JournalEntry::Marked(moment))?;
-            }
-        }
-        Ok(())
-    }
-
-    fn picture(&mut self, picture: &Picture, compressor: &mut Compressor) -> Result<(), RecordError> {
-        let masked = self.story.scenes.last().is_some_and(|scene| scene.masked);
-        let texts = self.profile.iter().filter(|_| masked).flat_map(|profile| &profile.text);
-        let masks: Vec<Area> = texts.filter(|text| text.identifies).map(|text| text.area).collect();
-        let size = [jpeg::side(picture.frame.shape.width)?, jpeg::side(picture.frame.shape.height)?];
-        let colour = compressor.compress(&picture.frame, &masks, self.files.record())?;
-        let head = Head { sequence: picture.sequence, captured: picture.captured, size, colour };
-        self.files.picture(head)?;
-        if let Some(last) = self.recent.back() {
-            self.told.skipped += picture.sequence.saturating_sub(last.sequence).saturating_sub(1);
-        }
-        self.told.pictures += 1;
-        self.recent.push_back(Moment { sequence: picture.sequence, captured: picture.captured });
-        if self.recent.len() > REMEMBERED {
-            self.recent.pop_front();
-        }
-        Ok(())
-    }
-
-    /// Ends the present file of pictures and removes files that are not needed any more.
-    fn next_part(&mut self, spans: Window, kept: Duration, syncer: &Syncer, half: Duration) -> Result<(), RecordError> {
-        let number = self.files.next_part(syncer)?;
-        self.ring.add(number, spans);
-        self.since = None;
-        // The newest pictures are needed for what is found in the next seconds, whatever the settings say.
-        let kept = kept.max(half + PART);
-        let gone = self.ring.expire(spans.to, kept, &self.story.windows(half));
-        Ok(gone.into_iter().try_for_each(|number| self.files.remove(number))?)
-    }
-
-    fn overlay(&mut self, overlay: &Overlay) -> Result<(), RecordError> {
-        let Some(moment) = self.recent.iter().rev().find(|moment| moment.sequence == overlay.sequence).copied() else {
-            return Ok(());
-        };
-        for lesion in &overlay.lesions {
-            let score = lesion.confidence * signed_area(&lesion.outline).abs();
-            if self.story.best(lesion.id).is_none_or(|best| score > best * BETTER) {
-                let seen = Seen::new(moment, score, overlay.mm_per_pixel, lesion.clone());
-                self.note(&JournalEntry::Seen(seen))?;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn scene(status: &Status, profile: Option<&Profile>, mask_text: bool) -> Scene {
-    let size = status.size;
-    let whole = Area { x: 0, y: 0, width: size[0], height: size[1] };
-    let sector = profile.map_or(whole, |profile| profile.sector);
-    let [right, bottom] = sector.end();
-    Scene {
-        profile: profile.map(|profile| profile.name.clone()).unwrap_or_default(),
-        size,
-        sector: [sector.x, sector.y, right, bottom].map(cast::pixels),
-        // Without a profile it is not known where the text is.
-        masked: mask_text && profile.is_some(),
-        made_by: status.made_by.clone(),
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! What the live path shows: the types between it and its readers (web page, D-Bus, recorder, tests). Every channel
 //! keeps only the latest value.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +28,8 @@ pub struct Picture {
     pub sequence: u64,
     /// Time of capture by the driver's monotonic clock.
     pub captured: Duration,
+    /// Number of the exam in which it came ([`Exam::number`]), or of the time between two.
+    pub exam: u64,
     pub frame: Frame,
 }
 
@@ -129,10 +131,33 @@ pub struct Status {
     pub exam: Option<Exam>,
     /// Whether the scanner's screen shows the patient of the exam; `None` where that is not looked at.
     pub name_on_screen: Option<Agreement>,
+    /// The screen has shown another patient in this exam, if only for a while.
+    #[serde(skip)]
+    pub another_on_screen: bool,
+    /// The last exams that have ended, oldest first: who sees only the latest status may have missed one.
+    #[serde(skip)]
+    pub ended: Arc<VecDeque<Ended>>,
 }
+
+/// An exam as it was when it ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ended {
+    pub exam: Exam,
+    pub name_on_screen: Option<Agreement>,
+    pub another_on_screen: bool,
+    pub stats: Stats,
+    /// RFC 3339, UTC.
+    pub utc: String,
+}
+
+/// So many are remembered.
+pub const MOST_ENDED: usize = 16;
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Exam {
+    /// Rises when an exam begins and when one ends: pictures with another number are not of this one.
+    #[serde(skip)]
+    pub number: u64,
     pub study_uid: String,
     pub patient: Patient,
     /// RFC 3339, UTC.
@@ -167,6 +192,9 @@ pub struct MadeBy {
 /// Whether the exam is recorded.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Recording {
+    /// Series UID of the recording; empty when none runs.
+    #[serde(skip)]
+    pub of: String,
     #[serde(flatten)]
     pub state: RecordingState,
     /// Number of pictures recorded, and of those missed because the recorder was slow.
@@ -238,6 +266,11 @@ pub enum ExamError {
     OtherAccessionNumber,
     #[error("no exam is running: start one first")]
     NoExam,
+    /// Another one may be another patient's.
+    #[error(
+        "the exam that was running when the form was opened is over, or another one has begun: look whose pictures these are, and fill it in again"
+    )]
+    NotThatExam,
     #[error("no lesion {0} was seen in this exam")]
     NoLesion(u32),
     #[error(transparent)]

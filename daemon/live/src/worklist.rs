@@ -42,11 +42,14 @@ pub struct Order {
     pub request: Option<Box<Request>>,
     /// Begun although the scanner's screen shows another patient: a person has looked.
     pub despite_screen: bool,
+    /// For the exam that began then ([`crate::view::Exam::started_utc`]), which whoever ordered has seen running; empty: none ran.
+    /// `None`: for whatever exam runs.
+    pub seen: Option<String>,
 }
 
 impl From<Patient> for Order {
     fn from(patient: Patient) -> Self {
-        Self { patient, study_uid: None, request: None, despite_screen: false }
+        Self { patient, ..Self::default() }
     }
 }
 

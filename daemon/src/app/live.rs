@@ -6,7 +6,7 @@ use std::time::Duration;
 use ::live::record;
 use ::live::screen::profile::Profiles;
 use ::live::source::device::Device;
-use ::live::view::{Recording, Sign, Stage, Status, View};
+use ::live::view::{Recording, RecordingState, Sign, Stage, Status, View};
 use ::live::worklist::served::Served;
 use anyhow::Context;
 use config::Settings;
@@ -94,6 +94,11 @@ pub fn recorder(
     told: watch::Sender<Arc<Recording>>,
 ) -> Option<record::RecorderParts> {
     let profiles = Profiles::load(&settings.live.profile).ok().filter(|_| settings.record.enabled)?;
+    if settings.live.is_on() {
+        // It begins once there is a database, and says so then.
+        let state = RecordingState::Failed { reason: "the database is not open yet".into() };
+        told.send_replace(Arc::new(Recording { state, ..Recording::default() }));
+    }
     Some(record::RecorderParts {
         settings: settings.record.clone(),
         directory: settings.spool.directory.join("exams"),

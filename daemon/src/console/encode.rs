@@ -137,7 +137,7 @@ mod tests {
             _ => {}
         }
         let frame = Frame::new(shape, 7, Duration::from_millis(5), Arc::new(bytes));
-        Picture { sequence: 7, captured: Duration::from_millis(5), frame }
+        Picture { sequence: 7, captured: Duration::from_millis(5), exam: 0, frame }
     }
 
     /// Mean difference of luma, and the largest distance of a channel from grey, after decoding.
@@ -178,14 +178,15 @@ mod tests {
     fn a_frame_that_is_not_whole_is_an_error() {
         let shape = Shape::tight(PixelFormat::Grey, 64, 64, Colour::default());
         let frame = Frame::new(shape, 0, Duration::ZERO, Arc::new(vec![0; 100]));
-        assert!(Encoder::new(85).encode(&Picture { sequence: 0, captured: Duration::ZERO, frame }).is_err());
+        assert!(Encoder::new(85).encode(&Picture { sequence: 0, captured: Duration::ZERO, exam: 0, frame }).is_err());
     }
 
     #[test]
     fn a_camera_s_jpeg_is_passed_on_as_it_is() {
         let shape = Shape::laid_out(PixelFormat::Mjpeg, 8, 8, Colour::default(), Vec::new());
         let frame = Frame::new(shape, 0, Duration::ZERO, Arc::new(vec![0xFF, 0xD8, 1, 2, 3]));
-        let encoded = Encoder::new(85).encode(&Picture { sequence: 1, captured: Duration::ZERO, frame }).unwrap();
+        let encoded =
+            Encoder::new(85).encode(&Picture { sequence: 1, captured: Duration::ZERO, exam: 0, frame }).unwrap();
         assert_eq!(encoded.message[HEADER..], [0xFF, 0xD8, 1, 2, 3]);
     }
 

@@ -217,6 +217,8 @@ struct StartExam {
     worklist: String,
     #[serde(default)]
     despite_screen: bool,
+    /// When the exam began that the page showed as the form was opened; empty: none ran.
+    seen: Option<String>,
 }
 
 async fn start_exam(
@@ -225,14 +227,15 @@ async fn start_exam(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let StartExam { id, name, birth_date, accession_number, worklist, despite_screen } = match posted(&headers, &body) {
-        Ok(typed) => typed,
-        Err(wrong) => return wrong.into_response(),
-    };
+    let StartExam { id, name, birth_date, accession_number, worklist, despite_screen, seen } =
+        match posted(&headers, &body) {
+            Ok(typed) => typed,
+            Err(wrong) => return wrong.into_response(),
+        };
     let typed = Patient { id, name, birth_date, accession_number };
     let outcome = match ask::order(&site.view, typed, &worklist).await {
         Ok(order) => {
-            let order = Order { despite_screen, ..order };
+            let order = Order { despite_screen, seen, ..order };
             ask(&site.view, |reply| Command::StartExam(order, reply)).await
         }
         Err(refusal) => Err(refusal),

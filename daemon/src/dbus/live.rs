@@ -46,10 +46,11 @@ impl Live {
     }
 
     fn recording_of<T>(&self, of: impl FnOnce(&Recording) -> T) -> T {
-        match &self.view {
-            Some(view) => of(&view.recording.borrow()),
-            None => of(&Recording::default()),
-        }
+        let Some(view) = &self.view else { return of(&Recording::default()) };
+        let (recording, status) = (view.recording.borrow().clone(), view.status.borrow().clone());
+        // The recorder may be busy yet with the exam before.
+        let is_of = |exam: &live::view::Exam| recording.of.is_empty() || recording.of == exam.recording_uid();
+        if status.exam.as_ref().is_some_and(is_of) { of(&recording) } else { of(&Recording::default()) }
     }
 
     /// The view of the live path, if it is on.

@@ -74,12 +74,10 @@ impl Player {
             source: "synthetic".into(),
             profile: "linear 1280x720".into(),
             model: "us-breast 0.1.0".into(),
-            made_by: None,
             mark: Some("not for diagnosis".into()),
             simulated: true,
             size: [WIDTH, HEIGHT],
-            exam: None,
-            name_on_screen: None,
+            ..Status::default()
         }));
         let switches = Arc::new(Switches::default());
         let playing = [
@@ -112,6 +110,7 @@ impl Player {
         let started_utc = "2026-01-31T09:30:00Z".to_owned();
         let patient = identity::nobody(&started_utc);
         let exam = Exam {
+            number: 0,
             study_uid: "2.25.1".into(),
             patient,
             started_utc,
@@ -155,7 +154,7 @@ async fn play(
         let lesions = lesions(sequence);
         if !switches.dark.load(Ordering::Relaxed) {
             let frame = frame(&tissue, &lesions, sequence, captured);
-            pictures.send_replace(Some(Arc::new(Picture { sequence, captured, frame })));
+            pictures.send_replace(Some(Arc::new(Picture { sequence, captured, exam: 0, frame })));
         }
         if !switches.dark.load(Ordering::Relaxed) && !switches.blind.load(Ordering::Relaxed) {
             overlay.send_replace(Arc::new(Overlay { sequence, age_ms: LATE_MS, mm_per_pixel: None, lesions }));
@@ -183,6 +182,7 @@ async fn obey(mut commands: mpsc::Receiver<Command>, status: watch::Sender<Arc<S
                 let patient = order.patient;
                 let started_utc = "2026-01-31T09:30:00Z".to_owned();
                 let exam = Exam {
+                    number: 0,
                     study_uid: "2.25.1".into(),
                     patient,
                     started_utc,

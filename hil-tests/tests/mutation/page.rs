@@ -33,7 +33,7 @@ fn site() -> &'static Site {
         stage.commands.close();
         let shape = Shape::tight(PixelFormat::Grey, 16, 16, Colour::default());
         let frame = Frame::new(shape, 1, Duration::from_micros(1), Arc::new(vec![7; 256]));
-        stage.pictures.send_replace(Some(Arc::new(Picture { sequence: 1, captured: Duration::ZERO, frame })));
+        stage.pictures.send_replace(Some(Arc::new(Picture { sequence: 1, captured: Duration::ZERO, exam: 0, frame })));
         let view = View { worklist: Worklist::default(), ..view };
         runtime().spawn(server.serve(Some(view), CancellationToken::new()));
         Site { address, _stage: stage }

@@ -57,6 +57,7 @@ fn obey(command: Command, status: &watch::Sender<Arc<Status>>) {
             };
             if answer.is_ok() {
                 let exam = Exam {
+                    number: 0,
                     study_uid: "2.25.1".into(),
                     patient,
                     started_utc: "2026-01-01T10:00:00Z".into(),

@@ -32,6 +32,8 @@ pub struct Files {
     /// The present file of pictures, once there is one.
     part: Option<File>,
     number: u64,
+    /// The last line of the journal may be torn: the next one begins on a line of its own.
+    torn: bool,
     /// The record that is being built.
     record: Vec<u8>,
 }
@@ -46,7 +48,8 @@ impl Files {
         for directory in folder.ancestors().take(2) {
             File::open(directory).and_then(|d| d.sync_all()).map_err(failed("cannot sync", directory))?;
         }
-        Ok(Self { folder: folder.to_owned(), journal, part: None, number: 0, record: Vec::new() })
+        let torn = journal.metadata().map_or(true, |metadata| metadata.len() > 0);
+        Ok(Self { folder: folder.to_owned(), journal, part: None, number: 0, torn, record: Vec::new() })
     }
 
     pub fn folder(&self) -> &Path {
@@ -58,8 +61,11 @@ impl Files {
     /// # Errors
     /// When it cannot be written; the story stays as it is then.
     pub fn note(&mut self, entry: &JournalEntry, story: &mut Story) -> Result<(), FileError> {
-        let line = journal::line(entry);
-        self.journal.write_all(line.as_bytes()).map_err(failed("cannot write", &self.folder.join(JOURNAL)))?;
+        let begin = if self.torn { "\n" } else { "" };
+        let line = format!("{begin}{}", journal::line(entry));
+        let written = self.journal.write_all(line.as_bytes());
+        self.torn = written.is_err();
+        written.map_err(failed("cannot write", &self.folder.join(JOURNAL)))?;
         story.apply(entry);
         Ok(())
     }

@@ -50,6 +50,10 @@ pub enum JournalEntry {
     Stats {
         stats: Stats,
     },
+    /// How many pictures were recorded in all; figures of those that were shown follow.
+    Kept {
+        pictures: u64,
+    },
     Ended {
         /// RFC 3339, UTC.
         utc: String,
@@ -145,6 +149,8 @@ pub struct Story {
     numbering: u32,
     places: BTreeMap<(u32, u32), Place>,
     pub stats: Stats,
+    /// How many pictures were recorded; `None`: nobody wrote that down.
+    pub kept: Option<u64>,
     /// When the exam ended (RFC 3339, UTC), and whether it was interrupted.
     pub ended: Option<(String, bool)>,
 }
@@ -165,6 +171,7 @@ impl Story {
             numbering: 0,
             places: BTreeMap::new(),
             stats: Stats::default(),
+            kept: None,
             ended: None,
         }
     }
@@ -215,6 +222,7 @@ impl Story {
                 self.scanned();
                 self.stats = stats.clone();
             }
+            JournalEntry::Kept { pictures } => self.kept = Some(*pictures),
             JournalEntry::Ended { utc, interrupted } => self.ended = Some((utc.clone(), *interrupted)),
         }
     }
@@ -243,6 +251,11 @@ impl Story {
     pub fn best(&self, id: u32) -> Option<f32> {
         let scene = self.scenes.len().checked_sub(1)?;
         self.seen.iter().find(|seen| (seen.scene, seen.lesion.id) == (scene, id)).map(|seen| seen.score)
+    }
+
+    /// Less than half of the pictures that were shown were recorded: lesions may be missing.
+    pub fn is_poor(&self) -> bool {
+        self.kept.is_some_and(|kept| kept < self.stats.pictures.div_ceil(2))
     }
 
     /// The times whose pictures are kept: `half` before and after each best picture and each mark.

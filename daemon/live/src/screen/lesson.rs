@@ -167,7 +167,7 @@ mod tests {
                 let shape = Shape::tight(PixelFormat::Grey, width as u32, height as u32, Colour::default());
                 let (sequence, captured) = (u64::from(number), Duration::ZERO);
                 let frame = Frame::new(shape, sequence, captured, Arc::new(grey));
-                pictures.send_replace(Some(Arc::new(Picture { sequence, captured, frame })));
+                pictures.send_replace(Some(Arc::new(Picture { sequence, captured, exam: 0, frame })));
             }
         });
     }

@@ -23,7 +23,7 @@ fn owned<'a>(value: impl Into<Variant<'a>>) -> OwnedVariant {
 }
 
 pub fn exam(exam: &Exam, on_screen: Option<Agreement>) -> Dictionary {
-    let Exam { study_uid, patient, started_utc, marks, side, places, request: _ } = exam;
+    let Exam { number: _, study_uid, patient, started_utc, marks, side, places, request: _ } = exam;
     let mut entries = dictionary([
         ("StudyUid", owned(study_uid.as_str())),
         ("PatientId", owned(patient.id.as_str())),

@@ -124,7 +124,7 @@ pub fn develop<E: From<Error>>(
     }
     let course = Course {
         is_looked_at: provenance.model.is_some(),
-        is_whole: ended_well(&story) && seen.len() == story.seen.len(),
+        is_whole: ended_well(&story) && !story.is_poor() && seen.len() == story.seen.len(),
     };
     for object in writer.breast(&clips, &keys, &seen, course).map_err(Error::from)? {
         put(&object)?;
@@ -156,7 +156,7 @@ fn visit(story: &Story, seen: &[Seen], simulated: bool) -> Option<Visit> {
     }
     let begun = &story.begun;
     let model = story.scenes.iter().rev().find_map(|scene| scene.made_by.as_ref()).map(|by| &by.model);
-    let is_whole = model.is_some() && ended_well(story);
+    let is_whole = model.is_some() && ended_well(story) && !story.is_poor();
     let visit = visit::of_exam(&begun.patient, &begun.study_uid, &begun.series_uid, &begun.started_utc, is_whole)?;
     let package = model.map(|model| format!("{} {}", model.id, model.version)).unwrap_or_default();
     let lesions: Vec<_> = seen.iter().map(|one| (one.lesion.clone(), one.place.clone())).collect();
@@ -170,7 +170,11 @@ fn verdict(story: &Story, lesions: usize, clips: usize) -> String {
     let interrupted = story.ended.as_ref().is_some_and(|(_, interrupted)| *interrupted);
     let why = if interrupted { "; the box was stopped or lost its power while the exam ran" } else { "" };
     let screen = if story.another_on_screen { format!("; {ANOTHER_ON_SCREEN}") } else { String::new() };
-    format!("breast ultrasound: {found}{marks}, {}{why}{screen}", count(clips, "clip"))
+    let poor = match story.kept.filter(|_| story.is_poor()) {
+        Some(kept) => format!("; only {kept} of {} pictures could be recorded", story.stats.pictures),
+        None => String::new(),
+    };
+    format!("breast ultrasound: {found}{marks}, {}{why}{poor}{screen}", count(clips, "clip"))
 }
 
 /// The last model that was used in the exam. The creation time is the end of the exam, so that a repetition makes the

@@ -93,6 +93,11 @@ impl HandOver {
         let told = |error: std::io::Error| format!("{}: {error}", folder.display());
         let Some(story) = journal::story(folder).map_err(told)? else {
             // The daemon was killed before the first line of the journal was written, so nothing was recorded.
+            let mut files = std::fs::read_dir(folder).map_err(told)?.flatten();
+            if files.any(|file| file.path().extension().is_some_and(|extension| extension == "pic")) {
+                tracing::error!("{}: whose exam it is cannot be read; its pictures are kept", folder.display());
+                return Ok(None);
+            }
             std::fs::remove_dir_all(folder).map_err(told)?;
             return Ok(None);
         };

@@ -208,5 +208,5 @@ pub fn picture(sequence: u64) -> Picture {
     });
     let captured = Duration::from_millis(sequence * 33);
     let frame = Frame::new(shape, sequence, captured, Arc::new(bytes.collect::<Vec<u8>>()));
-    Picture { sequence, captured, frame }
+    Picture { sequence, captured, exam: 0, frame }
 }

@@ -1,21 +1,21 @@
 //! A scripted live path: an exam, pictures with a dark lesion and its outline; and other programs that check the
 //! results.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use custody::store::{Durability, Store, jobs, series};
+use custody::store::{self, Durability, Store, jobs, series};
 use dicom::patient::Patient;
 use hal::capture::frame::Shape;
 use hal::capture::{Colour, Frame, PixelFormat};
 use live::record::{self, RecorderParts};
 use live::screen::profile::{Profile, Profiles};
 use live::settings::Record;
-use live::view::{self, Exam, MadeBy, Overlay, Picture, Stage, Status};
+use live::view::{self, Ended, Exam, MadeBy, Overlay, Picture, Stage, Status};
 use models::manifest::Clearance;
 use models::task::us_breast::lesion::Lesion;
 use report::settings::Device;
@@ -40,6 +40,8 @@ pub struct Stand {
     pub free: Arc<AtomicU64>,
     /// Whether the video device counts as simulated.
     pub simulated: bool,
+    /// The running exam, and those that have ended.
+    exams: Mutex<(Option<Exam>, VecDeque<Ended>)>,
     store: Store,
     trigger: CancellationToken,
     task: JoinHandle<std::io::Result<()>>,
@@ -75,7 +77,7 @@ impl Stand {
             told: stage.recording.clone(),
         };
         let task = tokio::spawn(record::run(parts, view.clone(), stop));
-        Self { stage, view, folder, free, simulated: false, store, trigger, task }
+        Self { stage, view, folder, free, simulated: false, exams: Mutex::default(), store, trigger, task }
     }
 
     pub fn exam(&self, marks: u32) {
@@ -86,6 +88,7 @@ impl Stand {
         let patient = Patient { id: id.into(), name: "PHANTOM^EVA".into(), ..Patient::default() };
         let started_utc = "2026-11-24T03:00:00.000Z".into();
         let exam = Exam {
+            number: 0,
             study_uid: format!("2.25.77{}", id.len()),
             patient,
             started_utc,
@@ -102,6 +105,14 @@ impl Stand {
     }
 
     fn status(&self, exam: Option<Exam>) {
+        let (running, ended) = &mut *self.exams.lock().unwrap();
+        let goes_on = |was: &Exam| exam.as_ref().is_some_and(|now| now.recording_uid() == was.recording_uid());
+        if let Some(exam) = running.take_if(|was| !goes_on(was)) {
+            let (stats, utc) = (self.view.stats.borrow().as_ref().clone(), store::now_utc());
+            ended.push_back(Ended { exam, name_on_screen: None, another_on_screen: false, stats, utc });
+        }
+        running.clone_from(&exam);
+        let ended = Arc::new(ended.clone());
         let model = ModelIdentity {
             id: "us-breast".into(),
             version: "0.1.0".into(),
@@ -111,7 +122,8 @@ impl Stand {
         };
         let made_by = Some(MadeBy { model, accelerator: "cpu, ONNX Runtime".into(), simulated: false });
         let simulated = self.simulated;
-        let status = Status { size: SIZE, made_by, profile: "small".into(), simulated, exam, ..Status::default() };
+        let status =
+            Status { size: SIZE, made_by, profile: "small".into(), simulated, exam, ended, ..Status::default() };
         self.stage.status.send_replace(Arc::new(status));
     }
 
@@ -120,7 +132,7 @@ impl Stand {
         let before = self.bytes("pic");
         let captured = Duration::from_micros(n * 33_333);
         let frame = frame(n, captured);
-        self.stage.pictures.send_replace(Some(Arc::new(Picture { sequence: n, captured, frame })));
+        self.stage.pictures.send_replace(Some(Arc::new(Picture { sequence: n, captured, exam: 0, frame })));
         until("the picture to be recorded", || self.bytes("pic") != before).await;
         if let Some(confidence) = sure {
             let overlay =

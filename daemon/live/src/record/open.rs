@@ -1,0 +1,165 @@
+//! The recording in progress: what is noted of its exam, its pictures, and which of them are kept.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use dicom::patient::Patient;
+use models::postprocess::contour::signed_area;
+
+use super::files::{Files, Syncer};
+use super::journal::{JournalEntry, Moment, Scene, Seen, Story};
+use super::pictures::Head;
+use super::ring::{Ring, Window};
+use super::{BETTER, PART, REMEMBERED, RecordError, RecorderParts};
+use crate::cast;
+use crate::jpeg::{self, Compressor};
+use crate::name::Agreement;
+use crate::screen::profile::{Area, Profile};
+use crate::view::{Exam, Overlay, Picture, Recording, RecordingState, Status};
+
+/// The recording in progress.
+pub(super) struct Open {
+    /// [`Exam::number`]: only pictures with it are of this exam.
+    pub(super) number: u64,
+    /// Whose exam it was when its manager was told last.
+    pub(super) named: Patient,
+    pub(super) story: Story,
+    pub(super) files: Files,
+    pub(super) ring: Ring,
+    /// Capture time of the first picture in the present file.
+    pub(super) since: Option<Duration>,
+    pub(super) recent: VecDeque<Moment>,
+    pub(super) marks: u32,
+    pub(super) profile: Option<Profile>,
+    pub(super) stats_at: Duration,
+    pub(super) told: Recording,
+}
+
+impl Open {
+    pub(super) fn new(exam: &Exam, story: Story, files: Files) -> Self {
+        let of = story.begun.series_uid.clone();
+        Self {
+            number: exam.number,
+            named: Patient::default(),
+            story,
+            files,
+            ring: Ring::default(),
+            since: None,
+            recent: VecDeque::new(),
+            marks: exam.marks,
+            profile: None,
+            stats_at: Duration::ZERO,
+            told: Recording { of, state: RecordingState::On, ..Recording::default() },
+        }
+    }
+
+    pub(super) fn note(&mut self, entry: &JournalEntry) -> Result<(), RecordError> {
+        Ok(self.files.note(entry, &mut self.story)?)
+    }
+
+    /// Notes patient, marks and scene when they have changed.
+    pub(super) fn facts(&mut self, status: &Status, exam: &Exam, parts: &RecorderParts) -> Result<(), RecordError> {
+        if self.story.begun.patient != exam.patient {
+            let (patient, request) = (exam.patient.clone(), exam.request.clone());
+            self.note(&JournalEntry::Patient { patient, request })?;
+        }
+        if status.another_on_screen && !self.story.another_on_screen {
+            self.note(&JournalEntry::OnScreen { agreement: Agreement::Differs })?;
+        }
+        if let Some(agreement) = status.name_on_screen.filter(|agreement| self.story.on_screen != Some(*agreement)) {
+            self.note(&JournalEntry::OnScreen { agreement })?;
+        }
+        if status.simulated && !self.story.simulated {
+            self.note(&JournalEntry::Simulated)?;
+        }
+        if status.size != [0, 0] {
+            let profile = parts.profiles.choose(status.size).ok();
+            let masked = parts.settings.mask_text;
+            let scene = scene(status, profile, masked);
+            if self.story.scenes.last() != Some(&scene) {
+                self.profile = profile.cloned();
+                self.note(&JournalEntry::Scene(scene))?;
+            }
+        }
+        if self.story.side() != exam.side {
+            self.note(&JournalEntry::Side { side: exam.side })?;
+        }
+        for (lesion, place) in &exam.places {
+            if self.story.said(*lesion) != Some(place) {
+                self.note(&JournalEntry::Place { lesion: *lesion, place: place.clone() })?;
+            }
+        }
+        while self.marks < exam.marks {
+            self.marks += 1;
+            if let Some(moment) = self.recent.back().copied() {
+                self.note(&JournalEntry::Marked(moment))?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn picture(&mut self, picture: &Picture, compressor: &mut Compressor) -> Result<(), RecordError> {
+        let masked = self.story.scenes.last().is_some_and(|scene| scene.masked);
+        let texts = self.profile.iter().filter(|_| masked).flat_map(|profile| &profile.text);
+        let masks: Vec<Area> = texts.filter(|text| text.identifies).map(|text| text.area).collect();
+        let size = [jpeg::side(picture.frame.shape.width)?, jpeg::side(picture.frame.shape.height)?];
+        let colour = compressor.compress(&picture.frame, &masks, self.files.record())?;
+        let head = Head { sequence: picture.sequence, captured: picture.captured, size, colour };
+        self.files.picture(head)?;
+        if let Some(last) = self.recent.back() {
+            self.told.skipped += picture.sequence.saturating_sub(last.sequence).saturating_sub(1);
+        }
+        self.told.pictures += 1;
+        self.recent.push_back(Moment { sequence: picture.sequence, captured: picture.captured });
+        if self.recent.len() > REMEMBERED {
+            self.recent.pop_front();
+        }
+        Ok(())
+    }
+
+    /// Ends the present file of pictures and removes files that are not needed any more.
+    pub(super) fn next_part(
+        &mut self,
+        spans: Window,
+        kept: Duration,
+        syncer: &Syncer,
+        half: Duration,
+    ) -> Result<(), RecordError> {
+        let number = self.files.next_part(syncer)?;
+        self.ring.add(number, spans);
+        self.since = None;
+        // The newest pictures are needed for what is found in the next seconds, whatever the settings say.
+        let kept = kept.max(half + PART);
+        let gone = self.ring.expire(spans.to, kept, &self.story.windows(half));
+        Ok(gone.into_iter().try_for_each(|number| self.files.remove(number))?)
+    }
+
+    pub(super) fn overlay(&mut self, overlay: &Overlay) -> Result<(), RecordError> {
+        let Some(moment) = self.recent.iter().rev().find(|moment| moment.sequence == overlay.sequence).copied() else {
+            return Ok(());
+        };
+        for lesion in &overlay.lesions {
+            let score = lesion.confidence * signed_area(&lesion.outline).abs();
+            if self.story.best(lesion.id).is_none_or(|best| score > best * BETTER) {
+                let seen = Seen::new(moment, score, overlay.mm_per_pixel, lesion.clone());
+                self.note(&JournalEntry::Seen(seen))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn scene(status: &Status, profile: Option<&Profile>, mask_text: bool) -> Scene {
+    let size = status.size;
+    let whole = Area { x: 0, y: 0, width: size[0], height: size[1] };
+    let sector = profile.map_or(whole, |profile| profile.sector);
+    let [right, bottom] = sector.end();
+    Scene {
+        profile: profile.map(|profile| profile.name.clone()).unwrap_or_default(),
+        size,
+        sector: [sector.x, sector.y, right, bottom].map(cast::pixels),
+        // Without a profile it is not known where the text is.
+        masked: mask_text && profile.is_some(),
+        made_by: status.made_by.clone(),
+    }
+}

@@ -1,0 +1,169 @@
+//! No exam is lost, whatever the disk does: what the recorder sees late, it still sees.
+
+use std::sync::Mutex;
+
+use dicom::patient::Patient;
+use hal::capture::frame::Shape;
+use hal::capture::{Colour, Frame, PixelFormat};
+
+use super::*;
+use crate::view;
+
+/// Keeps the stories of what is handed over.
+#[derive(Default, Clone)]
+struct Kept(Arc<Mutex<Vec<Story>>>);
+
+impl HandOver for Kept {
+    fn hand_over(&self, recording: &Path) {
+        self.0.lock().unwrap().push(journal::story(recording).unwrap().unwrap());
+    }
+}
+
+fn recorder(folder: &Path) -> (Recorder, Kept) {
+    let kept = Kept::default();
+    let parts = RecorderParts {
+        settings: settings::Record::default(),
+        directory: folder.join("exams"),
+        profiles: Profiles::of(Vec::new()),
+        free: Arc::new(|| Ok(u64::MAX)),
+        min_free_bytes: 0,
+        hand_over: Box::new(kept.clone()),
+        told: watch::channel(Arc::default()).0,
+    };
+    (Recorder::new(parts), kept)
+}
+
+fn exam(number: u32, id: &str) -> Exam {
+    Exam {
+        number: number.into(),
+        study_uid: format!("2.25.{number}"),
+        patient: Patient { id: id.into(), name: "PHANTOM^EVA".into(), ..Patient::default() },
+        started_utc: format!("2026-11-30T10:00:{number:02}.000Z"),
+        marks: 0,
+        side: None,
+        places: std::collections::BTreeMap::new(),
+        request: None,
+    }
+}
+
+fn ended(exam: Exam) -> Ended {
+    let stats = Stats { pictures: 7, ..Stats::default() };
+    Ended { exam, name_on_screen: None, another_on_screen: false, stats, utc: "2026-11-30T10:30:00.000Z".into() }
+}
+
+fn stories(kept: &Kept) -> Vec<(String, String, bool)> {
+    let of = |story: &Story| {
+        let is_whole = story.ended == Some(("2026-11-30T10:30:00.000Z".into(), false));
+        (story.begun.study_uid.clone(), story.begun.patient.id.clone(), is_whole)
+    };
+    kept.0.lock().unwrap().iter().map(of).collect()
+}
+
+#[test]
+fn no_exam_is_missed_while_the_disk_is_slow() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut recorder, kept) = recorder(folder.path());
+    recorder.status(&Status { exam: Some(exam(1, "UNIDENTIFIED-1")), ..Status::default() });
+    // The first was given to a patient and ended, another one has begun and ended, a third one runs.
+    let ended = Arc::new(VecDeque::from([ended(exam(1, "P1")), ended(exam(2, "P2"))]));
+    let now = Status { exam: Some(exam(3, "P3")), ended, ..Status::default() };
+    recorder.status(&now);
+    recorder.status(&now);
+    let both = [("2.25.1".into(), "P1".into(), true), ("2.25.2".into(), "P2".into(), true)];
+    assert_eq!(stories(&kept), both, "each once, of its patient");
+    assert_eq!(recorder.open.as_ref().map(|open| open.story.begun.patient.id.as_str()), Some("P3"));
+}
+
+#[test]
+fn an_exam_of_which_the_end_was_forgotten_gets_nothing_of_another_patient() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut recorder, kept) = recorder(folder.path());
+    recorder.status(&Status { exam: Some(exam(1, "P1")), ..Status::default() });
+    recorder.status(&Status { ended: Arc::new([ended(exam(9, "P9"))].into()), ..Status::default() });
+    let ids: Vec<_> = stories(&kept).into_iter().map(|(study, id, _)| (study, id)).collect();
+    assert_eq!(ids, [("2.25.1".into(), "P1".into()), ("2.25.9".into(), "P9".into())]);
+}
+
+#[test]
+fn an_exam_that_could_not_be_recorded_at_first_is_recorded_when_there_is_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut recorder, _) = recorder(folder.path());
+    std::fs::write(folder.path().join("exams"), "in the way").unwrap();
+    let (told, status) = watch::channel(Arc::new(Status { exam: Some(exam(1, "P1")), ..Status::default() }));
+    recorder.status(&told.borrow().clone());
+    assert!(recorder.open.is_none() && recorder.backoff.has_failed());
+    std::fs::remove_file(folder.path().join("exams")).unwrap();
+    recorder.at = PAUSES.first - Duration::from_millis(1);
+    recorder.try_again(&status);
+    assert!(recorder.open.is_none(), "not with each picture");
+    recorder.at = PAUSES.first;
+    recorder.try_again(&status);
+    assert!(recorder.open.is_some());
+}
+
+fn picture(sequence: u64, exam: u64) -> Picture {
+    let shape = Shape::tight(PixelFormat::Grey, 16, 16, Colour::default());
+    let captured = Duration::from_millis(33 * sequence);
+    Picture { sequence, captured, exam, frame: Frame::new(shape, sequence, captured, Arc::new(vec![0; 256])) }
+}
+
+/// The disk was slow: when the recorder looks again, the exam of A has ended, that of B runs and its first picture is there.
+#[tokio::test]
+async fn no_picture_of_the_next_patient_gets_into_the_recording_of_the_one_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let (recorder, kept) = recorder(folder.path());
+    let (stage, view) = view::channel();
+    stage.status.send_replace(Arc::new(Status { exam: Some(exam(1, "A")), ..Status::default() }));
+    stage.pictures.send_replace(Some(Arc::new(picture(1, 1))));
+    let shutdown = CancellationToken::new();
+    let told = recorder.parts.told.subscribe();
+    let running = tokio::spawn(recorder.run(view, shutdown.clone()));
+    let mut is_on = told.clone();
+    is_on.wait_for(|told| told.state == RecordingState::On).await.unwrap();
+    // Without a point where the recorder could look in between.
+    let ended = Arc::new([ended(exam(1, "A"))].into());
+    stage.pictures.send_replace(Some(Arc::new(picture(2, 3))));
+    stage.status.send_replace(Arc::new(Status { exam: Some(exam(3, "B")), ended, ..Status::default() }));
+    shutdown.cancel();
+    running.await.unwrap();
+    let story = kept.0.lock().unwrap().remove(0);
+    assert_eq!((story.begun.patient.id.as_str(), story.kept), ("A", Some(1)), "only its own picture");
+    let of_b = journal::story(&folder.path().join("exams").join(exam(3, "B").recording_uid())).unwrap().unwrap();
+    assert_eq!((of_b.begun.patient.id.as_str(), of_b.ended), ("B", None), "seen, and left to the next start");
+}
+
+#[tokio::test]
+async fn an_exam_that_ends_as_the_box_stops_is_not_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let (recorder, kept) = recorder(folder.path());
+    let (stage, view) = view::channel();
+    let shutdown = CancellationToken::new();
+    let ended = Arc::new([ended(exam(1, "P1"))].into());
+    stage.status.send_replace(Arc::new(Status { ended, ..Status::default() }));
+    shutdown.cancel();
+    recorder.run(view, shutdown).await;
+    assert_eq!(stories(&kept), [("2.25.1".into(), "P1".into(), true)]);
+}
+
+#[test]
+fn of_an_exam_without_pictures_nobody_says_that_a_network_has_looked() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut recorder, kept) = recorder(folder.path());
+    let now = Status { size: [16, 16], ended: Arc::new([ended(exam(1, "P1"))].into()), ..Status::default() };
+    recorder.status(&now);
+    let story = kept.0.lock().unwrap().remove(0);
+    assert!(story.scenes.is_empty(), "screen and network are those of a later time");
+    assert!(story.is_poor() && story.kept == Some(0), "{:?} of {}", story.kept, story.stats.pictures);
+}
+
+#[test]
+fn what_follows_a_torn_line_of_the_journal_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut recorder, kept) = recorder(folder.path());
+    let path = folder.path().join("exams").join(exam(1, "P1").recording_uid());
+    std::fs::create_dir_all(&path).unwrap();
+    std::fs::write(path.join("journal.jsonl"), "{\"Begun\":{\"study_uid\":\"2.2").unwrap();
+    recorder.status(&Status { exam: Some(exam(1, "P1")), ..Status::default() });
+    recorder.status(&Status { ended: Arc::new([ended(exam(1, "P1"))].into()), ..Status::default() });
+    assert_eq!(stories(&kept), [("2.25.1".into(), "P1".into(), true)]);
+}
