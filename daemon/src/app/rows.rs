@@ -14,6 +14,11 @@ pub async fn becomes(custody: &mut watch::Receiver<Custody>, open: bool) -> bool
     custody.wait_for(|now| now.is_open() == open).await.is_ok()
 }
 
+/// Waits until custody is closed. Of a closing that is over already, seen too late, only the new database is left.
+async fn ends(custody: &mut watch::Receiver<Custody>, store: &Store, era: u64) -> bool {
+    custody.wait_for(|now| !now.is_open() || store.era() != era).await.is_ok()
+}
+
 /// Knows whether any of them still works.
 #[derive(Debug, Clone, Default)]
 pub struct AtWork(Arc<RwLock<()>>);
@@ -47,11 +52,12 @@ pub async fn while_open<E, F: Future<Output = Result<(), E>> + Send>(
             continue;
         }
         let end = shutdown.child_token();
-        let running = begin(store.of_this_era(), end.clone());
+        let (here, era) = (store.of_this_era(), store.era());
+        let running = begin(here, end.clone());
         tokio::pin!(running);
         tokio::select! {
             ended = &mut running => return ended,
-            true = becomes(&mut custody, false) => {
+            true = ends(&mut custody, &store, era) => {
                 end.cancel();
                 running.await?;
             }
@@ -102,6 +108,12 @@ mod tests {
         until(2).await;
         let eras = runs.lock().unwrap().clone();
         assert!(eras[0] < eras[1], "{eras:?}");
+        // Nobody looked in between.
+        told.send_replace(Custody::Failed { reason: "damaged".into() });
+        std::fs::remove_file(folder.path().join("db")).unwrap();
+        store.prepare().unwrap();
+        told.send_replace(Custody::Open { notice: None });
+        until(3).await;
         shutdown.cancel();
         task.await.unwrap().unwrap();
     }
