@@ -16,20 +16,29 @@ use tokio::time::{Instant, timeout};
 use crate::negotiate;
 use crate::peer::Way;
 use crate::send::{Association, Error, Rejection, Target};
+use crate::settings::{Destination, ResultKind};
 use crate::wire::Fault;
 use crate::{MPPS, VERIFICATION, WORKLIST};
 
-/// What the box sends to an archive: SOP class and its name.
-pub const RESULTS: [(&str, &str); 8] = [
-    (uids::COMPREHENSIVE3_DSR_STORAGE, "Comprehensive 3D SR"),
-    (uids::SEGMENTATION_STORAGE, "Segmentation"),
-    (uids::SECONDARY_CAPTURE_IMAGE_STORAGE, "Secondary Capture"),
-    (uids::ENCAPSULATED_PDF_STORAGE, "Encapsulated PDF"),
-    (uids::ULTRASOUND_MULTI_FRAME_IMAGE_STORAGE, "Ultrasound Multi-frame"),
-    (uids::ULTRASOUND_IMAGE_STORAGE, "Ultrasound Image"),
-    (uids::ENHANCED_SR_STORAGE, "Enhanced SR"),
-    ("1.2.840.10008.5.1.4.1.1.88.50", "Mammography CAD SR"),
+/// What the box sends to an archive: kind, SOP class and its name.
+const RESULTS: [(ResultKind, &str, &str); 8] = [
+    (ResultKind::Sr, uids::COMPREHENSIVE3_DSR_STORAGE, "Comprehensive 3D SR"),
+    (ResultKind::Seg, uids::SEGMENTATION_STORAGE, "Segmentation"),
+    (ResultKind::Sc, uids::SECONDARY_CAPTURE_IMAGE_STORAGE, "Secondary Capture"),
+    (ResultKind::Pdf, uids::ENCAPSULATED_PDF_STORAGE, "Encapsulated PDF"),
+    (ResultKind::Us, uids::ULTRASOUND_MULTI_FRAME_IMAGE_STORAGE, "Ultrasound Multi-frame"),
+    (ResultKind::UsKey, uids::ULTRASOUND_IMAGE_STORAGE, "Ultrasound Image"),
+    (ResultKind::BreastReport, uids::ENHANCED_SR_STORAGE, "Enhanced SR"),
+    (ResultKind::MgCad, "1.2.840.10008.5.1.4.1.1.88.50", "Mammography CAD SR"),
 ];
+
+/// SOP class and name of what this destination is to get.
+fn classes(destination: &Destination) -> Vec<(&'static str, &'static str)> {
+    let wanted = destination.results.as_deref().unwrap_or(&ResultKind::ALL);
+    let results = RESULTS.iter().filter(|(kind, ..)| wanted.contains(kind)).map(|(_, class, name)| (*class, *name));
+    let note = (uids::KEY_OBJECT_SELECTION_DOCUMENT_STORAGE, "Key Object Selection");
+    results.chain(destination.rejection_notes.then_some(note)).collect()
+}
 
 /// What a worklist server must offer.
 pub const EXPECTED: [(&str, &str); 1] = [(WORKLIST, "Modality Worklist")];
@@ -156,6 +165,8 @@ pub struct Probe {
     pub failed: Option<Failed>,
     /// Names of the kinds of object that the peer does not take, and why.
     pub not_taken: Vec<(String, String)>,
+    /// How many kinds it was asked for.
+    pub asked: usize,
 }
 
 impl Probe {
@@ -169,22 +180,22 @@ impl Probe {
     }
 }
 
-/// Tests a destination of results however it is reached; each step may take `patience`.
-pub async fn destination(way: &Way, patience: Duration) -> Probe {
-    match way {
-        Way::Dimse(target) => run(target, patience).await,
-        Way::Web(service) => web::run(service, patience).await,
+/// Tests a destination however it is reached, for the kinds of results that it is to get; each step may take `patience`.
+pub async fn destination(destination: &Destination, patience: Duration) -> Probe {
+    match Way::from(destination) {
+        Way::Dimse(target) => run_for(&target, &classes(destination), patience).await,
+        Way::Web(service) => web::run(&service, patience).await,
     }
 }
 
-/// Tests `target` as a destination of results; each step may take `patience`.
+/// Tests `target` as a destination of all kinds of results; each step may take `patience`.
 pub async fn run(target: &Target, patience: Duration) -> Probe {
-    run_for(target, &RESULTS, patience).await
+    run_for(target, &RESULTS.map(|(_, class, name)| (class, name)), patience).await
 }
 
 /// Tests `target` as a peer for these SOP classes, which have names; each step may take `patience`.
 pub async fn run_for(target: &Target, classes: &[(&str, &str)], patience: Duration) -> Probe {
-    let mut probe = Probe::default();
+    let mut probe = Probe { asked: classes.len(), ..Probe::default() };
     let stream = match reach(&mut probe, &target.address, patience).await {
         Ok(stream) => stream,
         Err((step, cause, what)) => return probe.fail(step, cause, what),

@@ -274,7 +274,7 @@ async fn step_manager(settings: &Settings) -> Option<Destination> {
 async fn destinations(settings: &Settings) -> Vec<Destination> {
     let tests = settings.destination.iter().map(|(name, destination)| async move {
         let way = Way::from(destination);
-        let probe = Some(probe::destination(&way, PATIENCE).await);
+        let probe = Some(probe::destination(destination, PATIENCE).await);
         Destination { name: name.clone(), way, probe }
     });
     futures_util::future::join_all(tests).await

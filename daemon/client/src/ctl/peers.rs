@@ -154,7 +154,7 @@ pub async fn echo(only: Option<&str>, paths: &[PathBuf], language: Language, out
             output.note(&format!("Testing {name} ({}) ...", destination.place()));
         }
         let way = Way::from(destination);
-        let probe = probe::destination(&way, PATIENCE).await;
+        let probe = probe::destination(destination, PATIENCE).await;
         let told = network::probed(name, &way, &probe).into_iter().next();
         all.push(Echoed::of(name, way.place(), probe, told.as_ref(), language));
     }

@@ -489,7 +489,7 @@ pub fn probed(name: &str, way: &Way, probe: &Probe) -> Vec<Finding> {
         found.push(Finding::new(failed.cause.code(), Gravity::Broken, cause, remedy).seen(Text::same(&failed.what)));
     }
     if !probe.not_taken.is_empty() {
-        let all = probe.not_taken.len() == node::probe::RESULTS.len();
+        let all = probe.not_taken.len() == probe.asked;
         let names = probe.not_taken.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
         let (gravity, cause) = if all {
             (Gravity::Broken, both!("{name} takes none of the results", "接收方 {name} 不接收任何一种结果"))

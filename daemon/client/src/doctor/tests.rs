@@ -105,7 +105,7 @@ pub(crate) fn live(sign: &str, reason: Option<&str>) -> Live {
 
 pub(crate) fn failing(cause: Cause, step: Step) -> Option<Probe> {
     let failed = Some(Failed { step, cause, what: "as the system said".into() });
-    Some(Probe { passed: vec![passed(Step::Name)], failed, not_taken: Vec::new() })
+    Some(Probe { passed: vec![passed(Step::Name)], failed, not_taken: Vec::new(), asked: 8 })
 }
 
 pub(crate) fn counter(cause: sensors::Cause, times: u64) -> Throttle {

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use needs::peers::{Program, Service, tried};
 use node::outcome;
 use node::probe::{self, Step};
-use node::send::{self, File, SendFault, Target, Way};
+use node::send::{self, File, SendFault, Target};
 use node::services::Archive;
 use node::stow::{self, Login, Object, Presence, Session, Taken};
 use node::tls::Client;
@@ -47,11 +47,11 @@ async fn orthanc_takes_objects_by_stow_rs_and_says_that_it_has_them() {
     let mut session = Session::open(&service).await.unwrap();
     let error = session.store(&file(folder.path(), "1.2.3.1"), &object("1.2.3.1")).await.unwrap_err();
     assert_eq!(error.kind(), SendFault::Everything, "{error}");
-    let told = probe::destination(&Way::Web(service.clone()), PATIENCE).await.failed.unwrap();
+    let told = probe::web::run(&service, PATIENCE).await.failed.unwrap();
     assert_eq!(told.step, Step::Login, "{}", told.what);
 
     write(USER.1);
-    let good = probe::destination(&Way::Web(service.clone()), PATIENCE).await;
+    let good = probe::web::run(&service, PATIENCE).await;
     assert_eq!((good.failed, orthanc.instances().await.len()), (None, 0));
     assert_eq!(good.passed.last().map(|last| (last.step, last.what.as_str())), Some((Step::Query, "offered")));
     let mut session = Session::open(&service).await.unwrap();

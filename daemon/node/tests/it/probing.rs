@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use node::probe::{self, Step};
 use node::send::Target;
+use node::settings::{Destination, ResultKind};
 
 use super::fixtures::Node;
 use super::pacs::{Do, Pacs};
@@ -30,4 +31,21 @@ async fn a_node_that_takes_everything_passes_each_step() {
     let steps: Vec<_> = probe.passed.iter().map(|passed| passed.step).collect();
     assert_eq!(steps, [Step::Name, Step::Connection, Step::Association, Step::Contexts, Step::Echo], "{probe:?}");
     assert_eq!((probe.failed, probe.not_taken), (None, vec![]));
+}
+
+#[tokio::test]
+async fn an_archive_is_asked_only_for_what_it_is_to_get() {
+    let takes_sr_only = |class: &str| class == "1.2.840.10008.5.1.4.1.1.88.34" || class == node::VERIFICATION;
+    let pacs = Pacs::start_at("127.0.0.1:0".parse().unwrap(), 16_384, takes_sr_only, |_| Do::Answer(0)).await;
+    let asked = async |results, rejection_notes| {
+        let plain = serde_json::json!({"address": pacs.address.to_string(), "ae_title": "ARCHIVE"});
+        let destination: Destination = serde_json::from_value(plain).unwrap();
+        let destination = Destination { results, rejection_notes, ..destination };
+        let probe = probe::destination(&destination, Duration::from_secs(10)).await;
+        (probe.asked, probe.not_taken.into_iter().map(|(name, _)| name).collect::<Vec<_>>())
+    };
+    assert_eq!(asked(Some(vec![ResultKind::Sr]), false).await, (1, vec![]));
+    assert_eq!(asked(Some(vec![ResultKind::Sr]), true).await, (2, vec!["Key Object Selection".to_owned()]));
+    let (all, not_taken) = asked(None, false).await;
+    assert_eq!((all, not_taken.len()), (8, 7));
 }
