@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo demo-live check test bench gpu gpu-check deb appliance hil soak fuzz lint fmt evaluate train train-smoke docs clean
+.PHONY: help setup build demo demo-live demo-breast check test bench gpu gpu-check deb appliance hil soak fuzz lint fmt evaluate train train-smoke docs clean
 
 export SCANSIDE_ONNXRUNTIME ?= $(CURDIR)/.cache/onnxruntime/libonnxruntime.so
 export SCANSIDE_PYTHON ?= $(CURDIR)/.cache/python/bin/python
@@ -28,6 +28,11 @@ demo-live: setup ## a simulated ultrasound exam; the live page, found and plante
 	@echo "building (the first time takes minutes)"
 	@cargo build --quiet --bin demo_live --bin scansided --bin scansidectl --bin phantom
 	@target/debug/demo_live --out out/demo-live $(LIVE)
+
+demo-breast: setup ## one phantom woman from mammograms and worklist to ultrasound exam, report, recall and teaching file, in out/demo-breast
+	@echo "building (the first time takes minutes)"
+	@cargo build --quiet --bin demo_breast --bin scansided --bin scansidectl --bin phantom
+	@target/debug/demo_breast --out out/demo-breast
 
 check: ## all checks: format, rules, architecture, dependencies, lints, tests, docs; PART=report checks only that crate
 	@$(SETUP) check

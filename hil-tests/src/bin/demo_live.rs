@@ -3,13 +3,14 @@
 //! Fails when a planted lesion is missed, a picture is lost or the report does not arrive.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use hil_tests::appliance::{Appliance, Setup, fresh_folder};
 use hil_tests::browser::Browser;
+use hil_tests::deadline;
+use hil_tests::demo::exam::{free_port, patient_on_screen, record, scansidectl};
 use hil_tests::demo::terminal::Terminal;
 use hil_tests::live::figures::{Beside, LOOK_EVERY, Memory, beside};
 use hil_tests::live::{Audience, Planted, found};
@@ -17,8 +18,6 @@ use hil_tests::modality::Modality;
 use hil_tests::pacs::{Pacs, Received};
 use hil_tests::part10::Folder;
 use hil_tests::watch::Watch;
-use hil_tests::{deadline, tools};
-use phantom::ultrasound::{self, Video};
 use phantom::{Options, Phantom};
 use tokio::sync::watch;
 
@@ -65,7 +64,7 @@ async fn main() -> Result<()> {
 
     let stage = terminal.stage("phantom", "is scanned", 0);
     let video = out.join("scan.y4m");
-    record(&arguments, &video)?;
+    record(arguments.seed, arguments.seconds, arguments.lesions, &video)?;
     let truth: serde_json::Value = serde_json::from_slice(&std::fs::read(out.join("scan.json"))?)?;
     let planted = truth["lesions"].as_array().map_or(0, Vec::len);
     stage.done(&format!("{} s of video of 1280x720 at 30 a second, {planted} lesions", arguments.seconds));
@@ -183,34 +182,6 @@ async fn listen(audience: &mut Audience, time: Duration, box_: &Appliance, memor
     Ok(())
 }
 
-fn record(arguments: &Arguments, video: &Path) -> Result<()> {
-    let made = Command::new(tools::our_binary("phantom")?)
-        .args(["ultrasound", "video", "--layout", "a", "--fps", "30", "--seed", &arguments.seed.to_string()])
-        .args(["--seconds", &arguments.seconds.to_string(), "--lesions", &arguments.lesions.to_string()])
-        .arg("--out")
-        .arg(video)
-        .output()?;
-    ensure!(made.status.success(), "the phantom cannot be made: {}", String::from_utf8_lossy(&made.stderr));
-    Ok(())
-}
-
-/// Name and ID of the patient on the phantom's screen, which the box compares with those of the exam.
-fn patient_on_screen(seed: u64) -> [String; 2] {
-    Video::new(seed, &ultrasound::Options { seconds: 1.0, fps: 1.0, ..Default::default() }).patient().clone()
-}
-
-fn scansidectl(appliance: &Appliance, arguments: &[&str]) -> Result<()> {
-    let said = Command::new(tools::our_binary("scansidectl")?)
-        .args(["--bus", &appliance.bus.address])
-        .args(arguments)
-        .output()
-        .context("scansidectl cannot be started")?;
-    if !said.status.success() {
-        bail!("scansidectl {}: {}", arguments.join(" "), String::from_utf8_lossy(&said.stderr));
-    }
-    Ok(())
-}
-
 /// One chest CT, sent once and analysed again and again.
 struct Load {
     stop: watch::Sender<bool>,
@@ -247,11 +218,6 @@ impl Load {
         self.stop.send_replace(true);
         self.task.await?
     }
-}
-
-/// A free port. The box must get a fixed one, because we could not find out which free port it chose.
-fn free_port() -> Result<u16> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 fn stage_row(stage: &serde_json::Value) -> Option<Vec<String>> {

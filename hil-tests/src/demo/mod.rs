@@ -1,6 +1,7 @@
-//! The parts of `make demo`: comparison with what was planted, pictures, printed report, terminal.
+//! The parts of the demonstrations: comparison with what was planted, pictures, printed report, terminal.
 
 pub mod documents;
+pub mod exam;
 pub mod nine;
 pub mod pictures;
 pub mod report;
