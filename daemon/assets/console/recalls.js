@@ -133,9 +133,14 @@ by("find").addEventListener("input", show);
 addEventListener("hashchange", route);
 
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.altKey || event.metaKey) return;
-  if (list.isShown()) list.key(event);
-  else if (event.key === "Escape") location.hash = "";
+  // Keys of somebody who puts a Chinese character together are theirs.
+  if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing) return;
+  if (list.isShown()) return list.key(event);
+  if (event.key !== "Escape" || document.querySelector("dialog[open]")) return;
+  // Out of the field, not away from what is half written in it.
+  const typing = event.target.closest("input, select, textarea");
+  if (typing) typing.blur();
+  else location.hash = "";
 });
 
 list.refreshEvery(REFRESH_MS, refresh);
