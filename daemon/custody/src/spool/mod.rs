@@ -46,7 +46,7 @@ mod twin;
 mod writer;
 
 pub use error::{Error, Result, SpoolFault};
-pub use incoming::Incoming;
+pub use incoming::{Incoming, Judge};
 pub use reader::Reader;
 pub use sweep::Recovery;
 

@@ -224,6 +224,7 @@ mod tests {
             .execute_batch(
                 "CREATE TABLE series (id INTEGER PRIMARY KEY, study_uid TEXT, series_uid TEXT);
                  CREATE TABLE jobs (id INTEGER PRIMARY KEY, series_id INTEGER, state TEXT, findings TEXT);
+                 CREATE TABLE fetched_series (study_uid TEXT, series_uid TEXT, whole INTEGER);
                  CREATE TABLE instances (id INTEGER PRIMARY KEY, study_uid TEXT, series_uid TEXT, header TEXT,
                    state TEXT DEFAULT 'kept', reason TEXT);",
             )
@@ -260,6 +261,13 @@ mod tests {
         assert_eq!(find(&connection, &header("P7", "Wang^Wu", "20260101", "1.9")).unwrap(), None, "replaced");
         let placeholder = header("0", "ANONYMOUS", "20260101", "1.9");
         assert_eq!(find(&connection, &placeholder).unwrap(), None, "a placeholder binds nobody");
+        // What came of it in part says nothing of the rest.
+        let half = |whole: u8| {
+            connection.execute("INSERT INTO fetched_series VALUES ('1.2', '1.2.1', ?1)", [whole]).unwrap();
+            find(&connection, &header("P1", "ZHANG^SAN^^", "20260101", "1.9")).unwrap().unwrap().study_uid
+        };
+        assert_eq!(half(1), "1.2", "fetched whole");
+        assert_eq!(half(0), "1.1", "fetched in part");
         let silent = Header { birth_date: String::new(), ..header("P1", "Zhang^San", "20260101", "1.9") };
         assert_eq!(find(&connection, &silent).unwrap(), None, "ID and name alone are not enough");
     }
