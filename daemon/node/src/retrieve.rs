@@ -31,10 +31,8 @@ const MOST_ANSWERS: usize = 500;
 const MOST_BYTES: usize = 64 << 10;
 
 /// What may come by C-GET: the classes that a comparison can read.
-pub const FETCHED: [(&str, &str); 2] = [
-    (uids::CT_IMAGE_STORAGE, "CT Image"),
-    (uids::ENHANCED_CT_IMAGE_STORAGE, "Enhanced CT Image"),
-];
+pub const FETCHED: [(&str, &str); 2] =
+    [(uids::CT_IMAGE_STORAGE, "CT Image"), (uids::ENHANCED_CT_IMAGE_STORAGE, "Enhanced CT Image")];
 
 /// In which encodings, best first: those that this box decodes.
 const ENCODINGS: [&str; 10] = [
@@ -142,9 +140,9 @@ impl Answers {
             *self.left_out.entry("everything after the first 500 answers").or_default() += 1;
             return Next::Enough;
         }
-        let read = identifier.ok_or("answers larger than 64 KiB").and_then(|bytes| {
-            scan::answer_of_data_set(bytes, syntax).map_err(|_| "answers that are damaged")
-        });
+        let read = identifier
+            .ok_or("answers larger than 64 KiB")
+            .and_then(|bytes| scan::answer_of_data_set(bytes, syntax).map_err(|_| "answers that are damaged"));
         match read.and_then(|item| fits(&item).map(|()| item)) {
             Ok(item) => self.items.push(item),
             Err(reason) => *self.left_out.entry(reason).or_default() += 1,
@@ -214,9 +212,7 @@ impl<'a> Retrieval<'a> {
         let mut answers = Answers::default();
         let take =
             |bytes: Option<&[u8]>, syntax: &str| answers.take(bytes, syntax, |answer: &Answer| question.fits(answer));
-        self.association
-            .find(STUDY_FIND, |syntax| question.identifier(syntax), MOST_BYTES, self.limit, take)
-            .await?;
+        self.association.find(STUDY_FIND, |syntax| question.identifier(syntax), MOST_BYTES, self.limit, take).await?;
         Ok(answers)
     }
 

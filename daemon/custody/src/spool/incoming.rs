@@ -136,11 +136,8 @@ impl Incoming {
             self.spill().await?;
         }
         let inner = self.inner.clone();
-        let prepared = if self.is_quick() {
-            self.prepare(judge)?
-        } else {
-            blocking(move || self.prepare(judge)).await?
-        };
+        let prepared =
+            if self.is_quick() { self.prepare(judge)? } else { blocking(move || self.prepare(judge)).await? };
         let (answer, answered) = oneshot::channel();
         inner.to_writer()?.send(Job { prepared, answer }).await.map_err(|_| Error::Closed)?;
         answered.await.map_err(|_| Error::Closed)?

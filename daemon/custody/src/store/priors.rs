@@ -100,15 +100,47 @@ pub fn failed(connection: &Connection, study_uid: &str, reason: &str) -> Result<
     Ok(())
 }
 
-/// A series is about to be received because it was asked for.
+/// Reason of a question while its prior is being sent.
+pub const SENDING: &str = "its images are being sent";
+
+/// A series is about to be received for this question.
 ///
 /// # Errors
 /// When the database fails.
-pub fn fetching(transaction: &Transaction<'_>, prior: &SeriesKey, now: &str) -> Result<()> {
+pub fn fetching(transaction: &Transaction<'_>, study_uid: &str, prior: &SeriesKey, now: &str) -> Result<()> {
     transaction.execute(
-        "INSERT INTO fetched_series (study_uid, series_uid, begun_utc) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+        "INSERT INTO fetched_series (study_uid, series_uid, begun_utc) VALUES (?1, ?2, ?3) \
+         ON CONFLICT DO UPDATE SET images = NULL",
         params![prior.study_uid, prior.series_uid, now],
     )?;
+    let sql = "UPDATE prior_questions SET reason = ?2 WHERE study_uid = ?1 AND state = 'asking'";
+    transaction.execute(sql, params![study_uid, SENDING])?;
+    Ok(())
+}
+
+/// Nothing is being fetched now: what was has come to its end, however. Of what nothing came no mark stays.
+///
+/// # Errors
+/// When the database fails.
+pub fn nothing_is_fetched(connection: &Connection) -> Result<()> {
+    let any = "SELECT EXISTS (SELECT 1 FROM fetched_series WHERE images IS NULL)";
+    if connection.query_row(any, [], |row| row.get(0))? {
+        connection.execute_batch(
+            "UPDATE fetched_series SET images = (SELECT count(*) FROM instances i WHERE i.study_uid = fetched_series.study_uid \
+               AND i.series_uid = fetched_series.series_uid AND i.state = 'kept') WHERE images IS NULL; \
+             DELETE FROM fetched_series WHERE images = 0",
+        )?;
+    }
+    Ok(())
+}
+
+/// A series has so many images now. When these are more than were fetched, somebody has sent it: it is like any other from now on.
+///
+/// # Errors
+/// When the database fails.
+pub fn has_images(transaction: &Transaction<'_>, key: &SeriesKey, images: u32) -> Result<()> {
+    let sql = "DELETE FROM fetched_series WHERE study_uid = ?1 AND series_uid = ?2 AND images < ?3";
+    transaction.execute(sql, params![key.study_uid, key.series_uid, images])?;
     Ok(())
 }
 
@@ -226,7 +258,7 @@ mod tests {
         let transaction = connection.transaction().unwrap();
         let (new, prior, now) = (key("1.2"), key("1.1"), now_utc());
         ask(&transaction, &new, &now, &now).unwrap();
-        fetching(&transaction, &prior, &now).unwrap();
+        fetching(&transaction, "1.2", &prior, &now).unwrap();
         assert_eq!(fetched(&transaction, &prior).unwrap(), Some(false), "it has not come to its end");
         assert!(close(&transaction, &new, "no prior: the archive did not answer within 30 s", true, &now).unwrap());
         assert!(!close(&transaction, &new, "something else", false, &now).unwrap(), "closed once");
@@ -236,6 +268,16 @@ mod tests {
         assert!(question.trouble && question.reason.contains("30 s"), "{}", question.reason);
         assert_eq!(fetched(&transaction, &prior).unwrap(), Some(true));
         assert_eq!(open(&transaction).unwrap(), []);
+        has_images(&transaction, &prior, 9).unwrap();
+        assert!(fetched(&transaction, &prior).unwrap().is_some(), "it may still be coming");
+        transaction.execute("UPDATE fetched_series SET images = 9", []).unwrap();
+        has_images(&transaction, &prior, 9).unwrap();
+        assert!(fetched(&transaction, &prior).unwrap().is_some());
+        has_images(&transaction, &prior, 10).unwrap();
+        assert_eq!(fetched(&transaction, &prior).unwrap(), None, "somebody has sent more of it");
+        fetching(&transaction, "1.2", &prior, &now).unwrap();
+        nothing_is_fetched(&transaction).unwrap();
+        assert_eq!(fetched(&transaction, &prior).unwrap(), None, "nothing came");
         let standing = standing(&transaction).unwrap();
         assert_eq!((standing.waiting, standing.in_vain), (0, 1));
     }

@@ -89,7 +89,8 @@ mod tests {
         let utf_8 = answer(b"ISO_IR 192", "Zhang^San=张^三".as_bytes());
         assert_eq!(utf_8.modalities, ["CT", "SR"]);
         assert_eq!((utf_8.level.as_str(), utf_8.header.study_instance_uid.as_str()), ("STUDY", "1.2.3"));
-        let others = [answer(b"GB18030", &[b"Zhang^San=".as_slice(), &gb].concat()), answer(b"\\ISO 2022 IR 58", &iso_2022)];
+        let others =
+            [answer(b"GB18030", &[b"Zhang^San=".as_slice(), &gb].concat()), answer(b"\\ISO 2022 IR 58", &iso_2022)];
         for other in others {
             assert!(Identity::of(&utf_8.header).is_same_person(&Identity::of(&other.header)), "{:?}", other.header);
         }

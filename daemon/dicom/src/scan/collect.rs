@@ -232,7 +232,8 @@ impl Values {
     pub(super) fn wants(&self, place: Place, tag: Tag) -> bool {
         match place {
             Place::Root => {
-                [COPIED, FACTS, ORDERED, ANSWERED].iter().any(|list| list.contains(&tag)) && find(&self.root, tag).is_none()
+                [COPIED, FACTS, ORDERED, ANSWERED].iter().any(|list| list.contains(&tag))
+                    && find(&self.root, tag).is_none()
             }
             Place::FunctionalGroups => GROUPED.contains(&tag) && find(&self.grouped, tag).is_none(),
             Place::ScheduledStep => SCHEDULED.contains(&tag) && find(&self.scheduled, tag).is_none(),

@@ -24,6 +24,8 @@ CREATE TABLE fetched_series (
     series_uid TEXT NOT NULL,
     -- 0: it did not come to its end, so nothing is compared with it.
     whole INTEGER NOT NULL DEFAULT 0,
+    -- How many images were fetched; NULL while they are. When more come, somebody else has sent the series, and it is like any other.
+    images INTEGER,
     begun_utc TEXT NOT NULL,
     PRIMARY KEY (study_uid, series_uid)
 ) WITHOUT ROWID;
