@@ -43,6 +43,7 @@ pub mod settings;
 mod status;
 pub mod stow;
 pub mod tls;
+pub mod wanted;
 mod web;
 mod wire;
 pub mod worklist;

@@ -8,8 +8,8 @@ use custody::spool::{self, Incoming, Outcome};
 
 use crate::message::Command;
 use crate::negotiate::Context;
-use crate::retrieve::wanted::Wanted;
 use crate::status::{self, Answer, Refusal};
+use crate::wanted::Wanted;
 use crate::{Intake, accepts_transfer_syntax, is_storage};
 
 /// A request whose data set is being received.

@@ -4,7 +4,6 @@
 
 pub mod query;
 pub mod settings;
-pub mod wanted;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,12 +16,12 @@ use dicom_dictionary_std::uids;
 
 use self::query::Question;
 use self::settings::Fetch;
-use self::wanted::Wanted;
 use crate::association::Timers;
 use crate::negotiate::Role;
 use crate::open::{Limit, Proposed};
 use crate::send::{self, Association, Fetched, Next, Sink, Target};
 use crate::status::SUCCESS;
+use crate::wanted::Wanted;
 use crate::{Arrival, Intake, STUDY_FIND, STUDY_GET, STUDY_MOVE};
 
 /// At most this many answers to one question are taken.
@@ -249,7 +248,8 @@ impl<'a> Retrieval<'a> {
             let got = self.get(intake, (study_uid, series_uid), wanted).await;
             let came = wanted.arrived();
             let nothing = came.kept.is_empty() && came.of_another + came.not_asked_for == 0;
-            let refuses = matches!(&got, Ok(Fetched { status: Some(status), .. }) if *status != SUCCESS);
+            // Some answer success and send nothing.
+            let refuses = matches!(&got, Ok(Fetched { status: Some(_), late: false, .. }));
             let moves = nothing && refuses && self.can_move && !self.association.is_over();
             if !moves {
                 return brought("C-GET", got, declared, wanted);

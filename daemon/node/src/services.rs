@@ -8,9 +8,9 @@ use custody::store::Store;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::expected::Source;
-use crate::retrieve::wanted::Awaited;
 use crate::settings::Destination;
 use crate::tls::settings::DestinationTls;
+use crate::wanted::Awaited;
 
 /// Reports that may wait for one association.
 const WAITING: usize = 8;

@@ -39,7 +39,9 @@ struct Scan {
 }
 
 fn scan(seed: u64, name: &str, date: &str) -> Scan {
-    let (study, _) = Phantom::chest(seed, &Options::small()).unwrap();
+    // The whole of both lungs, or nothing is compared.
+    let whole = Options { columns: 128, rows: 128, pixel_mm: 2.96, slices: 132, slice_mm: 2.5, ..Options::default() };
+    let (study, _) = Phantom::chest(seed, &whole).unwrap();
     let mut study_uid = String::new();
     let dressed = study.instances.iter().map(|one| {
         let mut object = dicom_object::from_reader(one.part10.as_slice()).unwrap();

@@ -16,7 +16,7 @@ use crate::elements::Syntax;
 use crate::message::{self, Command, SubOperations};
 use crate::open::Limit;
 use crate::receive::{Received, Reception};
-use crate::retrieve::wanted::Wanted;
+use crate::wanted::Wanted;
 use crate::{Arrival, Intake};
 
 /// How often the engine is told that data is arriving.

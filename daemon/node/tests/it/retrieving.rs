@@ -11,10 +11,10 @@ use dicom::header::Header;
 use needs::peers::{Program, Service, tried};
 use node::retrieve::query::Question;
 use node::retrieve::settings::Fetch;
-use node::retrieve::wanted::Wanted;
 use node::retrieve::{Brought, Error, Retrieval, RetrieveFault};
 use node::send::{self, File, Target};
 use node::settings::Sender;
+use node::wanted::Wanted;
 use serde_json::{Value, json};
 
 use super::archive::ArchivePeer;

@@ -85,7 +85,7 @@ def wanted(event):
 def send(event, what):
     tell(event=what, caller=event.assoc.requestor.ae_title)
     if "fails" in ORDER and what == "get":
-        yield 0
+        yield 1
         yield ORDER["fails"], None
         return
     found = wanted(event)

@@ -15,21 +15,24 @@ use hal::backoff::Backoff;
 use hal::clock::Wall;
 use node::Intake;
 use node::retrieve::settings::PriorArchive;
-use node::retrieve::wanted::Wanted;
 use node::retrieve::{Answers, Brought, Error, Retrieval, RetrieveFault, query};
 use node::send::Target;
+use node::wanted::Wanted;
 use rusqlite::{Connection, Transaction};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::{MODALITY, pick, silent};
+use super::{MODALITY, NOT_NOW, pick, silent};
 
 /// Rows are looked at this often even without a bell.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 /// After an error of the database.
 const PAUSE: Duration = Duration::from_secs(5);
+
+/// While this box cannot fetch.
+const LOOK_WHILE_NOT_NOW: Duration = Duration::from_secs(1);
 
 /// What the task needs.
 #[derive(Debug, Clone)]
@@ -51,6 +54,8 @@ enum Came {
     Here(SeriesKey),
     /// Asked again while there is time.
     Again(String),
+    /// This box cannot fetch now (it starts, its disk is short); the archive is not the reason.
+    NotNow(String),
 }
 
 impl Asker {
@@ -119,6 +124,11 @@ impl Asker {
                 self.written(move |rows| priors::here(rows, &study, &prior, &until)).await?;
                 Ok(Duration::ZERO)
             }
+            Came::NotNow(reason) => {
+                let study = question.key.study_uid.clone();
+                self.written(move |rows| priors::failed(rows, &study, &reason)).await?;
+                Ok(LOOK_WHILE_NOT_NOW)
+            }
             Came::Again(reason) => {
                 warn!(attempts = question.attempts + 1, "an earlier study is asked for again: {reason}");
                 let study = question.key.study_uid.clone();
@@ -130,7 +140,7 @@ impl Asker {
 
     async fn came(&self, question: &Question, new: &Header) -> store::Result<Came> {
         if let Err(reason) = self.room() {
-            return Ok(Came::Closed(format!("no prior: it is not fetched, because {reason}"), true));
+            return Ok(Came::NotNow(format!("{NOT_NOW}{reason}")));
         }
         let Some(asked) = query::Question::before(new, MODALITY, self.settings.years) else {
             return Ok(Came::Closed("no prior: nobody can be asked for by this patient ID".into(), false));

@@ -7,6 +7,7 @@
 //! findings can be compared with.
 
 pub mod ask;
+pub mod here;
 pub mod pick;
 
 use std::time::Duration;
@@ -20,8 +21,6 @@ use dicom::kind::SeriesKind;
 use node::retrieve::query;
 use node::retrieve::settings::PriorArchive;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
-
-use crate::analyze::prior;
 
 /// The images with which studies are compared.
 const MODALITY: &str = "CT";
@@ -54,7 +53,7 @@ fn begin_anyway(transaction: &Transaction<'_>, settings: &PriorArchive, row: &Se
         return Ok(());
     };
     if query::Question::before(&first.header, MODALITY, settings.years).is_none()
-        || prior::find(transaction, &first.header)?.is_some()
+        || here::find(transaction, &first.header)?.is_some()
     {
         return Ok(());
     }
@@ -156,10 +155,16 @@ fn judge(
     }
 }
 
+/// How a reason begins that is this box's own, not the archive's.
+pub(crate) const NOT_NOW: &str = "it could not be fetched by this box: ";
+
 /// `reason`: what went wrong last; empty when nothing did.
 pub(crate) fn silent(secs: u64, reason: &str) -> String {
     if reason == priors::SENDING {
         return format!("no prior: the archive did not send all of it within {secs} s");
+    }
+    if reason.starts_with(NOT_NOW) {
+        return format!("no prior: {reason}");
     }
     let because = if reason.is_empty() { String::new() } else { format!(": {reason}") };
     format!("no prior: the archive did not answer within {secs} s{because}")
@@ -208,6 +213,11 @@ mod tests {
         assert!(matches!(judged(State::Asking, None, "2026-01-01T00:00:44.999Z"), Judged::Waits(_)));
         let over = Judged::Over { reason: "no prior: the archive did not answer within 45 s".into(), trouble: true };
         assert_eq!(judged(State::Asking, None, "2026-01-01T00:00:45.000Z"), over);
+        assert_eq!(
+            silent(45, "it could not be fetched by this box: full"),
+            "no prior: it could not be fetched by this box: full"
+        );
+        assert!(silent(45, priors::SENDING).contains("did not send all of it within 45 s"));
         let set_back = Now { utc: "2020-01-01T00:00:00.000Z".into(), latest: "2020-01-01T00:10:00.000Z".into() };
         let judged_then = judge(&question(State::Asking), None, &set_back, &PriorArchive::default());
         assert!(matches!(judged_then, Judged::Over { .. }), "the clock was set back by years");
