@@ -175,6 +175,13 @@ pub trait Manager {
     #[zbus(property)]
     fn steps_reason(&self) -> zbus::Result<String>;
     #[zbus(property)]
+    fn priors_waiting(&self) -> zbus::Result<u32>;
+    #[zbus(property)]
+    fn priors_in_vain(&self) -> zbus::Result<u32>;
+    /// Empty when all is well.
+    #[zbus(property)]
+    fn priors_reason(&self) -> zbus::Result<String>;
+    #[zbus(property)]
     fn quarantined(&self) -> zbus::Result<u32>;
 
     #[zbus(signal)]
@@ -342,6 +349,9 @@ impl Status {
             oldest_step_utc: Some(manager.oldest_step_utc().await?).filter(|utc| !utc.is_empty()),
             steps_parked: manager.steps_parked().await?,
             steps_reason: Some(manager.steps_reason().await?).filter(|reason| !reason.is_empty()),
+            priors_waiting: manager.priors_waiting().await?,
+            priors_in_vain: manager.priors_in_vain().await?,
+            priors_reason: Some(manager.priors_reason().await?).filter(|reason| !reason.is_empty()),
             quarantined: manager.quarantined().await?,
         })
     }

@@ -294,5 +294,9 @@ pub struct Status {
     pub oldest_step_utc: Option<String>,
     pub steps_parked: u32,
     pub steps_reason: Option<String>,
+    /// New studies that wait for an earlier one, how many of the last questions came to nothing, and why.
+    pub priors_waiting: u32,
+    pub priors_in_vain: u32,
+    pub priors_reason: Option<String>,
     pub quarantined: u32,
 }

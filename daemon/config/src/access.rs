@@ -2,6 +2,7 @@
 //! certificate. A configuration that cannot be used may still say so, and then the older one is narrowed or not used.
 
 use node::manager::settings::StepManager;
+use node::retrieve::settings::PriorArchive;
 use toml::de::DeTable;
 use toml::{Table, Value};
 
@@ -107,6 +108,13 @@ pub fn narrow(old: Settings, now: &Table) -> Result<Narrowed, String> {
         settings.mpps = StepManager::default();
         left_out.push("the manager of exams (mpps)".into());
     }
+    // It learns by which IDs it is asked, and what it sends is compared with.
+    let archive = at(now, &["prior"]);
+    let stays = |old: Value| archive.is_some_and(|new| same_archive(&old, new));
+    if settings.prior.is_on() && !Value::try_from(&settings.prior).is_ok_and(stays) {
+        settings.prior = PriorArchive::default();
+        left_out.push("the archive of earlier studies (prior)".into());
+    }
     Ok(Narrowed { settings, left_out })
 }
 
@@ -154,6 +162,11 @@ fn same_destination(old: &Value, new: &Value) -> bool {
 
 fn same_manager(old: &Value, new: &Value) -> bool {
     same_destination(old, new) && (is_true(new, "unscheduled") || !is_true(old, "unscheduled"))
+}
+
+/// Results of what was fetched are delivered only where the new entry says so, too.
+fn same_archive(old: &Value, new: &Value) -> bool {
+    same_destination(old, new) && (is_true(new, "deliver") || !is_true(old, "deliver"))
 }
 
 /// Whether a valid configuration allows less than the old one: then the old one must not come back.
@@ -243,6 +256,17 @@ mod tests {
         assert_eq!(narrowed(old, bad), out);
         assert_eq!(narrowed(old, &format!("{bad}{}", old.replace("ris:104", "new:104"))), out);
         assert_eq!(narrowed(old, &format!("{bad}{}", old.replace("unscheduled = true\n", ""))), out);
+    }
+
+    #[test]
+    fn an_archive_of_earlier_studies_that_was_taken_out_is_asked_no_more() {
+        let old = "[prior]\naddress = \"pacs:104\"\nae_title = \"PACS\"\ndeliver = true\n";
+        let bad = "[spool]\nkeep_dayss = 3\n";
+        let out = Ok(vec!["the archive of earlier studies (prior)".to_owned()]);
+        assert_eq!(narrowed(old, &format!("{old}{bad}")), Ok(vec![]));
+        assert_eq!(narrowed(old, bad), out);
+        assert_eq!(narrowed(old, &format!("{bad}{}", old.replace("pacs:104", "new:104"))), out);
+        assert_eq!(narrowed(old, &format!("{bad}{}", old.replace("deliver = true\n", ""))), out);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use live::settings::{Live, Record};
 use live::source::device::Device as Video;
 use node::certificates;
 use node::manager::settings::StepManager;
+use node::retrieve::settings::PriorArchive;
 use node::settings::{Destination, Dicom};
 use node::tls::expiry::Configured;
 use node::tls::settings::check_files;
@@ -35,6 +36,7 @@ pub struct Settings {
     pub live: Live,
     pub worklist: WorklistServer,
     pub mpps: StepManager,
+    pub prior: PriorArchive,
     pub record: Record,
     pub sensors: Sensors,
     pub alarm: Alarm,
@@ -58,6 +60,7 @@ impl Settings {
             live: self.live.clone(),
             record: self.record.clone(),
             mpps: self.mpps.clone(),
+            prior: self.prior.clone(),
             destination: self.destination.clone(),
         }
     }
@@ -67,7 +70,7 @@ impl Settings {
         for destination in self.destination.values_mut() {
             destination.inherit(&self.dicom.tls);
         }
-        for tls in [&mut self.worklist.tls, &mut self.mpps.tls].into_iter().flatten() {
+        for tls in [&mut self.worklist.tls, &mut self.mpps.tls, &mut self.prior.tls].into_iter().flatten() {
             tls.inherit(&self.dicom.tls);
         }
     }
@@ -93,6 +96,7 @@ impl Settings {
         self.live.check(&mut checker);
         self.worklist.check(&mut checker);
         self.mpps.check(&mut checker);
+        self.prior.check(&mut checker);
         if self.mpps.address.is_some() && !self.record.enabled {
             let reason = "record.enabled must be true, too: what is told of an exam is what the box has recorded of it";
             checker.refuse("mpps", reason);
@@ -119,7 +123,7 @@ impl Settings {
     /// Every file with certificates that is in use, once.
     pub fn certificates(&self) -> Vec<Configured> {
         let page = self.console.listen().and(self.console.certificate.as_ref());
-        certificates::configured(&self.dicom, &self.destination, &self.worklist, &self.mpps, page)
+        certificates::configured(&self.dicom, &self.destination, &self.worklist, &self.mpps, &self.prior, page)
     }
 }
 

@@ -191,6 +191,16 @@ fn every_mistake_names_file_line_key_and_reason() {
             "[mpps]\naddress = \"ris:104\"\nae_title = \"RIS\"\nretry_secs = 10.0\nretry_max_secs = 1.0\n",
             "a.toml:5: mpps.retry_max_secs: 1 is out of range: 10 to 86400 seconds",
         ),
+        ("prior.ae_title = \"PACS\"\n", "a.toml:1: prior: address must be set, too: without it no archive is asked"),
+        ("prior.address = \"pacs:104\"\n", "a.toml:1: prior: ae_title, that of the archive, must be set, too"),
+        (
+            "[prior]\naddress = \"pacs:104\"\nae_title = \"PACS\"\nbudget_secs = 0\n",
+            "a.toml:4: prior.budget_secs: 0 is out of range: 1 to 600 seconds",
+        ),
+        (
+            "[prior]\naddress = \"pacs:104\"\nae_title = \"PACS\"\nfetch = \"wado\"\n",
+            "a.toml:4: prior.fetch: unknown variant `wado`, expected one of `auto`, `get`, `move`",
+        ),
         (
             "[worklist]\nadress = \"ris:104\"\n",
             "a.toml:2: worklist.adress: unknown key `adress`, expected one of `address`, `ae_title`",

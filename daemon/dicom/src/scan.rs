@@ -5,6 +5,7 @@
 //! the structure with an explicit stack, `collect` keeps the few values that are wanted, `text` decodes text for
 //! display.
 
+mod answer;
 mod collect;
 mod guess;
 mod item;
@@ -20,6 +21,7 @@ use std::io::{self, Read, Seek};
 use dicom_core::{Tag, VR};
 
 use crate::header::Header;
+pub use answer::Answer;
 pub use item::{Besides, Item};
 pub use meta::{Meta, is_deflated};
 use source::Source;
@@ -137,6 +139,17 @@ pub fn item<R: Read + Seek>(part10: R) -> Result<Item, ScanError> {
 /// As [`scan`].
 pub fn item_of_data_set(bytes: &[u8], transfer_syntax_uid: &str) -> Result<Item, ScanError> {
     item_from(&mut Source::open(io::Cursor::new(bytes))?, transfer_syntax_uid)
+}
+
+/// Reads one answer of an archive to a question for studies or series, a data set without a file around it.
+///
+/// # Errors
+/// As [`scan`].
+pub fn answer_of_data_set(bytes: &[u8], transfer_syntax_uid: &str) -> Result<Answer, ScanError> {
+    let mut source = Source::open(io::Cursor::new(bytes))?;
+    let mut values = collect::Values::default();
+    walk::walk(&mut source, walk::Syntax::of(transfer_syntax_uid), &mut values)?;
+    Ok(values.into_answer())
 }
 
 fn item_from<R: Read + Seek>(source: &mut Source<R>, transfer_syntax_uid: &str) -> Result<Item, ScanError> {

@@ -1,10 +1,11 @@
 //! Which files with certificates the configuration names, and who needs each: listener, senders, destinations, worklist server,
-//! manager, page.
+//! manager, archive of earlier studies, page.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::manager::settings::StepManager;
+use crate::retrieve::settings::PriorArchive;
 use crate::settings::{Destination, Dicom};
 use crate::tls::expiry::{Configured, User};
 use crate::tls::server::ca_file;
@@ -17,6 +18,7 @@ pub fn configured(
     destinations: &BTreeMap<String, Destination>,
     worklist: &WorklistServer,
     manager: &StepManager,
+    prior: &PriorArchive,
     page: Option<&PathBuf>,
 ) -> Vec<Configured> {
     let mut found: BTreeMap<(PathBuf, bool), Vec<User>> = BTreeMap::new();
@@ -43,6 +45,9 @@ pub fn configured(
     }
     if manager.address.is_some() {
         manager.tls.iter().for_each(|tls| sending(tls, &User::StepManager));
+    }
+    if prior.is_on() {
+        prior.tls.iter().for_each(|tls| sending(tls, &User::PriorArchive));
     }
     page.into_iter().for_each(|file| found.entry((file.clone(), false)).or_default().push(User::Page));
     found.into_iter().map(|((file, is_ca), users)| Configured { file, is_ca, users }).collect()
@@ -71,7 +76,9 @@ mod tests {
             let address = worklist.address.clone();
             let manager = StepManager { address, tls: Some(tls), ..StepManager::default() };
             let page = dicom.tls.certificate.as_ref().map(|_| PathBuf::from("/page.pem"));
-            let found = configured(dicom, destinations, worklist, &manager, page.as_ref()).into_iter();
+            let tls = DestinationTls { ca: vec!["/prior.pem".into()], ..DestinationTls::default() };
+            let prior = PriorArchive { address: worklist.address.clone(), tls: Some(tls), ..PriorArchive::default() };
+            let found = configured(dicom, destinations, worklist, &manager, &prior, page.as_ref()).into_iter();
             found.map(|one| (one.file.display().to_string(), one.is_ca, one.users)).collect::<Vec<_>>()
         };
         let pacs = || User::Destination("pacs".into());
@@ -95,6 +102,7 @@ mod tests {
             ("/manager.pem".into(), true, vec![User::StepManager]),
             ("/own.pem".into(), false, both()),
             ("/page.pem".into(), false, vec![User::Page]),
+            ("/prior.pem".into(), true, vec![User::PriorArchive]),
             ("/ris.pem".into(), true, vec![User::WorklistServer]),
             ("/vendor.pem".into(), true, vec![User::Sender("CT1".into())]),
         ];

@@ -4,7 +4,8 @@
 //! decodable or not; Storage Commitment Push Model; Modality Performed Procedure Step; where it is on, C-FIND of the Modality
 //! Worklist. As SCU: C-STORE of Part 10 files as
 //! they are or, for a peer that takes nothing else, in Implicit VR Little Endian; C-ECHO; Storage Commitment Push Model;
-//! C-FIND of the Modality Worklist; Modality Performed Procedure Step.
+//! C-FIND of the Modality Worklist; Modality Performed Procedure Step; C-FIND, C-GET and C-MOVE of the Study Root, for earlier
+//! studies (`retrieve`).
 //! Both roles with TLS or without. To archives with a URL: STOW-RS.
 
 #![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
@@ -34,6 +35,7 @@ pub mod policy;
 pub mod probe;
 mod receive;
 pub mod reporter;
+pub mod retrieve;
 pub mod send;
 mod serve;
 pub mod services;
@@ -41,6 +43,7 @@ pub mod settings;
 mod status;
 pub mod stow;
 pub mod tls;
+pub mod wanted;
 mod web;
 mod wire;
 pub mod worklist;
@@ -64,6 +67,10 @@ pub const COMMITMENT: &str = "1.2.840.10008.1.20.1";
 pub const MPPS: &str = "1.2.840.10008.3.1.2.3.3";
 /// Modality Worklist Information Model - FIND.
 pub const WORKLIST: &str = uids::MODALITY_WORKLIST_INFORMATION_MODEL_FIND;
+/// Study Root Query/Retrieve Information Model: FIND, MOVE, GET.
+pub const STUDY_FIND: &str = uids::STUDY_ROOT_QUERY_RETRIEVE_INFORMATION_MODEL_FIND;
+pub const STUDY_MOVE: &str = uids::STUDY_ROOT_QUERY_RETRIEVE_INFORMATION_MODEL_MOVE;
+pub const STUDY_GET: &str = uids::STUDY_ROOT_QUERY_RETRIEVE_INFORMATION_MODEL_GET;
 const APPLICATION_CONTEXT: &str = "1.2.840.10008.3.1.1.1";
 /// What the node reports to the engine, in the order in which it happened.
 #[derive(Debug, Clone)]

@@ -8,7 +8,9 @@ const NO_DATA_SET: u16 = 0x0101;
 const RESPONSE: u16 = 0x8000;
 
 pub(super) const C_STORE: u16 = 0x0001;
+pub(super) const C_GET: u16 = 0x0010;
 pub(super) const C_FIND: u16 = 0x0020;
+pub(super) const C_MOVE: u16 = 0x0021;
 pub(super) const C_ECHO: u16 = 0x0030;
 pub(super) const C_CANCEL: u16 = 0x0fff;
 pub(super) const N_EVENT_REPORT: u16 = 0x0100;
@@ -38,6 +40,18 @@ pub(super) struct Command {
     pub(super) event_type: Option<u16>,
     /// Action Type ID (0000,1008).
     pub(super) action_type: Option<u16>,
+    /// Move Originator Application Entity Title (0000,1030): who asked for this C-STORE by C-MOVE.
+    pub(super) move_originator: String,
+    pub(super) counts: SubOperations,
+}
+
+/// The C-STOREs that a C-GET or C-MOVE asked for, by what became of them; `None`: not said. (0000,1020) to (0000,1023).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct SubOperations {
+    pub(super) remaining: Option<u16>,
+    pub(super) completed: Option<u16>,
+    pub(super) failed: Option<u16>,
+    pub(super) warned: Option<u16>,
 }
 
 impl Command {
@@ -68,6 +82,11 @@ impl Command {
                 0x1000 => command.sop_instance_uid = text(value),
                 0x1002 => command.event_type = number(),
                 0x1008 => command.action_type = number(),
+                0x1020 => command.counts.remaining = number(),
+                0x1021 => command.counts.completed = number(),
+                0x1022 => command.counts.failed = number(),
+                0x1023 => command.counts.warned = number(),
+                0x1030 => command.move_originator = text(value),
                 0x1001 if command.sop_instance_uid.is_empty() => command.sop_instance_uid = text(value),
                 _ => {}
             }
@@ -142,6 +161,29 @@ pub(super) fn find_request(message_id: u16, sop_class_uid: &str) -> Vec<u8> {
     set.uid(0x0002, sop_class_uid);
     set.number(0x0100, C_FIND);
     set.number(0x0110, message_id);
+    set.number(0x0700, 0);
+    set.number(0x0800, 0x0001);
+    set.finish()
+}
+
+/// A C-GET-RQ, which its identifier follows (PS3.7 section 9.3.3.1).
+pub(super) fn get_request(message_id: u16, sop_class_uid: &str) -> Vec<u8> {
+    let mut set = Elements::default();
+    set.uid(0x0002, sop_class_uid);
+    set.number(0x0100, C_GET);
+    set.number(0x0110, message_id);
+    set.number(0x0700, 0);
+    set.number(0x0800, 0x0001);
+    set.finish()
+}
+
+/// A C-MOVE-RQ to the peer with the AE title `destination`, which its identifier follows (PS3.7 section 9.3.4.1).
+pub(super) fn move_request(message_id: u16, sop_class_uid: &str, destination: &str) -> Vec<u8> {
+    let mut set = Elements::default();
+    set.uid(0x0002, sop_class_uid);
+    set.number(0x0100, C_MOVE);
+    set.number(0x0110, message_id);
+    set.text(0x0600, destination, b' ');
     set.number(0x0700, 0);
     set.number(0x0800, 0x0001);
     set.finish()
@@ -280,6 +322,27 @@ mod tests {
         assert_eq!((cancel.field, cancel.message_id, cancel.has_data_set), (C_CANCEL, 3, false));
         let responded_to = [0, 0, 0x20, 0x01, 2, 0, 0, 0, 3, 0];
         assert!(cancel_request(3).windows(responded_to.len()).any(|bytes| bytes == responded_to));
+    }
+
+    #[test]
+    fn a_retrieval_names_its_destination_and_its_answer_counts_the_sub_operations() {
+        let moved = Command::parse(&move_request(5, "1.2.840.10008.5.1.4.1.2.2.2", "BOX")).unwrap();
+        assert_eq!((moved.field, moved.message_id, moved.has_data_set), (C_MOVE, 5, true));
+        let destination = [0, 0, 0, 6, 4, 0, 0, 0, b'B', b'O', b'X', b' '];
+        let request = move_request(5, "1.2.840.10008.5.1.4.1.2.2.2", "BOX");
+        assert!(request.windows(destination.len()).any(|bytes| bytes == destination));
+        assert_eq!(Command::parse(&get_request(6, "1.2")).unwrap().field, C_GET);
+        let mut set = Elements::default();
+        set.number(0x0100, C_GET | RESPONSE);
+        set.number(0x0120, 6);
+        set.number(0x0800, NO_DATA_SET);
+        set.number(0x0900, 0xff00);
+        for (element, count) in [(0x1020, 7), (0x1021, 2), (0x1022, 1), (0x1023, 0)] {
+            set.number(element, count);
+        }
+        let counts = Command::parse(&set.finish()).unwrap().counts;
+        assert_eq!((counts.remaining, counts.completed), (Some(7), Some(2)));
+        assert_eq!((counts.failed, counts.warned), (Some(1), Some(0)));
     }
 
     #[test]

@@ -73,6 +73,10 @@ impl<'a> Limit<'a> {
         Self { address: &target.address, end: Instant::now() + whole, whole }
     }
 
+    pub(super) fn end(&self) -> Instant {
+        self.end
+    }
+
     /// `what`: what the peer has not done when the limit is reached; then the error is `Silent`.
     pub(super) async fn hold<T, E: Into<Error>>(
         &self,

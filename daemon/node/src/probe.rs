@@ -15,10 +15,11 @@ use tokio::time::{Instant, timeout};
 
 use crate::negotiate;
 use crate::peer::Way;
+use crate::retrieve::settings::Fetch;
 use crate::send::{Association, Error, Rejection, Target};
 use crate::settings::{Destination, ResultKind};
 use crate::wire::Fault;
-use crate::{MPPS, VERIFICATION, WORKLIST};
+use crate::{MPPS, STUDY_GET, STUDY_MOVE, VERIFICATION, WORKLIST, retrieve};
 
 /// What the box sends to an archive: kind, SOP class and its name.
 const RESULTS: [(ResultKind, &str, &str); 8] = [
@@ -235,6 +236,24 @@ pub async fn run_for(target: &Target, classes: &[(&str, &str)], patience: Durati
         Err(_) => return probe.fail(Step::Echo, Cause::Silent, "no answer to the C-ECHO"),
     }
     association.release().await;
+    probe
+}
+
+/// Tests `target` as the archive that is asked for earlier studies: it must take questions, and C-GET or C-MOVE.
+pub async fn archive_of_priors(target: &Target, fetch: Fetch, patience: Duration) -> Probe {
+    let ways = [(STUDY_GET, "Study Root - GET"), (STUDY_MOVE, "Study Root - MOVE")];
+    let needed: &[(&str, &str)] = match fetch {
+        Fetch::Auto => &ways,
+        Fetch::Get => &ways[..1],
+        Fetch::Move => &ways[1..],
+    };
+    let classes: Vec<_> = retrieve::OFFERED.iter().chain(needed).copied().collect();
+    let mut probe = run_for(target, &classes, patience).await;
+    // One of them is enough.
+    let missing = |name: &str| probe.not_taken.iter().any(|(known, _)| known == name);
+    if fetch == Fetch::Auto && !ways.iter().all(|(_, name)| missing(name)) {
+        probe.not_taken.retain(|(known, _)| ways.iter().all(|(_, name)| known != name));
+    }
     probe
 }
 

@@ -9,6 +9,7 @@ use custody::spool::{self, Incoming, Outcome};
 use crate::message::Command;
 use crate::negotiate::Context;
 use crate::status::{self, Answer, Refusal};
+use crate::wanted::Wanted;
 use crate::{Intake, accepts_transfer_syntax, is_storage};
 
 /// A request whose data set is being received.
@@ -17,6 +18,8 @@ pub(super) struct Reception {
     request: Command,
     context: Context,
     state: Progress,
+    /// What was asked for, of an object that comes because of that: another one is not kept.
+    wanted: Option<Arc<Wanted>>,
 }
 
 #[derive(Debug)]
@@ -43,12 +46,26 @@ impl Reception {
             Ok(incoming) => Progress::Keeping(Box::new(incoming)),
             Err(answer) => Progress::Answered(answer),
         };
-        Self { request, context, state }
+        Self { request, context, state, wanted: None }
+    }
+
+    /// As [`Reception::begin`], of an object that is to be what was asked for.
+    pub(super) fn begin_wanted(
+        intake: &Intake,
+        origin: &Origin,
+        request: Command,
+        context: Context,
+        wanted: Arc<Wanted>,
+    ) -> Self {
+        match wanted.has_room() {
+            Ok(()) => Self { wanted: Some(wanted), ..Self::begin(intake, origin, request, context) },
+            Err(reason) => Self::answered(say(Refusal::NotAuthorised, &reason), request, context),
+        }
     }
 
     /// A request whose answer does not depend on its data set.
     pub(super) fn answered(answer: Answer, request: Command, context: Context) -> Self {
-        Self { request, context, state: Progress::Answered(answer) }
+        Self { request, context, state: Progress::Answered(answer), wanted: None }
     }
 
     pub(super) async fn write(&mut self, bytes: &[u8]) {
@@ -60,10 +77,10 @@ impl Reception {
     }
 
     pub(super) async fn finish(self) -> Received {
-        let Self { request, context, state } = self;
+        let Self { request, context, state, wanted } = self;
         let (answer, kept) = match state {
             Progress::Answered(answer) => (answer, None),
-            Progress::Keeping(incoming) => match incoming.commit().await {
+            Progress::Keeping(incoming) => match commit(*incoming, wanted).await {
                 Ok(Outcome::New(instance)) => (Answer::success(), Some(instance)),
                 Ok(Outcome::AlreadySo(_) | Outcome::Conflict(_)) => (Answer::success(), None),
                 Ok(Outcome::Quarantined { reason }) => (say(Refusal::Quarantined, &reason), None),
@@ -72,6 +89,17 @@ impl Reception {
         };
         Received { request, context, answer, kept }
     }
+}
+
+/// What was asked for counts once it is durable.
+async fn commit(incoming: Incoming, wanted: Option<Arc<Wanted>>) -> spool::Result<Outcome> {
+    let Some(wanted) = wanted else { return incoming.commit().await };
+    let judge = wanted.clone();
+    let outcome = incoming.commit_if(Box::new(move |header| judge.judge(header))).await;
+    if let Ok(Outcome::New(instance) | Outcome::AlreadySo(instance)) = &outcome {
+        wanted.has_come(&instance.header.sop_instance_uid);
+    }
+    outcome
 }
 
 /// Refuses what can be refused before any byte is written.

@@ -4,6 +4,7 @@
 
 mod ask;
 mod data_set;
+mod fetch;
 mod find;
 
 use std::path::{Path, PathBuf};
@@ -26,6 +27,7 @@ use crate::status::SUCCESS;
 use crate::tls::link::Link;
 use crate::{COMMITMENT, VERIFICATION};
 
+pub(crate) use self::fetch::{Fetched, Sink};
 pub(crate) use self::find::Next;
 pub use crate::peer::{Error, Rejection, SendFault, Target, Way};
 

@@ -88,6 +88,8 @@ where
         }
     };
     let (results, contexts) = negotiate::judge_contexts(&request.contexts, offer);
+    let only_awaited = offer.storage
+        && policy::judge(&intake.settings, &request.called, &request.calling, peer.ip(), tls.as_ref()).is_err();
     let proposed = request.contexts.iter().map(|context| context.abstract_syntax.as_str());
     let in_vain = proposed.filter(|class| !contexts.iter().any(|context| context.abstract_syntax == *class));
     intake.callers.accepted((&request.calling, &request.called), peer.ip(), contexts.len(), in_vain);
@@ -115,6 +117,7 @@ where
             certificate: tls.and_then(|tls| tls.fingerprint).map(|fingerprint| fingerprint.to_string()),
         },
         tally: Tally::default(),
+        only_awaited,
     };
     association.run_to_end(intake, shutdown, place).await;
 }
@@ -172,6 +175,14 @@ fn offer(
             mpps: settings.mpps.accept,
             worklist: services.expected.is_some(),
         }),
+        // What this box has asked for by C-MOVE.
+        Err(Refusal::CalledAe { .. } | Refusal::CallingAe { .. } | Refusal::Address { .. })
+            if services.awaited.of(&request.called, &request.calling).is_some() =>
+        {
+            policy::judge_archive(settings, &request.calling, tls)?;
+            let commitment = services.is_archive(&request.called, &request.calling);
+            Ok(Offer { storage: true, commitment, mpps: false, worklist: false })
+        }
         Err(Refusal::CalledAe { .. } | Refusal::CallingAe { .. } | Refusal::Address { .. })
             if services.is_archive(&request.called, &request.calling) =>
         {
@@ -284,6 +295,8 @@ struct Association<R, W> {
     sender: Sender<W>,
     origin: Origin,
     tally: Tally,
+    /// It may send only what was asked for by C-MOVE.
+    only_awaited: bool,
 }
 
 impl<R: AsyncRead + Unpin + Send, W: AsyncWrite + Unpin + Send> Association<R, W> {
@@ -373,7 +386,7 @@ impl<R: AsyncRead + Unpin + Send, W: AsyncWrite + Unpin + Send> Association<R, W
     async fn begin(&mut self, intake: &Intake, request: Command, context: Context) -> Result<Option<Arriving>, Fault> {
         let has_data_set = request.has_data_set;
         let arriving = match request.field {
-            message::C_STORE => Arriving::Object(Reception::begin(intake, &self.origin, request, context)),
+            message::C_STORE => Arriving::Object(self.reception(intake, request, context)),
             message::C_ECHO => Arriving::Object(Reception::answered(echo::answer(&request), request, context)),
             // There is nothing to cancel: all responses to a C-FIND are sent before the next message is read. C-CANCEL has none.
             message::C_CANCEL => return Ok(None),
@@ -402,6 +415,23 @@ impl<R: AsyncRead + Unpin + Send, W: AsyncWrite + Unpin + Send> Association<R, W
         }
         self.finish_any(intake, arriving).await?;
         Ok(None)
+    }
+
+    /// From an archive that was asked for something by C-MOVE only that is kept, unless it may send anyway and does not say that this
+    /// object is for that.
+    fn reception(&self, intake: &Intake, request: Command, context: Context) -> Reception {
+        let (called, calling) = (&self.origin.called_ae, &self.origin.calling_ae);
+        let is_sent_for = !request.move_originator.is_empty() && request.move_originator == called.trim();
+        let wanted = intake.services.awaited.of(called, calling).filter(|_| is_sent_for || self.only_awaited);
+        match wanted {
+            Some(wanted) => Reception::begin_wanted(intake, &self.origin, request, context, wanted),
+            None if self.only_awaited => {
+                let reason = "nothing is asked for any more, and this peer is not in the list of senders";
+                let answer = Answer::new(status::of(status::Refusal::NotAuthorised), reason);
+                Reception::answered(answer, request, context)
+            }
+            None => Reception::begin(intake, &self.origin, request, context),
+        }
     }
 
     async fn finish_any(&mut self, intake: &Intake, arrived: Arriving) -> Result<(), Fault> {

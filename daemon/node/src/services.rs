@@ -10,6 +10,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use crate::expected::Source;
 use crate::settings::Destination;
 use crate::tls::settings::DestinationTls;
+use crate::wanted::Awaited;
 
 /// Reports that may wait for one association.
 const WAITING: usize = 8;
@@ -49,6 +50,8 @@ pub struct Services {
     pub(crate) lines: Lines,
     /// The list of who is expected, where scanners may ask for it.
     pub(crate) expected: Option<Expected>,
+    /// What an archive is asked to send us by C-MOVE.
+    pub awaited: Awaited,
 }
 
 /// The list of who is expected.
@@ -64,7 +67,8 @@ impl std::fmt::Debug for Expected {
 impl Services {
     pub fn new(store: Store, archives: impl IntoIterator<Item = Archive>, outbox_wake: Arc<Notify>) -> Self {
         let archives = archives.into_iter().collect();
-        Self { store, archives, report: Arc::default(), outbox_wake, lines: Lines::default(), expected: None }
+        let (lines, awaited) = (Lines::default(), Awaited::default());
+        Self { store, archives, report: Arc::default(), outbox_wake, lines, expected: None, awaited }
     }
 
     /// Scanners that may send may also ask who is expected.

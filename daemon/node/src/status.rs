@@ -80,6 +80,7 @@ pub(super) fn of(refusal: Refusal) -> u16 {
         Refusal::Spool(kind) => match kind {
             SpoolFault::NoSpace | SpoolFault::Io | SpoolFault::Database | SpoolFault::Closed => 0xa700,
             SpoolFault::UidMismatch => 0xa900,
+            SpoolFault::Unwanted => 0x0124,
         },
         Refusal::Quarantined => 0xc000,
         Refusal::NotStorage => 0x0122,

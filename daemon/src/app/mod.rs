@@ -36,6 +36,7 @@ use study::exam::tell::Teller;
 use study::model::Models;
 use study::outbox;
 use study::parts::StudyParts;
+use study::priors::ask::Asker;
 use study::reject;
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -86,6 +87,7 @@ pub async fn run(start: Start, good_after: Duration, shutdown: CancellationToken
         services: services.clone(),
         callers: callers.clone(),
     };
+    let asker = asker(&settings, &parts, &intake);
     let reporter =
         Reporter { services, spool: parts.spool.clone(), settings: intake.settings.clone(), wall: Wall::default() };
     let (heat_told, heat) = heat::channel();
@@ -131,6 +133,10 @@ pub async fn run(start: Start, good_after: Duration, shutdown: CancellationToken
         let telling = move |store, end| Teller { store, ..teller.clone() }.run(end);
         tasks.start("performed steps", rows::while_open(on_rows(), parts.store.clone(), stop(), telling));
     }
+    if let Some(asker) = asker {
+        let asking = move |store, end| Asker { store, ..asker.clone() }.run(end);
+        tasks.start("earlier studies", rows::while_open(on_rows(), parts.store.clone(), stop(), asking));
+    }
     tasks.start("live", live::look(settings.clone(), &parts, stage, stop()));
     tasks.start("recorder", once_open(open(), stop(), live::record(recorder, view.clone(), stop())));
     if let Some(view) = view.clone().filter(|_| settings.live.auto_start) {
@@ -161,6 +167,18 @@ pub async fn run(start: Start, good_after: Duration, shutdown: CancellationToken
     let outcome = tasks.ended().await;
     notify::stopping();
     outcome
+}
+
+/// Asks the archive for earlier studies; `None` if none is configured.
+fn asker(settings: &Settings, parts: &StudyParts, intake: &Intake) -> Option<Asker> {
+    Some(Asker {
+        store: parts.store.clone(),
+        target: settings.prior.target()?,
+        settings: settings.prior.clone(),
+        intake: intake.clone(),
+        bell: parts.priors_bell.clone(),
+        wall: Wall::default(),
+    })
 }
 
 /// Runs `task` once database and custody log are open.

@@ -59,6 +59,7 @@ pub async fn open(settings: &Settings) -> anyhow::Result<Opened> {
         wake: Arc::new(Notify::new()),
         outbox_wake: Arc::new(Notify::new()),
         steps_bell: Arc::new(Notify::new()),
+        priors_bell: Arc::new(Notify::new()),
         precedence: Precedence::default(),
     };
     Ok(Opened { parts, ports, address: address.to_string() })

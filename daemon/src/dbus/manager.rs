@@ -665,6 +665,24 @@ impl Manager {
         self.counts().steps.reason
     }
 
+    /// New studies that wait for an earlier study of their person, which the archive (`[prior]`) is asked for.
+    #[zbus(property)]
+    fn priors_waiting(&self) -> u32 {
+        self.counts().priors.waiting
+    }
+
+    /// How many of the last questions for an earlier study, one after the other, came to nothing for a reason that a person should know.
+    #[zbus(property)]
+    fn priors_in_vain(&self) -> u32 {
+        self.counts().priors.in_vain
+    }
+
+    /// Why the last of these came to nothing; empty when all is well.
+    #[zbus(property)]
+    fn priors_reason(&self) -> String {
+        self.counts().priors.reason
+    }
+
     #[zbus(property)]
     fn quarantined(&self) -> u32 {
         self.counts().quarantined

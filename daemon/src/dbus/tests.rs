@@ -259,6 +259,7 @@ fn counts_are_those_of_the_tables() {
         oldest_pending_utc: "2026-01-02T08:00:00.000Z".into(),
         quarantined: 1,
         steps: Standing::default(),
+        priors: custody::store::priors::Standing::default(),
     };
     assert_eq!(counts, expected);
 }

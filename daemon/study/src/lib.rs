@@ -33,6 +33,7 @@ pub mod performed;
 pub mod gather;
 pub mod choose;
 pub mod choosing;
+pub mod priors;
 pub mod volume;
 pub mod analyze;
 pub mod model;
@@ -397,7 +398,12 @@ impl Story {
         series::is_of_kind(&transaction, row.id, row.kind)?;
         series::completed(&transaction, row.id, by.as_str(), &now)?;
         let settings = &self.parts.settings;
-        let mut changed = settle(&transaction, &settings.analyze, row, Patience::of(settings))?;
+        store::priors::has_images(&transaction, &row.key, row.instance_count)?;
+        // Of what was fetched no better reconstruction comes.
+        let fetched = store::priors::fetched(&transaction, &row.key)?.is_some();
+        let patience = if fetched { Patience::NONE } else { Patience::of(settings) };
+        let mut changed = settle(&transaction, &settings.analyze, row, patience)?;
+        priors::begin(&transaction, &settings.prior, row)?;
         changed.retain(|id| *id != row.id);
         let row = series::get(&transaction, row.id)?;
         let others = changed.iter().map(|id| series::get(&transaction, *id)).collect::<Result<Vec<_>, _>>()?;
@@ -414,6 +420,7 @@ impl Story {
             let _ = self.parts.events.send(Event::series(&row));
         }
         self.parts.wake.notify_one();
+        self.parts.priors_bell.notify_one();
         Ok(())
     }
 

@@ -27,6 +27,8 @@ pub struct StudyParts {
     pub outbox_wake: Arc<Notify>,
     /// Notified when the manager of performed procedure steps may have to be told something.
     pub steps_bell: Arc<Notify>,
+    /// Notified when a study asks for an earlier one.
+    pub priors_bell: Arc<Notify>,
     /// Gives live work precedence over CT inference.
     pub precedence: Precedence,
 }

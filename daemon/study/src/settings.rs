@@ -8,6 +8,7 @@ use hal::accel::Provider;
 use live::settings::{Live, Record};
 use models::task::mg_breast::withheld::Marking;
 use node::manager::settings::StepManager;
+use node::retrieve::settings::PriorArchive;
 use node::settings::Destination;
 use report::settings::Device;
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,7 @@ pub struct Settings {
     pub live: Live,
     pub record: Record,
     pub mpps: StepManager,
+    pub prior: PriorArchive,
     /// Destinations of results, by name.
     pub destination: BTreeMap<String, Destination>,
 }

@@ -29,6 +29,9 @@ pub enum Service {
     MppsOut,
     WorklistIn,
     WorklistOut,
+    FindOut,
+    GetOut,
+    MoveOut,
     TlsIn,
     TlsOut,
     QidoIn,
@@ -56,7 +59,7 @@ impl Program {
 
 impl Service {
     #[cfg(test)]
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 18] = [
         Self::EchoIn,
         Self::EchoOut,
         Self::StoreIn,
@@ -67,6 +70,9 @@ impl Service {
         Self::MppsOut,
         Self::WorklistIn,
         Self::WorklistOut,
+        Self::FindOut,
+        Self::GetOut,
+        Self::MoveOut,
         Self::TlsIn,
         Self::TlsOut,
         Self::QidoIn,
@@ -87,6 +93,9 @@ impl Service {
             Self::MppsOut => "MPPS from the box",
             Self::WorklistIn => "worklist that the peer asks",
             Self::WorklistOut => "worklist that the box asks",
+            Self::FindOut => "C-FIND of studies from the box",
+            Self::GetOut => "C-GET from the box",
+            Self::MoveOut => "C-MOVE that the box asks",
             Self::TlsIn => "TLS to the box",
             Self::TlsOut => "TLS from the box",
             Self::QidoIn => "QIDO-RS of the box",

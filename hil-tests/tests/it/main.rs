@@ -31,6 +31,7 @@ mod orthanc_box;
 mod performed_steps;
 mod peers;
 mod power_loss;
+mod priors;
 mod reading;
 mod real_ct;
 mod review;

@@ -23,7 +23,7 @@ use crate::support::Records;
 
 #[allow(dead_code, clippy::expect_used, reason = "shared with the tests of the node")]
 #[path = "../../../daemon/node/tests/it/orthanc.rs"]
-mod orthanc;
+pub mod orthanc;
 
 mod fixtures {
     pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(120);

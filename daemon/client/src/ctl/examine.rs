@@ -19,7 +19,7 @@ use node::tls::expiry::{self, User};
 use study::lesions::listed::RecallRow;
 use zbus::fdo::DBusProxy;
 
-use super::peers::{MANAGER, PATIENCE, WORKLIST};
+use super::peers::{MANAGER, PATIENCE, PRIOR, WORKLIST};
 use crate::doctor::Facts;
 use crate::doctor::Text;
 use crate::doctor::facts::{Bus, Certificate, Config, Destination, Page, Port, Problem, Recalls};
@@ -66,8 +66,12 @@ pub async fn facts(place: &Place) -> Facts {
         } else if facts.bus != Bus::Denied {
             facts.port = port(settings, machine, &facts).await;
         }
-        (facts.destinations, facts.worklist_server, facts.step_manager) =
-            tokio::join!(destinations(settings), worklist_server(settings), step_manager(settings));
+        (facts.destinations, facts.worklist_server, facts.step_manager, facts.prior_archive) = tokio::join!(
+            destinations(settings),
+            worklist_server(settings),
+            step_manager(settings),
+            prior_archive(settings)
+        );
     }
     facts
 }
@@ -254,6 +258,7 @@ fn user(user: &User) -> Text {
         User::Destination(name) => both!("destination {name}", "目的地 {name}"),
         User::WorklistServer => both!("the worklist server", "工作列表服务器"),
         User::StepManager => both!("the manager of exams (MPPS)", "检查状态接收方（MPPS）"),
+        User::PriorArchive => both!("the archive of earlier studies", "既往检查归档服务器"),
         User::Page => both!("the page", "网页"),
     }
 }
@@ -268,6 +273,12 @@ async fn step_manager(settings: &Settings) -> Option<Destination> {
     let target = settings.mpps.target()?;
     let probe = Some(probe::run_for(&target, &probe::PERFORMED, PATIENCE).await);
     Some(Destination { name: MANAGER.into(), way: Way::Dimse(target), probe })
+}
+
+async fn prior_archive(settings: &Settings) -> Option<Destination> {
+    let target = settings.prior.target()?;
+    let probe = Some(probe::archive_of_priors(&target, settings.prior.fetch, PATIENCE).await);
+    Some(Destination { name: PRIOR.into(), way: Way::Dimse(target), probe })
 }
 
 /// All at once: one that is dead must not make the others wait.

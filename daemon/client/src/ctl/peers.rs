@@ -13,13 +13,15 @@ use super::failure::Failure;
 use super::output::{Output, Tone, count, toned_cell};
 use super::{config as configuration, time};
 use crate::doctor::text::Language;
-use crate::doctor::{Finding, network, peers, steps};
+use crate::doctor::{Finding, network, peers, priors, steps};
 use crate::{Caller, ManagerProxy, Options, Sender};
 
 /// The worklist server among the names of destinations, and the table of its settings.
 pub const WORKLIST: &str = "worklist";
 /// The manager of performed procedure steps, likewise.
 pub const MANAGER: &str = "mpps";
+/// The archive that is asked for earlier studies, likewise.
+pub const PRIOR: &str = "prior";
 
 /// How long each step of `peers echo` and `doctor` waits.
 pub const PATIENCE: Duration = Duration::from_secs(5);
@@ -140,7 +142,8 @@ pub async fn echo(only: Option<&str>, paths: &[PathBuf], language: Language, out
     let names: Vec<&String> = settings.destination.keys().filter(wanted).collect();
     let server = settings.worklist.target().filter(|_| only.is_none_or(|only| only == WORKLIST));
     let manager = settings.mpps.target().filter(|_| only.is_none_or(|only| only == MANAGER));
-    if names.is_empty() && server.is_none() && manager.is_none() {
+    let archive = settings.prior.target().filter(|_| only.is_none_or(|only| only == PRIOR));
+    if names.is_empty() && server.is_none() && manager.is_none() && archive.is_none() {
         let message = only.map_or_else(
             || "no destination is configured".to_owned(),
             |name| format!("there is no destination {name:?} in the configuration"),
@@ -173,6 +176,14 @@ pub async fn echo(only: Option<&str>, paths: &[PathBuf], language: Language, out
         let probe = probe::run_for(&target, &probe::PERFORMED, PATIENCE).await;
         let told = steps::probed(&target, &probe);
         all.push(Echoed::of(MANAGER, target.address.clone(), probe, told.as_ref(), language));
+    }
+    if let Some(target) = archive {
+        if output.shows_progress() {
+            output.note(&format!("Testing {PRIOR} ({}) ...", target.address));
+        }
+        let probe = probe::archive_of_priors(&target, settings.prior.fetch, PATIENCE).await;
+        let told = priors::probed(&target, &probe);
+        all.push(Echoed::of(PRIOR, target.address.clone(), probe, told.as_ref(), language));
     }
     let bad: Vec<String> = all.iter().filter(|one| one.what.is_some()).map(|one| one.destination.clone()).collect();
     if output.is_json() {

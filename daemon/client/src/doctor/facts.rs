@@ -51,6 +51,8 @@ pub struct Facts {
     pub worklist_server: Option<Destination>,
     /// Which is told of exams; `None`: none is configured.
     pub step_manager: Option<Destination>,
+    /// Which is asked for earlier studies; `None`: none is configured.
+    pub prior_archive: Option<Destination>,
     /// Those that are not delivered.
     pub deliveries: Vec<Delivery>,
     pub parked_jobs: Vec<Job>,

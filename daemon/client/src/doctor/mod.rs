@@ -13,6 +13,7 @@ pub mod network;
 pub mod peers;
 mod recalls;
 mod service;
+pub mod priors;
 pub mod steps;
 mod storage;
 #[cfg(test)]
@@ -103,12 +104,13 @@ type Area = fn(&Facts, &mut Vec<Checked>) -> Vec<Finding>;
 
 /// Gravest first; of the same gravity, causes before effects.
 pub fn judge(facts: &Facts) -> Report {
-    let areas: [Area; 9] = [
+    let areas: [Area; 10] = [
         service::judge,
         storage::judge,
         clock::judge,
         network::judge,
         steps::judge,
+        priors::judge,
         compute::judge,
         live::judge,
         peers::judge,

@@ -199,6 +199,9 @@ pub(crate) fn healthy() -> Facts {
             steps_parked: 0,
             oldest_step_utc: None,
             steps_reason: None,
+            priors_waiting: 0,
+            priors_in_vain: 0,
+            priors_reason: None,
             oldest_pending_utc: None,
             quarantined: 0,
         }),
@@ -323,6 +326,15 @@ const FAULTS: &[Fault] = &[
     ("mpps-refused", |f| {
         let status = f.status.as_mut().unwrap();
         (status.steps_parked, status.steps_reason) = (1, Some("0106 (invalid attribute value)".into()));
+    }),
+    ("prior-archive", |f| {
+        let probe = failing(Cause::CallingAe, Step::Association);
+        f.prior_archive = Some(Destination { name: "prior".into(), probe, ..f.destinations[0].clone() });
+    }),
+    ("prior-in-vain", |f| {
+        f.prior_archive = Some(Destination { name: "prior".into(), ..f.destinations[0].clone() });
+        let status = f.status.as_mut().unwrap();
+        (status.priors_in_vain, status.priors_reason) = (3, Some("no prior: the archive did not answer".into()));
     }),
     ("results-refused", |f| f.deliveries = vec![delivery("parked")]),
     ("results-late", |f| {

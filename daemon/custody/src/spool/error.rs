@@ -15,6 +15,8 @@ pub enum SpoolFault {
     Database,
     /// The SOP UIDs of the C-STORE command differ from those of the data set; nothing was kept.
     UidMismatch,
+    /// It is not what was asked for; nothing was kept.
+    Unwanted,
     /// The spool was closed, is not open yet, or its writer thread has ended.
     Closed,
 }
@@ -35,6 +37,8 @@ pub enum Error {
     Database(Arc<store::Error>),
     #[error("{what} differs: {command:?} in the C-STORE command, {data_set:?} in the data set")]
     UidMismatch { what: &'static str, command: String, data_set: String },
+    #[error("{reason}")]
+    Unwanted { reason: String },
     #[error("the instance is no longer kept here: {place}")]
     Gone { place: String },
     /// It was set aside, and its row says so.
@@ -53,6 +57,7 @@ impl Error {
             Self::Io { .. } | Self::InUse { .. } | Self::Gone { .. } | Self::Damaged { .. } => SpoolFault::Io,
             Self::Database(_) => SpoolFault::Database,
             Self::UidMismatch { .. } => SpoolFault::UidMismatch,
+            Self::Unwanted { .. } => SpoolFault::Unwanted,
             Self::Closed | Self::NotOpen => SpoolFault::Closed,
         }
     }

@@ -20,6 +20,9 @@ use crate::store::now_utc;
 /// Bytes of a large instance that are collected in memory before they are written to its file.
 const PIECE: usize = 1 << 20;
 
+/// Says of the header of an instance why it is not what was asked for.
+pub type Judge = Box<dyn FnOnce(&Header) -> std::result::Result<(), String> + Send>;
+
 /// SOP UIDs from the C-STORE command and transfer syntax from the presentation context.
 #[derive(Debug)]
 struct Announced {
@@ -116,12 +119,25 @@ impl Incoming {
     ///
     /// # Errors
     /// `UidMismatch`, `NoSpace`, `Io`, `Database`, `Closed`: the instance was not taken into custody.
-    pub async fn commit(mut self) -> Result<Outcome> {
+    pub async fn commit(self) -> Result<Outcome> {
+        self.commit_checked(None).await
+    }
+
+    /// As [`Incoming::commit`], of an instance that was asked for: kept only if `judge` finds nothing wrong with its header.
+    ///
+    /// # Errors
+    /// `Unwanted` with the words of `judge`, or when it cannot be read; otherwise as [`Incoming::commit`].
+    pub async fn commit_if(self, judge: Judge) -> Result<Outcome> {
+        self.commit_checked(Some(judge)).await
+    }
+
+    async fn commit_checked(mut self, judge: Option<Judge>) -> Result<Outcome> {
         if self.file.is_some() && !self.body.is_empty() {
             self.spill().await?;
         }
         let inner = self.inner.clone();
-        let prepared = if self.is_quick() { self.prepare()? } else { blocking(move || self.prepare()).await? };
+        let prepared =
+            if self.is_quick() { self.prepare(judge)? } else { blocking(move || self.prepare(judge)).await? };
         let (answer, answered) = oneshot::channel();
         inner.to_writer()?.send(Job { prepared, answer }).await.map_err(|_| Error::Closed)?;
         answered.await.map_err(|_| Error::Closed)?
@@ -134,7 +150,7 @@ impl Incoming {
     }
 
     /// Reads the header, compares the UIDs, and syncs the file of a large instance. Blocks.
-    fn prepare(mut self) -> Result<Prepared> {
+    fn prepare(mut self, judge: Option<Judge>) -> Result<Prepared> {
         let scanned = match &self.file {
             Some(file) => scan::scan(file.file()),
             None => scan::scan(Joined::new(&self.head, &self.body)),
@@ -147,6 +163,10 @@ impl Incoming {
             Err(reason) => (self.announced.header(), InstanceState::Quarantined, Some(reason.to_string())),
         };
         self.announced.compare(&header)?;
+        if let Some(judge) = judge {
+            let judged = reason.clone().map_or_else(|| judge(&header), Err);
+            judged.map_err(|reason| Error::Unwanted { reason })?;
+        }
         if let Some(file) = &mut self.file {
             file.finish()?;
         }

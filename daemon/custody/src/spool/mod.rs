@@ -46,7 +46,7 @@ mod twin;
 mod writer;
 
 pub use error::{Error, Result, SpoolFault};
-pub use incoming::Incoming;
+pub use incoming::{Incoming, Judge};
 pub use reader::Reader;
 pub use sweep::Recovery;
 
@@ -217,9 +217,17 @@ impl Spool {
         sop_instance_uid: &str,
         transfer_syntax_uid: &str,
     ) -> Result<Incoming> {
-        self.0.to_writer()?;
-        self.0.shared.room_for(0)?;
+        self.has_room()?;
         Ok(Incoming::new(self.0.clone(), origin, sop_class_uid, sop_instance_uid, transfer_syntax_uid))
+    }
+
+    /// Whether an instance would be taken now.
+    ///
+    /// # Errors
+    /// `NoSpace`, `NotOpen`.
+    pub fn has_room(&self) -> Result<()> {
+        self.0.to_writer()?;
+        self.0.shared.room_for(0)
     }
 
     /// The whole Part 10 file. Blocks.

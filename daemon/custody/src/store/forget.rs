@@ -11,7 +11,7 @@ use super::{Result, progress};
 pub const INSTANCES: i64 = 500_000;
 /// The newest events that stay.
 pub const EVENTS: i64 = 500_000;
-/// The newest questions to archives that stay.
+/// The newest questions to archives that stay, of each kind.
 const ASKS: i64 = 10_000;
 /// Rows that one call looks at, so that nobody waits for the database.
 pub const AT_ONCE: i64 = 5_000;
@@ -34,6 +34,10 @@ pub fn forget(connection: &mut Connection, instances: i64, events: i64, at_once:
     let old = "SELECT id FROM asks WHERE id <= (SELECT max(id) FROM asks) - ?1 \
          AND NOT EXISTS (SELECT 1 FROM ask_items WHERE ask_id = asks.id) LIMIT ?2";
     removed += connection.execute(&format!("DELETE FROM asks WHERE id IN ({old})"), params![ASKS, at_once])?;
+    let old = "SELECT rowid FROM prior_questions WHERE state = 'closed' \
+         AND rowid <= (SELECT max(rowid) FROM prior_questions) - ?1 LIMIT ?2";
+    let sql = format!("DELETE FROM prior_questions WHERE rowid IN ({old})");
+    removed += connection.execute(&sql, params![ASKS, at_once])?;
     if last <= 0 {
         return Ok(removed);
     }

@@ -336,7 +336,8 @@ pub struct AnalysedStudy {
 }
 
 /// The analysed studies with the Patient ID of `header` from days before its Study Date, newest first. Whether they are of
-/// the same person is for the caller to judge (`dicom::patient`): an ID alone does not say it.
+/// the same person is for the caller to judge (`dicom::patient`): an ID alone does not say it. Without series that were fetched in
+/// part (`priors`): what is missing would look like a change.
 ///
 /// # Errors
 /// When the database fails.
@@ -348,6 +349,8 @@ pub fn analysed_before(connection: &Connection, header: &Header) -> Result<Vec<A
            AND study_uid = s.study_uid AND {COUNTED}) \
          WHERE j.state = 'done' AND j.findings IS NOT NULL AND s.study_uid <> ?1 \
          AND lower(json_extract(i.header, '$.patient_id')) = lower(?2) \
+         AND NOT EXISTS (SELECT 1 FROM fetched_series f WHERE f.study_uid = s.study_uid AND f.series_uid = s.series_uid \
+           AND f.whole = 0) \
          AND length(day) = 8 AND day < ?3 ORDER BY day DESC, j.id DESC",
     ))?;
     let mut rows = statement.query(params![header.study_instance_uid, header.patient_id, header.study_date])?;

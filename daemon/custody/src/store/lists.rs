@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use super::instances::COUNTED;
 use super::own_steps::{self, Standing};
+use super::priors;
 use super::{Result, holds};
 use crate::retention::Hold;
 
@@ -399,10 +400,13 @@ pub struct Counts {
     pub quarantined: u32,
     /// What a manager is still to be told of exams.
     pub steps: Standing,
+    /// What an archive is asked for.
+    pub priors: priors::Standing,
 }
 
 pub fn counts(connection: &Connection) -> Result<Counts> {
     let steps = own_steps::standing(connection)?;
+    let priors = priors::standing(connection)?;
     let row = connection
         .prepare_cached(
             "SELECT (SELECT count(DISTINCT study_uid) FROM series),
@@ -433,6 +437,7 @@ pub fn counts(connection: &Connection) -> Result<Counts> {
                 deliveries_held: row.get(9)?,
                 deliveries_parked: row.get(10)?,
                 steps,
+                priors,
             })
         })?;
     Ok(row)

@@ -21,6 +21,7 @@ pub mod members;
 mod mend;
 pub mod own_steps;
 pub mod places;
+pub mod priors;
 pub mod progress;
 pub mod rejections;
 pub mod results;
@@ -60,6 +61,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0013_own_steps.sql"),
     include_str!("migrations/0014_queued.sql"),
     include_str!("migrations/0015_marks.sql"),
+    include_str!("migrations/0016_priors.sql"),
 ];
 
 /// Work within a transaction whose failure takes back itself only. The outer error: the database has failed.

@@ -173,6 +173,9 @@ const ORDERED: &[Tag] = &[
     tags::REQUESTED_PROCEDURE_DESCRIPTION,
 ];
 
+/// Attributes of an answer to a question for studies or series, beside those above.
+const ANSWERED: &[Tag] = &[tags::QUERY_RETRIEVE_LEVEL, tags::MODALITIES_IN_STUDY];
+
 /// Attributes of a scheduled step.
 const SCHEDULED: &[Tag] = &[
     tags::SCHEDULED_PROCEDURE_STEP_ID,
@@ -229,7 +232,8 @@ impl Values {
     pub(super) fn wants(&self, place: Place, tag: Tag) -> bool {
         match place {
             Place::Root => {
-                [COPIED, FACTS, ORDERED].iter().any(|list| list.contains(&tag)) && find(&self.root, tag).is_none()
+                [COPIED, FACTS, ORDERED, ANSWERED].iter().any(|list| list.contains(&tag))
+                    && find(&self.root, tag).is_none()
             }
             Place::FunctionalGroups => GROUPED.contains(&tag) && find(&self.grouped, tag).is_none(),
             Place::ScheduledStep => SCHEDULED.contains(&tag) && find(&self.scheduled, tag).is_none(),
@@ -407,7 +411,7 @@ impl Values {
         all
     }
 
-    fn bytes(&self, tag: Tag) -> &[u8] {
+    pub(super) fn bytes(&self, tag: Tag) -> &[u8] {
         self.found(tag).map_or(&[], |(element, _)| &element.value)
     }
 

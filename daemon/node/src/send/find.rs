@@ -15,7 +15,7 @@ use crate::status::SUCCESS;
 pub(crate) const PENDING: [u16; 2] = [0xff00, 0xff01];
 
 /// How long a peer may go on after a C-CANCEL. Afterwards the association is aborted.
-const STOPS: Duration = Duration::from_secs(10);
+pub(super) const STOPS: Duration = Duration::from_secs(10);
 
 /// What is wanted after an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +76,7 @@ impl Association {
         found
     }
 
-    async fn abort(&mut self) {
+    pub(super) async fn abort(&mut self) {
         self.over = true;
         let _ = timeout(STOPS, self.sender.pdus.send_pdu(&Pdu::AbortRQ { source: AbortRQSource::ServiceUser })).await;
         self.sender.pdus.close().await;

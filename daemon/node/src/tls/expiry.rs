@@ -21,6 +21,8 @@ pub enum User {
     Destination(String),
     WorklistServer,
     StepManager,
+    /// The archive that is asked for earlier studies.
+    PriorArchive,
     /// The page, for browsers on other machines.
     Page,
 }

@@ -39,6 +39,7 @@ pub struct Node {
     pub gate: Gate,
     pub arrivals: mpsc::Receiver<Arrival>,
     pub callers: Callers,
+    pub intake: Intake,
     pub served: JoinHandle<Result<(), listener::Error>>,
     pub trigger: CancellationToken,
     pub reports: JoinHandle<Result<(), std::convert::Infallible>>,
@@ -124,8 +125,22 @@ impl Node {
             services,
             callers: callers.clone(),
         };
-        let served = tokio::spawn(listener::run(socket, intake, shutdown));
-        Self { address, tls, tls_faults, spool, store, gate, arrivals, callers, served, trigger, reports, directory }
+        let served = tokio::spawn(listener::run(socket, intake.clone(), shutdown));
+        Self {
+            address,
+            tls,
+            tls_faults,
+            spool,
+            store,
+            gate,
+            arrivals,
+            callers,
+            intake,
+            served,
+            trigger,
+            reports,
+            directory,
+        }
     }
 
     /// Ends it; the disk stays.

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod accept;
+#[allow(dead_code, reason = "shared with the tests of the box")]
+mod archive;
 mod commitment;
 mod corpus;
 mod crowd;
@@ -23,6 +25,7 @@ mod peer;
 mod probing;
 #[allow(dead_code, reason = "shared with the tests of the outbox")]
 mod pynetdicom;
+mod retrieving;
 mod sending;
 mod stow;
 mod tls;

@@ -33,16 +33,17 @@ use super::engine::Engine;
 use super::error::Error;
 use super::examine::{self, Examined, Outcome, Subject};
 use super::results::Results;
+use super::shadow;
 use super::task::StudyTask;
 use super::ultrasound::{self, Pictures, Stored};
 use super::views::Image;
-use super::{prior, shadow};
 use crate::exam::develop;
 use crate::exam::step::Over;
 use crate::lesions::followed::{self, History};
 use crate::lesions::visit::{self, Arrived, Common, Visit};
 use crate::lesions::{source_of_series, source_of_task};
 use crate::parts::StudyParts;
+use crate::priors::here;
 use crate::volume::build::Built;
 use crate::{choosing, sharing};
 
@@ -151,7 +152,7 @@ fn series(
     let first = first(&kept, &sources).ok_or(Error::NoInstances)?;
     let scanned = scan_again(parts, first)?;
     let mut timings_ms = vec![("volume".to_owned(), milliseconds(begun))];
-    let prior = prior::find(connection, &first.header)?;
+    let prior = here::find(connection, &first.header)?;
     let performed = steps::of_series(connection, &row.key.study_uid, &row.key.series_uid)?;
     let part = choosing::part(connection, &parts.settings.analyze, row)?;
     let review: Option<Review> = signed(connection, job)?;

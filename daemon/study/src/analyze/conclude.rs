@@ -25,8 +25,8 @@ use crate::lesions::record::{self, Recorded};
 use crate::lesions::source_of;
 use crate::lesions::visit::Visit;
 use crate::parts::StudyParts;
-use crate::performed;
 use crate::settings::Analyze;
+use crate::{performed, priors};
 
 /// A failed job waits no longer than this, unless the first pause is longer already.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
@@ -69,7 +69,7 @@ pub(super) fn conclude(parts: &StudyParts, job: &JobRow, conclusion: Conclusion<
         ids.push(results::insert(&transaction, row)?);
     }
     results::supersede_older(&transaction, job.series_id, job.version)?;
-    let stays = stays_here(&transaction, job)?;
+    let stays = stays_here(&transaction, job, parts.settings.prior.deliver)?;
     for (name, destination) in parts.settings.destination.iter().filter(|_| !stays) {
         deliveries::enqueue(&transaction, &ids, name, destination.kinds().as_deref(), &now)?;
         deliveries::apply_simulated(&transaction, name, destination.accepts_simulated, &now)?;
@@ -81,6 +81,7 @@ pub(super) fn conclude(parts: &StudyParts, job: &JobRow, conclusion: Conclusion<
     }
     for id in series_of(&transaction, job)? {
         let verdict = with_performed(&transaction, id, conclusion.verdict)?;
+        let verdict = with_prior(&transaction, id, &verdict)?;
         series::conclude(&transaction, id, conclusion.event, &verdict)?;
         events::record(&transaction, &format!("series/{id}"), "concluded", &verdict)?;
     }
@@ -103,9 +104,12 @@ pub(super) fn conclude(parts: &StudyParts, job: &JobRow, conclusion: Conclusion<
     Ok(())
 }
 
-/// Whether the results are of a test object that no archive is to see.
-fn stays_here(connection: &Connection, job: &JobRow) -> Result<bool, store::Error> {
+/// Whether the results are of a test object that no archive is to see, or of a series that this box fetched only to compare with it.
+fn stays_here(connection: &Connection, job: &JobRow, deliver_fetched: bool) -> Result<bool, store::Error> {
     let Some(row) = series::get(connection, job.series_id)? else { return Ok(false) };
+    if !deliver_fetched && store::priors::fetched(connection, &row.key)?.is_some() {
+        return Ok(true);
+    }
     let patients = instances::patient_ids_of_study(connection, &row.key.study_uid)?;
     // Not for one object that somebody put into the study of a patient.
     Ok(!patients.is_empty() && patients.iter().all(|patient| test_object::stays(patient)))
@@ -171,6 +175,15 @@ fn with_performed(connection: &Connection, id: i64, verdict: &str) -> Result<Str
     let Some(row) = series::get(connection, id)? else { return Ok(verdict.to_owned()) };
     let said = steps::of_series(connection, &row.key.study_uid, &row.key.series_uid)?;
     Ok(performed::verdict(verdict, said.as_ref()))
+}
+
+/// A verdict with why the study was compared with nothing, where a person should know.
+fn with_prior(connection: &Connection, id: i64, verdict: &str) -> Result<String, store::Error> {
+    let Some(row) = series::get(connection, id)? else { return Ok(verdict.to_owned()) };
+    if row.kind != SeriesKind::Ct {
+        return Ok(verdict.to_owned());
+    }
+    priors::with_prior(connection, &row.key, verdict)
 }
 
 /// The series that get the verdict of a job: its own; of a study task those of its images, without any that has grown or

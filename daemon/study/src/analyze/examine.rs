@@ -15,13 +15,13 @@ use report::settings::Device;
 use report::{self, Content, ModelIdentity, Provenance, Refused, ResultObject, Source};
 
 use super::engine::{self, Engine, Used};
-use super::prior::Prior;
 use super::task::{Ran, StudyTask};
 use super::ultrasound::Pictures;
 use super::views::Image;
 use crate::choose::Choice;
 use crate::lesions::followed::History;
 use crate::model;
+use crate::priors::here::Prior;
 use crate::volume::build::Built;
 use crate::volume::geometry::MIN_SLICES;
 

@@ -26,7 +26,7 @@ use super::error::Error;
 use super::results::Results;
 use super::{examine, room, shadow};
 use crate::parts::StudyParts;
-use crate::{PAUSES, choosing, wait_for_database};
+use crate::{PAUSES, choosing, priors, wait_for_database};
 
 /// Works until shutdown. A job that runs then goes back to the queue. An error of the database is waited out; the job that
 /// it hit goes back to the queue when the database can be written again.
@@ -145,6 +145,12 @@ fn work_once(parts: &StudyParts, engine: &mut Engine, stop: &Arc<AtomicBool>) ->
     if choosing::waits(&connection, &settings.analyze, &job, &row, most)? {
         let then = store::utc_after(Duration::from_secs_f64(settings.series.quiet_secs));
         jobs::postpone(&connection, job.id, "another series of the study is being received", &then)?;
+        return Ok(Next::Again);
+    }
+    if let Some(why) = priors::waits(&mut connection, &settings.prior, &job, &row)? {
+        jobs::postpone(&connection, job.id, why, &store::utc_after(priors::LOOK_AGAIN))?;
+        // A rerun asks here.
+        parts.priors_bell.notify_one();
         return Ok(Next::Again);
     }
     if let Err(no_room) = room::check(parts, &connection, &job, &row) {

@@ -176,6 +176,7 @@ impl Unit {
             wake: Arc::new(Notify::new()),
             outbox_wake: Arc::new(Notify::new()),
             steps_bell: Arc::new(Notify::new()),
+            priors_bell: Arc::new(Notify::new()),
             precedence: hal::urgency::Precedence::default(),
         };
         let trigger = CancellationToken::new();

@@ -174,6 +174,25 @@ async fn uids_that_differ_from_the_command_keep_nothing() {
     assert_eq!(place.counts(), Counts::default());
 }
 
+/// Promise: what was asked for and turns out to be something else is never kept, nor what cannot be judged.
+#[tokio::test]
+async fn an_instance_that_is_not_what_was_asked_for_keeps_nothing() {
+    let place = Place::new();
+    let (spool, _) = place.open();
+    for (bytes, reason) in [(data_set("1.2.3.1", 1, 1000), "another person"), (vec![0xff; 100], "")] {
+        let mut incoming = spool.begin(origin(), CT, "1.2.3.1", EXPLICIT).unwrap();
+        incoming.write(&bytes).await.unwrap();
+        let error = incoming.commit_if(Box::new(|_| Err("another person".into()))).await.unwrap_err();
+        assert!(error.to_string().contains(reason), "{error}");
+        assert_eq!(place.counts(), Counts::default());
+    }
+    let mut incoming = spool.begin(origin(), CT, "1.2.3.1", EXPLICIT).unwrap();
+    incoming.write(&data_set("1.2.3.1", 1, 1000)).await.unwrap();
+    let judge =
+        |header: &dicom::header::Header| if header.sop_instance_uid == "1.2.3.1" { Ok(()) } else { Err(String::new()) };
+    assert!(matches!(incoming.commit_if(Box::new(judge)).await, Ok(Outcome::New(_))));
+}
+
 #[tokio::test]
 async fn without_space_nothing_is_taken() {
     let mut place = Place::new();
