@@ -5,6 +5,7 @@ use dicom::header::Header;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::Result;
+use super::conflicts::outdated;
 use super::instances::COUNTED;
 use super::members::{self, MemberRow};
 
@@ -336,7 +337,8 @@ pub struct AnalysedStudy {
 }
 
 /// The analysed studies with the Patient ID of `header` from days before its Study Date, newest first. Whether they are of
-/// the same person is for the caller to judge (`dicom::patient`): an ID alone does not say it.
+/// the same person is for the caller to judge (`dicom::patient`): an ID alone does not say it. What was found in a content that was
+/// replaced since is left out: it may be of another person than the header says now.
 ///
 /// # Errors
 /// When the database fails.
@@ -348,7 +350,8 @@ pub fn analysed_before(connection: &Connection, header: &Header) -> Result<Vec<A
            AND study_uid = s.study_uid AND {COUNTED}) \
          WHERE j.state = 'done' AND j.findings IS NOT NULL AND s.study_uid <> ?1 \
          AND lower(json_extract(i.header, '$.patient_id')) = lower(?2) \
-         AND length(day) = 8 AND day < ?3 ORDER BY day DESC, j.id DESC",
+         AND length(day) = 8 AND day < ?3 AND NOT {} ORDER BY day DESC, j.id DESC",
+        outdated()
     ))?;
     let mut rows = statement.query(params![header.study_instance_uid, header.patient_id, header.study_date])?;
     let mut found = Vec::new();
