@@ -34,6 +34,7 @@ mod power_loss;
 mod reading;
 mod real_ct;
 mod review;
+mod right_patient;
 mod setup;
 mod study_flow;
 mod teaching;
