@@ -1,5 +1,8 @@
 // Asks the box. Who is not logged in is sent to the login.
 
+// Status of what is there and cannot be shown.
+export const CANNOT_BE_SHOWN = 422;
+
 async function answer(path, options) {
   const response = await fetch(path, options).catch(() => null);
   if (!response) throw new Error("The box does not answer.");
@@ -7,7 +10,7 @@ async function answer(path, options) {
     location.assign("/login");
     throw new Error("Log in first.");
   }
-  if (!response.ok) throw new Error((await response.text()) || `refused (${response.status})`);
+  if (!response.ok) throw Object.assign(new Error((await response.text()) || `refused (${response.status})`), { status: response.status });
   return response;
 }
 

@@ -40,6 +40,7 @@ export class BreastPlace {
     by("stages").hidden = by("tools").hidden = true;
     if (!again) {
       this.#prior = null;
+      this.#hanging.forget();
       this.#hanging.open(told.hanging.places, { date });
     }
     const marks = told.marked ? new Marks(told.marked) : null;
@@ -47,7 +48,7 @@ export class BreastPlace {
     this.#hanging.chosen = null;
     by("learnt").hidden = !told.marked;
     by("learnt").replaceChildren(...(told.marked ? [element("strong", { textContent: words.learntTitle }), ` ${told.marked.learnt}.`] : []));
-    const notes = told.marked ? told.marked.notes : [words.notLooked];
+    const notes = told.marked ? told.marked.notes : told.outdated ? [] : [words.notLooked];
     by("mark-notes").replaceChildren(...notes.map((said) => element("li", { textContent: said })));
     this.#others(told.hanging.others, again);
     this.#hanging.draw();
@@ -60,6 +61,7 @@ export class BreastPlace {
     by("mark-notes").replaceChildren();
     by("study-view").classList.remove("wide");
     this.#hanging.close();
+    this.#hanging.forget();
     this.#told = this.#uid = this.#prior = null;
   }
 
@@ -93,6 +95,15 @@ export class BreastPlace {
     this.#hanging.draw();
   }
 
+  // What is known of the person now: an earlier mammography that turned out to be another's is closed.
+  setPriors(priors) {
+    this.#told.priors = priors;
+    if (!this.#prior || priors.some((one) => one.study_uid === this.#prior)) return;
+    this.#prior = null;
+    this.#hanging.closePrior();
+    this.#tell();
+  }
+
   // An earlier mammography: "beside", or "flip" for the same places.
   async showPrior(prior, mode) {
     if (!prior) return;
@@ -101,7 +112,8 @@ export class BreastPlace {
     const uid = this.#uid;
     if (this.#prior !== prior.study_uid) {
       const { hanging } = await json(`/reading/study/${encodeURIComponent(prior.study_uid)}/breast`);
-      if (uid !== this.#uid) return;
+      // Another study is shown meanwhile, or this one is known to be no earlier one any more.
+      if (uid !== this.#uid || !this.#told.priors.some((one) => one.study_uid === prior.study_uid)) return;
       this.#prior = prior.study_uid;
       this.#hanging.openPrior(hanging.places, { date: prior.study_date }, mode);
     } else {

@@ -32,7 +32,7 @@ export class FindingList {
   // What is decided was signed; the results are not written again yet.
   #isSigned = false;
 
-  // `goTo`: shows a place, or returns why that cannot be; `unseen`: why a finding cannot be judged, empty where it can; `signed`: the results are
+  // `goTo`: shows a place, or returns why that cannot be; `unseen`: why a row cannot be judged, empty where it can; `signed`: the results are
   // written again.
   constructor(goTo, unseen, redraw, signed) {
     this.#goTo = goTo;
@@ -97,7 +97,8 @@ export class FindingList {
 
   #finding(listed, segments, review) {
     const decided = review?.decisions.find((one) => one.id === listed.id);
-    const place = { centre: listed.centre_mm, slice: segments[0]?.key ?? null };
+    const picture = listed.sop_instance_uid ? { uid: listed.sop_instance_uid, frame: listed.frame ?? 1 } : null;
+    const place = { centre: listed.centre_mm, picture, slice: segments[0]?.key ?? null };
     const number = listed.id.split("-").at(-1);
     const label = listed.words ? `${number}: ${listed.words}` : title(listed.id);
     const row = this.#item({ id: listed.id, label, segments, place, decision: null, comment: "" });
@@ -188,7 +189,7 @@ export class FindingList {
 
   // Returns whether it is decided: not about what nobody can see.
   #decide(row, decision) {
-    const unseen = this.#unseen(row.id);
+    const unseen = this.#unseen(row);
     if (unseen) {
       by("notice").textContent = unseen;
       return false;
@@ -218,18 +219,25 @@ export class FindingList {
 
   async #sign() {
     const name = by("reviewer").value.trim();
+    // Another series may be shown when the answer comes.
+    const series = this.#series;
     const judged = this.#rows.filter((row) => row.id);
     const decisions = judged.map(({ id, decision, comment }) => ({ id, decision, comment: decision === "rejected" ? comment.value.trim() : "" }));
     by("review-error").textContent = "";
     by("sign").disabled = true;
     try {
-      const said = await post("/reading/review", { series_uid: this.#series.series_uid, report: this.#series.findings.report?.sop_uid ?? "", by: name, decisions });
-      this.#isSigned = true;
+      const said = await post("/reading/review", { series_uid: series.series_uid, report: series.findings.report?.sop_uid ?? "", by: name, decisions });
       sessionStorage.setItem(NAME, name);
+      if (series !== this.#series) return;
+      this.#isSigned = true;
       by("review").hidden = true;
       by("notice").textContent = said;
       await this.#signed();
     } catch (error) {
+      if (series !== this.#series) {
+        by("notice").textContent = `The review of the series that was shown before was not signed: ${error.message}`;
+        return;
+      }
       by("review-error").textContent = error.message;
       this.#count();
     }

@@ -52,6 +52,8 @@ export class Hanging {
   #opened = 0;
   #stops = new AbortController();
   #pointers = new Map();
+  // SOP Instance UIDs of the images of this study whose pixels were on the screen.
+  #drawn = new Set();
 
   // `mode`: "now", "beside", "flip". `large`: index of the cell that is shown alone.
   mode = "now";
@@ -85,8 +87,9 @@ export class Hanging {
     this.setMode(mode);
   }
 
-  get hasPrior() {
-    return this.#cells[4].place !== null;
+  closePrior() {
+    for (const cell of this.#cells.slice(4)) cell.clear();
+    this.setMode("now");
   }
 
   close() {
@@ -172,10 +175,14 @@ export class Hanging {
     this.draw();
   }
 
-  // Does an image hang here whose pixels are not (yet) here?
+  // Were the pixels of an image never on the screen?
   lacks(uid) {
-    const cell = this.#holding(uid);
-    return Boolean(cell) && !cell.picture;
+    return !this.#drawn.has(uid);
+  }
+
+  // Other pictures come, also under the same UIDs.
+  forget() {
+    this.#drawn.clear();
   }
 
   // The place of this study where an image hangs now.
@@ -213,7 +220,8 @@ export class Hanging {
     const next = async () => {
       const cell = mine === this.#opened ? due.shift() : null;
       if (!cell) return;
-      await this.#load(cell, smallFactor(cell.place.image));
+      // It may be closed meanwhile.
+      if (cell.place?.image) await this.#load(cell, smallFactor(cell.place.image));
       await next();
     };
     // The box decodes two at a time.
@@ -330,6 +338,7 @@ export class Hanging {
     context.imageSmoothingEnabled = true;
     context.imageSmoothingQuality = "high";
     context.drawImage(cell.offscreen, ox + from[0] * per, oy + from[1] * per, wide * per, high * per);
+    if (cell.index < 4) this.#drawn.add(cell.place.image.sop_instance_uid);
   }
 
   #mark(cell, context, { scale, x, y }, ratio) {

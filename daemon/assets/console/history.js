@@ -51,9 +51,15 @@ const KINDS = {
 
 const option = ([value, label]) => element("option", { value, textContent: label });
 
+// Parts of the page that show something of a lesion.
+const TEXTS = ["patient-name", "patient-facts", "lesion-title", "enter-error"];
+const LISTS = ["lesion-facts", "course", "open-sightings", "notes", "recalls", "fields"];
+
 export class History {
   constructor() {
     this.lesion = null;
+    // Counts what was opened and closed.
+    this.opened = 0;
     by("kind").append(...Object.entries(KINDS).map(([kind, [label]]) => option([kind, label])));
     by("kind").addEventListener("change", () => this.fields());
     by("enter").addEventListener("submit", (event) => {
@@ -62,23 +68,32 @@ export class History {
     });
   }
 
+  // Nothing of the lesion stays, and nothing can be entered about it.
   close() {
+    this.opened += 1;
     this.lesion = null;
-    by("patient-name").textContent = "";
-    by("patient-facts").textContent = "";
-    by("mark").hidden = true;
+    for (const id of TEXTS) by(id).textContent = "";
+    for (const id of LISTS) by(id).replaceChildren();
+    by("seen").tBodies[0].replaceChildren();
+    by("mark").hidden = by("enter").hidden = true;
   }
 
   async open(number, { focus = true } = {}) {
-    by("notice").textContent = focus ? "" : by("notice").textContent;
-    by("enter-error").textContent = "";
+    this.close();
+    if (focus) by("notice").textContent = "";
+    const mine = this.opened;
+    let lesion = null;
     try {
-      this.lesion = await json(`/reading/lesion/${encodeURIComponent(number)}`);
+      lesion = await json(`/reading/lesion/${encodeURIComponent(number)}`);
     } catch (error) {
-      by("lesion-title").textContent = error.message;
+      if (mine === this.opened) by("lesion-title").textContent = error.message;
       return;
     }
+    // Another lesion was opened meanwhile, or none.
+    if (mine !== this.opened) return;
+    this.lesion = lesion;
     this.show();
+    by("enter").hidden = false;
     if (focus) by("lesion-title").focus();
   }
 
@@ -181,6 +196,7 @@ export class History {
   }
 
   fields(values = {}) {
+    if (!this.lesion) return;
     const [, fields] = KINDS[by("kind").value];
     by("fields").replaceChildren(...fields.map(([name, label, type, required]) => {
       const choices = this.choices(type);
@@ -193,6 +209,7 @@ export class History {
   }
 
   enter() {
+    if (!this.lesion) return undefined;
     const values = Object.fromEntries(new FormData(by("enter")).entries());
     return this.post(KINDS[by("kind").value][2](values, this.lesion));
   }
@@ -200,13 +217,17 @@ export class History {
   async post(entry) {
     const name = by("by");
     if (!name.reportValidity()) return;
+    const { opened, lesion } = this;
     by("enter-error").textContent = "";
     try {
-      by("notice").textContent = await post("/reading/lesion", { by: name.value, entry });
+      const said = await post("/reading/lesion", { by: name.value, entry });
+      by("notice").textContent = opened === this.opened ? said : `Lesion ${lesion.id}: ${said}`;
     } catch (error) {
-      by("enter-error").textContent = error.message;
+      // Another lesion is shown meanwhile: it is said of which one it was not entered.
+      if (opened === this.opened) by("enter-error").textContent = error.message;
+      else by("notice").textContent = `Lesion ${lesion.id}, not entered: ${error.message}`;
       return;
     }
-    await this.open(this.lesion.id, { focus: false });
+    if (opened === this.opened) await this.open(lesion.id, { focus: false });
   }
 }

@@ -7,14 +7,19 @@ import { words } from "./words.js";
 
 const text = (value) => document.createTextNode(value);
 
-// `uid`: the study that is shown; `choose`: goes to one of its marks.
-export function lesionItems({ lesions, undecided }, uid, choose) {
-  const items = lesions.map((lesion) => item(lesion, uid, choose));
+// The name of a mark in the list of its series, which counts from 1 in each of them; so the picture must be the same, too.
+export const idOf = ({ label }) => label.toLowerCase().replace(" ", "-");
+export const isMark = (mark, shown) =>
+  mark.id === idOf(shown) && mark.sop_instance_uid === shown.object_uid && (mark.frame ?? null) === (shown.frame ?? null);
+
+// `uid`: the study that is shown; `has`: is this mark of it listed; `choose`: goes to it.
+export function lesionItems({ lesions, undecided }, uid, has, choose) {
+  const items = lesions.map((lesion) => item(lesion, uid, has, choose));
   if (undecided.length) items.push(element("li", {}, element("a", { href: "/recalls", textContent: words.undecided(undecided.length) })));
   return items.length ? items : [element("li", { className: "weak", textContent: words.noLesions })];
 }
 
-function item({ id, place, visits, notes, recalls, sightings, change, simulated }, uid, choose) {
+function item({ id, place, visits, notes, recalls, sightings, change, simulated }, uid, has, choose) {
   const made = element("li", { className: "lesion" }, element("a", { href: `/recalls#lesion=${id}`, textContent: words.history(id, where(place)) }));
   if (simulated) made.append(element("small", { className: "bad", textContent: ` ${words.simulated}` }));
   if (change) {
@@ -28,18 +33,18 @@ function item({ id, place, visits, notes, recalls, sightings, change, simulated 
   }
   const last = notes.at(-1);
   if (last) made.append(element("p", { className: "facts", textContent: [last.date, last.kind, last.outcome, last.text].filter(Boolean).join(" ") }));
-  made.append(exams(sightings.filter(({ retracted }) => !retracted), uid, choose));
+  made.append(exams(sightings.filter(({ retracted }) => !retracted), uid, has, choose));
   return made;
 }
 
 // Each exam once, newest first; marks of the study that is shown are buttons.
-function exams(sightings, uid, choose) {
+function exams(sightings, uid, has, choose) {
   const list = element("ul", { className: "exams" });
   const known = new Set();
   for (const { date, method, axes_mm: axes, gone, shown } of [...sightings].reverse()) {
     if (shown.study_uid === uid) {
-      const button = element("button", { type: "button", textContent: words.marked(shown.label) });
-      button.addEventListener("click", () => choose(shown.label.toLowerCase().replace(" ", "-")));
+      const button = element("button", { type: "button", textContent: words.marked(shown.label), disabled: !has(shown) });
+      button.addEventListener("click", () => choose(shown));
       list.append(element("li", {}, button));
     } else if (!known.has(`${shown.study_uid} ${date}`)) {
       known.add(`${shown.study_uid} ${date}`);

@@ -15,6 +15,8 @@ const KINDS = {
 
 export class Stack {
   #kept = new Map();
+  // Pictures that were here, also those that made room since.
+  #had = new Set();
   #failed = new Map();
   #asked = new Map();
   #at = 0;
@@ -53,6 +55,20 @@ export class Stack {
   // Why a picture cannot be shown.
   failure(index) {
     return this.#failed.get(index);
+  }
+
+  // Was its picture here, to be looked at?
+  had(index) {
+    return this.#had.has(index);
+  }
+
+  // Number of the picture of a place: by where it is in the body (mm, LPS), by its image and frame, or as it is; null where none is.
+  indexOf({ centre, picture, slice }) {
+    const at = centre && this.locate(centre)?.index;
+    if (at != null) return at;
+    if (!picture) return slice ?? null;
+    const index = this.pictures.findIndex((one) => one.sop_instance_uid === picture.uid && (!one.is_frame || one.frame === picture.frame));
+    return index < 0 ? null : index;
   }
 
   // The picture that is looked at: it and its neighbours come first.
@@ -135,6 +151,7 @@ export class Stack {
     try {
       const buffer = await bytes(`/reading/picture/${instance}/${frame}`, stop.signal);
       if (buffer.byteLength !== this.#bytesOf(this.pictures[index])) throw new Error("The picture has another size than its header says.");
+      this.#had.add(index);
       this.#kept.set(index, KINDS[this.pixels](buffer));
     } catch (error) {
       this.#failed.set(index, error.message);

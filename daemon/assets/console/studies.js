@@ -31,7 +31,8 @@ const searched = (study) => [study.patient_name, study.patient_id, study.accessi
   dated(study.study_date), study.modalities.join(" "), study.verdicts.join(" ")].join(" ").toLowerCase();
 
 function row(study) {
-  const facts = [study.patient_id, study.birth_date && `born ${dated(study.birth_date)}`, study.sex].filter(Boolean).join(" · ");
+  const others = study.patients > 2 ? `and ${study.patients - 1} other patients` : "and 1 other patient";
+  const facts = [study.patient_id, study.birth_date && `born ${dated(study.birth_date)}`, study.sex, study.patients > 1 && others].filter(Boolean).join(" · ");
   const open = element("a", { href: `#study=${encodeURIComponent(study.study_uid)}`, textContent: readable(study.patient_name) || "(no name)" });
   const what = [dated(study.study_date), study.modalities.join(", "), study.description].filter(Boolean).join(" · ");
   const small = (text) => element("small", { textContent: text });

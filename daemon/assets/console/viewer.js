@@ -104,11 +104,22 @@ export class Viewer {
     this.go(this.index + by);
   }
 
-  // A place (mm, LPS), or else a slice.
-  show(place, slice) {
+  // A place: see `Stack.indexOf`.
+  show(place) {
+    if (!this.stack) return;
     this.plane = "slices";
-    const at = place && this.stack.locate(place);
-    this.go(at?.index ?? slice ?? this.index, true);
+    this.go(this.stack.indexOf(place) ?? this.index, true);
+  }
+
+  // Why what is at a place cannot be judged: nobody can have seen its picture. Empty where that is not so.
+  unseen(place) {
+    if (!this.stack) return "No pictures are shown: nothing can be judged.";
+    const index = this.stack.indexOf(place);
+    // Of the whole series: some picture of it is enough.
+    if (index === null) return !place.picture && this.stack.loaded ? "" : "Its picture is not here: nobody can see it, so it cannot be judged.";
+    if (this.stack.had(index)) return "";
+    const why = this.stack.failure(index);
+    return why ? `Its picture cannot be shown: ${why} It cannot be judged.` : "Its picture is not loaded yet: first see it, then judge it.";
   }
 
   cutAlong(plane) {

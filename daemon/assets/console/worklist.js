@@ -28,7 +28,11 @@ function served({ answered_utc, trouble }) {
 
 export class Worklist {
   #entries = [];
+  // The entry with which the form was filled in, and how the form was then.
+  #chosen = null;
   #filled = "";
+  // Counts the lists that were asked for.
+  #asked = 0;
 
   constructor() {
     by("exam-worklist").addEventListener("change", () => this.#fill());
@@ -41,13 +45,20 @@ export class Worklist {
     by("exam-expected").hidden = true;
     by("exam-skipped").textContent = "";
     this.#entries = [];
+    this.#chosen = null;
+    this.#asked += 1;
+    const mine = this.#asked;
     list.replaceChildren(new Option("Enter the patient by hand", ""));
     const response = await fetch("/worklist").catch(() => null);
-    if (!response?.ok) {
-      by("exam-skipped").textContent = response ? await response.text() : "The box does not answer.";
+    const refused = response?.ok ? null : await response?.text() ?? "The box does not answer.";
+    const told = refused === null ? await response.json() : null;
+    // The form was opened again meanwhile: that has a list of its own.
+    if (mine !== this.#asked) return;
+    if (refused !== null) {
+      by("exam-skipped").textContent = refused;
       return;
     }
-    const { entries, skipped, server } = await response.json();
+    const { entries, skipped, server } = told;
     this.#entries = entries;
     const reasons = Object.entries(skipped).map(([reason, count]) => `${count}: ${reason}`);
     const said = [server ? served(server) : "", reasons.length ? `Left out of the worklist: ${reasons.join("; ")}` : ""];
@@ -61,14 +72,14 @@ export class Worklist {
 
   // What is posted for a form that is as it was filled in: the worklist's own words. Null when something else was typed.
   chosen() {
-    const entry = this.#entries[Number(by("exam-worklist").value || -1)];
-    if (!entry || this.#values(by("exam-form")) !== this.#filled) return null;
-    return entry.patient;
+    if (!this.#chosen || this.#values(by("exam-form")) !== this.#filled) return null;
+    return this.#chosen.patient;
   }
 
   #fill() {
     const form = by("exam-form");
-    const { patient } = this.#entries[Number(by("exam-worklist").value || -1)] ?? { patient: null };
+    this.#chosen = this.#entries[Number(by("exam-worklist").value || -1)] ?? null;
+    const patient = this.#chosen?.patient;
     const [family, given] = parts(patient?.name ?? "");
     form.elements.id.value = patient?.id ?? "";
     form.elements.family.value = family;

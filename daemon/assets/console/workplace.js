@@ -1,51 +1,21 @@
 // The page of one study: pictures, findings, documents, the study before.
 
-import { dated, element, json, local, toolButton, toolGroup } from "./box.js";
+import { CANNOT_BE_SHOWN, dated, element, json, local, toolButton, toolGroup } from "./box.js";
 import { readable } from "./name.js";
 import { BreastPlace, priorButtons } from "./breast.js";
 import { FindingList } from "./findings.js";
-import { lesionItems } from "./lesion_list.js";
+import { idOf, isMark, lesionItems } from "./lesion_list.js";
 import { Together } from "./segments.js";
+import { outdated, statements, together, whose } from "./told.js";
 import { Viewer, WINDOWS } from "./viewer.js";
 
 const by = (id) => document.getElementById(id);
 const REFRESH_MS = 5000;
 const IDLE_MS = 30000;
 
-// The statements of a verdict: what is in brackets belongs to its statement.
-function statements(verdict) {
-  const found = [""];
-  let depth = 0;
-  for (const part of verdict.split(/(; |[()])/)) {
-    if (part === "; " && depth === 0) found.push("");
-    else found[found.length - 1] += part;
-    depth = Math.max(0, depth + (part === "(" ? 1 : part === ")" ? -1 : 0));
-  }
-  return found;
-}
-
 const complain = (error) => {
   by("connection").textContent = error.message;
 };
-
-// The pictures of a mammography: one that was sent again with other bytes has another number.
-const pictures = ({ hanging: { places, others } }) => [...places.map(({ image }) => image), ...others].map((image) => image?.instance ?? "").join();
-
-// The series of a mammography as one, with what was made of them.
-const together = (views, breast) => ({
-  ...views[0],
-  id: `breast ${views[0].id}`,
-  breast,
-  series_uid: breast.series_uid,
-  description: "Mammography",
-  instance_count: views.reduce((sum, one) => sum + one.instance_count, 0),
-  pictures: pictures(breast),
-  version: views.map((one) => one.version).join(),
-  finished_utc: breast.marked?.report?.sop_uid ?? null,
-  verdict: breast.verdict,
-  findings: breast.marked,
-  results: breast.results,
-});
 
 const TOOLS = { scroll: "Scroll", window: "Window", move: "Move", measure: "Measure" };
 const PLANES = { slices: "Slices", coronal: "Coronal", sagittal: "Sagittal" };
@@ -65,13 +35,15 @@ export class Workplace {
   #waited = 0;
   // Counts the earlier studies that were asked for, and closed.
   #beside = 0;
+  // Study Instance UID of the earlier study that is shown beside.
+  #earlier = null;
 
   constructor() {
     const told = () => this.#tell();
     this.#viewer = new Viewer(by("now"), "Pictures of this study", told);
     this.#then = new Viewer(by("then"), "Pictures of the earlier study", () => {});
     this.#breast = new BreastPlace((mark) => this.#findings.chooseId(mark), (mark) => this.#findings.isRejected(mark), () => { location.hash = ""; });
-    const unseen = (finding) => (this.#breast.isOpen ? this.#breast.unseen(finding) : "");
+    const unseen = (row) => (this.#breast.isOpen ? this.#breast.unseen(row.id) : this.#viewer.unseen(row.place));
     this.#findings = new FindingList((finding) => this.#goTo(finding), unseen, () => this.#redraw(), () => this.#load());
     by("keys").addEventListener("click", () => this.#help());
     this.#keys = this.#shortcuts();
@@ -134,33 +106,59 @@ export class Workplace {
     const uid = this.#uid;
     const study = await json(`/reading/study/${encodeURIComponent(uid)}`);
     const views = study.series.filter((one) => one.kind === "mammography");
-    const breast = views.length ? await json(`/reading/study/${encodeURIComponent(uid)}/breast`) : null;
+    let refused = "";
+    const breast = views.length ? await json(`/reading/study/${encodeURIComponent(uid)}/breast`).catch((error) => {
+      if (error.status !== CANNOT_BE_SHOWN) throw error;
+      refused = `Mammography: ${error.message}`;
+      return null;
+    }) : null;
     if (uid !== this.#uid) return;
+    // Of another patient than it was: nothing of what is shown stays.
+    const isCorrected = this.#study !== null && whose(this.#study.study) !== whose(study.study);
+    if (isCorrected) {
+      this.close();
+      this.#uid = uid;
+    }
     // All series of a mammography are read as one.
     if (breast) study.series = [together(views, breast), ...study.series.filter((one) => one.kind !== "mammography")];
     this.#study = study;
     const { study: row, series, priors } = study;
-    this.#lesions(uid, series);
-    by("patient-name").textContent = readable(row.patient_name) || "(no name)";
-    const facts = [row.patient_id && `ID ${row.patient_id}`, row.birth_date && `born ${dated(row.birth_date)}`, row.sex,
-      dated(row.study_date), row.description, row.accession_number];
-    by("patient-facts").textContent = facts.filter(Boolean).join(" · ");
-    document.title = `${readable(row.patient_name)} · Scanside`;
+    this.#lesions(study);
+    // No name: a browser keeps the titles of its pages.
+    document.title = "Study · Scanside";
     by("mark").hidden = false;
-    by("connection").textContent = row.work ? `In work since ${local(row.work.since_utc)}` : "";
+    const said = [isCorrected && "The patient of this study was corrected: all is shown anew", row.work && `In work since ${local(row.work.since_utc)}`, refused];
+    by("connection").textContent = said.filter(Boolean).join(" · ");
     this.#listSeries(series);
-    if (breast) by("priors").replaceChildren(...priorButtons(breast.priors, (prior) => this.#breast.showPrior(prior, "beside").catch(complain)));
+    if (row.patients > 1) by("priors").replaceChildren(element("li", { className: "weak", textContent: "None is shown: several patients share this study." }));
+    else if (breast) by("priors").replaceChildren(...priorButtons(breast.priors, (prior) => this.#breast.showPrior(prior, "beside").catch(complain)));
     else this.#listPriors(priors);
+    if (breast && this.#breast.isOpen) this.#breast.setPriors(breast.priors);
+    if (this.#earlier && !priors.some((prior) => prior.study_uid === this.#earlier)) this.#closePrior();
     const open = this.#series && series.find((one) => one.id === this.#series.id);
     const first = series.find((one) => one.findings) ?? series.find((one) => one.instance_count > 1) ?? series[0];
     const keeps = Boolean(open) && !this.#failed && open.instance_count === this.#series.instance_count && open.pictures === this.#series.pictures;
     const isSame = keeps && open.version === this.#series.version && open.finished_utc === this.#series.finished_utc && open.verdict === this.#series.verdict;
     if (!isSame && (open ?? first)) await this.#show(open ?? first, keeps);
+    else this.#sayWho();
+  }
+
+  // The patient of the study; of one that several patients share, that of the series that is shown.
+  #sayWho() {
+    const { study: row } = this.#study;
+    const several = row.patients > 1;
+    const who = several && this.#series ? this.#series.patient : row;
+    by("patient-name").textContent = readable(who.patient_name) || "(no name)";
+    const facts = [who.patient_id && `ID ${who.patient_id}`, who.birth_date && `born ${dated(who.birth_date)}`, who.sex, dated(row.study_date)];
+    if (several) facts.push(`${row.patients} patients share this study: this is the one of the series that is shown`);
+    else facts.push(row.description, row.accession_number);
+    by("patient-facts").textContent = facts.filter(Boolean).join(" · ");
   }
 
   #listSeries(series) {
     by("series").replaceChildren(...series.map((one) => {
-      const words = [one.modality, one.description || one.kind, `${one.instance_count} ${one.instance_count === 1 ? "image" : "images"}`].filter(Boolean).join(" · ");
+      const whom = this.#study.study.patients > 1 ? readable(one.patient.patient_name) || "(no name)" : "";
+      const words = [whom, one.modality, one.description || one.kind, `${one.instance_count} ${one.instance_count === 1 ? "image" : "images"}`].filter(Boolean).join(" · ");
       const button = element("button", { type: "button", textContent: words });
       button.setAttribute("aria-pressed", String(one.id === this.#series?.id));
       button.addEventListener("click", () => this.#show(one));
@@ -181,6 +179,7 @@ export class Workplace {
   async #show(series, again = false) {
     this.#series = series;
     this.#failed = false;
+    this.#sayWho();
     // Nothing of an older version stays beside the new verdict, not even for a moment.
     this.#viewer.segments = null;
     this.#viewer.draw(true);
@@ -188,7 +187,7 @@ export class Workplace {
     [...by("series").querySelectorAll("button")].forEach((button, index) =>
       button.setAttribute("aria-pressed", String(this.#study.series[index]?.id === series.id)));
     // One statement a line.
-    const said = statements(series.verdict ?? "No verdict yet.");
+    const said = [...(series.outdated ? [outdated(this.#study.study)] : []), ...statements(series.verdict ?? "No verdict yet.")];
     by("verdict").replaceChildren(...said.map((words) => element("li", { textContent: words })));
     this.#documents(series);
     if (series.breast) return this.#hang(series, again);
@@ -229,17 +228,32 @@ export class Workplace {
     else this.#viewer.draw(true);
   }
 
-  // Of a patient with pictures of the breast.
-  async #lesions(uid, series) {
-    if (!series.some((one) => ["mammography", "ultrasound", "exam"].includes(one.kind))) return;
+  // Of a patient with pictures of the breast; of several patients in one study nobody's.
+  async #lesions(study) {
+    const { study: { study_uid: uid, patients }, series } = study;
+    const shows = patients < 2 && series.some((one) => ["mammography", "ultrasound", "exam"].includes(one.kind));
+    by("lesions-part").hidden ||= !shows;
+    if (!shows) return;
     try {
       const told = await json(`/reading/study/${encodeURIComponent(uid)}/lesions`);
-      if (uid !== this.#uid) return;
-      by("lesion-list").replaceChildren(...lesionItems(told, uid, (mark) => this.#findings.chooseId(mark)));
+      if (uid !== this.#uid || whose(study.study) !== whose(this.#study.study)) return;
+      by("lesion-list").replaceChildren(...lesionItems(told, uid, (shown) => this.#seriesOf(shown), (shown) => this.#goToMark(shown)));
       by("lesions-part").hidden = false;
     } catch (error) {
       complain(error);
     }
+  }
+
+  // The series in which the mark of a sighting is listed.
+  #seriesOf(shown) {
+    return this.#study?.series.find((one) => (one.findings?.listed ?? []).some((mark) => isMark(mark, shown)));
+  }
+
+  async #goToMark(shown) {
+    const series = this.#seriesOf(shown);
+    if (!series) return;
+    if (series.id !== this.#series?.id) await this.#show(series);
+    if (series.id === this.#series?.id) this.#findings.chooseId(idOf(shown));
   }
 
   #documents(series) {
@@ -253,7 +267,7 @@ export class Workplace {
 
   #goTo(finding) {
     if (this.#breast.isOpen) return this.#breast.choose(finding.slice);
-    this.#viewer.show(finding.centre, finding.slice);
+    this.#viewer.show(finding);
     this.#tell();
     return "";
   }
@@ -261,11 +275,13 @@ export class Workplace {
   async #putBeside(prior) {
     this.#beside += 1;
     const mine = this.#beside;
-    const { series } = await json(`/reading/study/${encodeURIComponent(prior.study_uid)}`);
+    const { study, series } = await json(`/reading/study/${encodeURIComponent(prior.study_uid)}`);
     // Another patient, or another study, was opened meanwhile.
     if (mine !== this.#beside) return;
+    if (study.patients > 1) throw new Error(`The study of ${dated(prior.study_date)} is of ${study.patients} patients: it cannot be shown beside this one.`);
     const first = series.find((one) => one.findings) ?? series[0];
     if (!first) return;
+    this.#earlier = prior.study_uid;
     by("then").hidden = false;
     this.#then.window = [...this.#viewer.window];
     await this.#then.open(first.id, `EARLIER ${dated(prior.study_date)} · ${first.description || first.modality}`);
@@ -273,6 +289,7 @@ export class Workplace {
 
   #closePrior() {
     this.#beside += 1;
+    this.#earlier = null;
     by("then").hidden = true;
     this.#then.close();
   }

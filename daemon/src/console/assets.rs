@@ -43,6 +43,7 @@ pub const ALL: &[Asset] = assets![
     SCRIPT "login.js",
     SCRIPT "studies.js",
     SCRIPT "workplace.js",
+    SCRIPT "told.js",
     SCRIPT "breast.js",
     SCRIPT "hanging.js",
     SCRIPT "mammogram.js",

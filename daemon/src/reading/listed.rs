@@ -4,12 +4,13 @@
 use std::collections::HashMap;
 
 use custody::store::lists::{self, JobItem, SeriesItem, StudyItem, Wanted};
-use custody::store::{jobs, results};
+use custody::store::{conflicts, instances, jobs, results};
 use dicom::header::Header;
 use dicom::patient::{Identity, is_placeholder_id};
 use rusqlite::Connection;
 use serde::Serialize;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use super::Error;
 
@@ -52,7 +53,7 @@ pub struct Work {
 pub struct Study {
     pub study: StudyRow,
     pub series: Vec<SeriesRow>,
-    /// Earlier studies of the same person that were analysed, newest first.
+    /// Earlier studies of the same person that were analysed, newest first; none where the study is of several persons.
     pub priors: Vec<PriorRow>,
 }
 
@@ -60,6 +61,8 @@ pub struct Study {
 pub struct SeriesRow {
     pub id: i64,
     pub series_uid: String,
+    /// Of its first image: a Study Instance UID may be shared by several patients.
+    pub patient: PatientRow,
     pub number: Option<i64>,
     pub description: String,
     pub modality: String,
@@ -68,10 +71,23 @@ pub struct SeriesRow {
     pub verdict: Option<String>,
     pub version: u32,
     pub instance_count: u32,
+    /// Another value when other images, or another content of the same ones, are here.
+    pub pictures: String,
+    /// Its content was replaced since it was last analysed: nothing of that is told.
+    pub outdated: bool,
     /// Of the newest job that was done; of ultrasound images the lesions in them (`models::review::marks`).
     pub findings: Option<Value>,
     pub finished_utc: Option<String>,
     pub results: Vec<ResultRow>,
+}
+
+/// Who a header says it is; values as in DICOM.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PatientRow {
+    pub patient_name: String,
+    pub patient_id: String,
+    pub birth_date: String,
+    pub sex: String,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -102,8 +118,8 @@ pub fn studies(connection: &Connection, limit: u32) -> Result<Vec<StudyRow>, Err
 
 pub fn study(connection: &Connection, study_uid: &str) -> Result<Study, Error> {
     let wanted = Wanted { limit: MOST_ROWS, study_uid: Some(study_uid.to_owned()), ..Wanted::default() };
-    let item = lists::studies(connection, &wanted)?.into_iter().next().ok_or(Error::NotFound)?;
-    let priors = priors(connection, &item.header)?;
+    let item = item_of(connection, study_uid)?;
+    let priors = if item.patients > 1 { Vec::new() } else { priors(connection, &item.header)? };
     let mut jobs = lists::jobs(connection, &wanted)?;
     let open = jobs.iter().find(|job| matches!(job.state.as_str(), "queued" | "running" | "parked"));
     let study = StudyRow { work: open.cloned().map(Work::from), ..StudyRow::from(item) };
@@ -111,14 +127,21 @@ pub fn study(connection: &Connection, study_uid: &str) -> Result<Study, Error> {
     let mut series: Vec<SeriesRow> = Vec::new();
     for item in lists::series(connection, &wanted)? {
         let job = jobs.iter().find(|job| job.series_id == item.id && job.task.is_none());
-        series.push(with_results(connection, item, job)?);
+        series.push(with_results(connection, study_uid, item, job)?);
     }
     series.sort_by_key(|row| (row.number.unwrap_or(i64::MAX), row.id));
     Ok(Study { study, series, priors })
 }
 
-fn with_results(connection: &Connection, item: SeriesItem, job: Option<&JobItem>) -> Result<SeriesRow, Error> {
+fn with_results(
+    connection: &Connection,
+    study_uid: &str,
+    item: SeriesItem,
+    job: Option<&JobItem>,
+) -> Result<SeriesRow, Error> {
     let mut made = Vec::new();
+    let outdated = job.map(|job| conflicts::is_outdated(connection, job.id)).transpose()?.unwrap_or(false);
+    let job = job.filter(|_| !outdated);
     let mut found = job.and_then(|job| job.findings.clone());
     if let Some(job) = job {
         if found.is_none() {
@@ -129,7 +152,9 @@ fn with_results(connection: &Connection, item: SeriesItem, job: Option<&JobItem>
     }
     Ok(SeriesRow {
         id: item.id,
+        pictures: content_mark(instances::ids_of_series(connection, study_uid, &item.series_uid)?),
         series_uid: item.series_uid,
+        patient: PatientRow::from(&item.header),
         number: item.header.series_number,
         description: item.header.series_description,
         modality: item.modality,
@@ -138,15 +163,26 @@ fn with_results(connection: &Connection, item: SeriesItem, job: Option<&JobItem>
         verdict: item.verdict,
         version: item.version,
         instance_count: item.instance_count,
+        outdated,
         findings: found.and_then(|json| serde_json::from_str(&json).ok()),
         finished_utc: job.and_then(|job| job.finished_utc.clone()),
         results: made,
     })
 }
 
-pub(super) fn header_of(connection: &Connection, study_uid: &str) -> Result<Header, Error> {
+/// Of the rows of its images: every content of an image has a row of its own.
+fn content_mark(mut ids: Vec<i64>) -> String {
+    ids.sort_unstable();
+    let mut hash = Sha256::new();
+    for id in ids {
+        hash.update(id.to_le_bytes());
+    }
+    hash.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+pub(super) fn item_of(connection: &Connection, study_uid: &str) -> Result<StudyItem, Error> {
     let wanted = Wanted { limit: 1, study_uid: Some(study_uid.to_owned()), ..Wanted::default() };
-    Ok(lists::studies(connection, &wanted)?.into_iter().next().ok_or(Error::NotFound)?.header)
+    lists::studies(connection, &wanted)?.into_iter().next().ok_or(Error::NotFound)
 }
 
 /// An ID alone does not say that it is the same person.
@@ -167,6 +203,17 @@ fn priors(connection: &Connection, header: &Header) -> Result<Vec<PriorRow>, Err
         }
     }
     Ok(priors)
+}
+
+impl From<&Header> for PatientRow {
+    fn from(header: &Header) -> Self {
+        Self {
+            patient_name: header.patient_name.clone(),
+            patient_id: header.patient_id.clone(),
+            birth_date: header.birth_date.clone(),
+            sex: header.sex.clone(),
+        }
+    }
 }
 
 impl From<StudyItem> for StudyRow {

@@ -12,6 +12,8 @@ mod hanging;
 mod listed;
 mod picture;
 mod stack;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -50,6 +52,8 @@ pub enum Error {
     NotFound,
     #[error("it is too large to be shown: {needed_mib} MiB of memory are needed, {most_mib} MiB are allowed")]
     TooLarge { needed_mib: u64, most_mib: u64 },
+    #[error("it cannot be shown: its images are of {0} different patients, whom the sender has put under one UID")]
+    SeveralPatients(usize),
     #[error("its colours cannot be shown: {0}")]
     Colour(String),
     #[error("the picture cannot be decoded: {0}")]
@@ -85,9 +89,12 @@ impl Error {
         match self {
             Self::NotFound => ReadingFault::NotFound,
             Self::Decode(error) if error.is_transient() => ReadingFault::Internal,
-            Self::TooLarge { .. } | Self::Colour(_) | Self::Decode(_) | Self::Segmentation(_) | Self::Document(_) => {
-                ReadingFault::CannotBeShown
-            }
+            Self::TooLarge { .. }
+            | Self::SeveralPatients(_)
+            | Self::Colour(_)
+            | Self::Decode(_)
+            | Self::Segmentation(_)
+            | Self::Document(_) => ReadingFault::CannotBeShown,
             Self::Spool(_) | Self::Store(_) | Self::Lost(_) | Self::Result(_) | Self::Task(_) => ReadingFault::Internal,
         }
     }
@@ -161,11 +168,12 @@ impl Reading {
     }
 
     /// # Errors
-    /// `NotFound` when there is no such series.
+    /// `NotFound` when there is no such series, `SeveralPatients` when its images are of more than one person.
     pub async fn stack(&self, series: i64) -> Result<Stack, Error> {
         let read = move |connection: &Connection| {
             let row = series::get(connection, series)?.ok_or(Error::NotFound)?;
             let kept = instances::of_series(connection, &row.key.study_uid, &row.key.series_uid)?;
+            breast::one_person(kept.iter().map(|instance| &instance.header))?;
             Ok(stack::stack(row.kind, &kept))
         };
         self.reader.read(read).await
@@ -197,7 +205,7 @@ impl Reading {
     /// The mammography in a study as it is hung, with its marks and the one before.
     ///
     /// # Errors
-    /// `NotFound` when there is no such study, or no mammogram in it.
+    /// `NotFound` when there is no such study, or no mammogram in it, `SeveralPatients` when they are of more than one person.
     pub async fn breast(&self, study_uid: String) -> Result<Breast, Error> {
         self.reader.read(move |connection| breast::breast(connection, &study_uid)).await
     }

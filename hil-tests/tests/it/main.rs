@@ -35,6 +35,7 @@ mod priors;
 mod reading;
 mod real_ct;
 mod review;
+mod right_patient;
 mod setup;
 mod study_flow;
 mod teaching;

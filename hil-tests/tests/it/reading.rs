@@ -164,6 +164,8 @@ async fn a_finding_is_rejected_the_rest_accepted_and_signed_by_keyboard() {
     let Some(Box { mut appliance, mut browser, .. }) = read(&Options::small(), &setup).await else { return };
     browser.press("Enter").await.unwrap();
     browser.wait("the findings", PATIENCE, "document.querySelectorAll('#findings .judge').length > 1").await.unwrap();
+    // Nobody judges a finding whose slice is not there yet.
+    browser.wait("the pictures", PATIENCE, OPENED).await.unwrap();
     let findings = browser.evaluate("document.querySelectorAll('#findings .judge').length").await.unwrap();
     assert_eq!(
         browser.evaluate("document.getElementById('sign').disabled").await.unwrap(),

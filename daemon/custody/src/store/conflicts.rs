@@ -94,6 +94,31 @@ fn places(connection: &Connection, sop_uid: &str, winner: i64) -> Result<Vec<Ser
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// Condition on a job `j`: what it worked on does not count any more. The images of a task of the whole study say so themselves. Which
+/// images the job of a series has seen is not in the rows: there an older version does not count when anything of the series was ever
+/// replaced, until the present one is done.
+pub(super) fn outdated() -> String {
+    // What was replaced and then evicted has its state as the reason; what came after the first was evicted or damaged is a newer row.
+    let gone = "(o.state = 'replaced' OR (o.state = 'evicted' AND o.reason = 'replaced') \
+                 OR (o.state IN ('evicted', 'damaged') AND EXISTS (SELECT 1 FROM instances k WHERE k.sop_uid = o.sop_uid \
+                     AND k.id > o.id AND k.state = 'kept' AND k.sha256 <> o.sha256)))";
+    format!(
+        "(EXISTS (SELECT 1 FROM job_members m JOIN instances o ON o.id = m.instance_id WHERE m.job_id = j.id AND {gone}) \
+         OR (j.task IS NULL AND EXISTS (SELECT 1 FROM series v JOIN instances o ON o.series_uid = v.series_uid \
+             AND o.study_uid = v.study_uid WHERE v.id = j.series_id \
+             AND (j.version < v.version OR v.state = 'receiving') AND {gone})))"
+    )
+}
+
+/// Whether what a job has found must not be shown: it is of a content that does not count any more, which may be that of another patient.
+///
+/// # Errors
+/// When the database fails.
+pub fn is_outdated(connection: &Connection, job_id: i64) -> Result<bool> {
+    let sql = format!("SELECT EXISTS (SELECT 1 FROM jobs j WHERE j.id = ?1 AND {})", outdated());
+    Ok(connection.prepare_cached(&sql)?.query_row([job_id], |row| row.get(0))?)
+}
+
 /// The hashes of the instances of a series that took the place of another content, in the order of arrival: what is made
 /// of them must not be taken for what was made before.
 ///

@@ -5,6 +5,7 @@ use dicom::header::Header;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::Result;
+use super::conflicts::outdated;
 use super::instances::COUNTED;
 use super::members::{self, MemberRow};
 
@@ -337,7 +338,8 @@ pub struct AnalysedStudy {
 
 /// The analysed studies with the Patient ID of `header` from days before its Study Date, newest first. Whether they are of
 /// the same person is for the caller to judge (`dicom::patient`): an ID alone does not say it. Without series that were fetched in
-/// part (`priors`): what is missing would look like a change.
+/// part (`priors`): what is missing would look like a change. What was found in a content that was replaced since is left out: it
+/// may be of another person than the header says now.
 ///
 /// # Errors
 /// When the database fails.
@@ -351,7 +353,8 @@ pub fn analysed_before(connection: &Connection, header: &Header) -> Result<Vec<A
          AND lower(json_extract(i.header, '$.patient_id')) = lower(?2) \
          AND NOT EXISTS (SELECT 1 FROM fetched_series f WHERE f.study_uid = s.study_uid AND f.series_uid = s.series_uid \
            AND f.whole = 0) \
-         AND length(day) = 8 AND day < ?3 ORDER BY day DESC, j.id DESC",
+         AND length(day) = 8 AND day < ?3 AND NOT {} ORDER BY day DESC, j.id DESC",
+        outdated()
     ))?;
     let mut rows = statement.query(params![header.study_instance_uid, header.patient_id, header.study_date])?;
     let mut found = Vec::new();
