@@ -10,7 +10,7 @@ use crate::diff::{leaves, table};
 use crate::source::Source;
 
 /// Keys that decide who may do what, or what of a patient leaves the box. A list of these may only have grown since.
-const GUARDED: [&str; 12] = [
+const GUARDED: [&str; 17] = [
     "bus.address",
     "console.address",
     "console.certificate",
@@ -22,6 +22,11 @@ const GUARDED: [&str; 12] = [
     "dicom.tls.client_certificate",
     "dicom.tls.fingerprints",
     "dicom.tls.judge_dates",
+    "inference.address",
+    "inference.certificate",
+    "inference.neighbours",
+    "inference.plain",
+    "inference.token_file",
     "models.keys",
 ];
 
@@ -100,6 +105,15 @@ pub fn narrow(old: Settings, now: &Table) -> Result<Narrowed, String> {
         }
         stays
     });
+    // It gets pictures.
+    settings.inference_host.retain(|name, host| {
+        let new = at(now, &["inference_host", name]);
+        let stays = Value::try_from(host).is_ok_and(|old| new.is_some_and(|new| same_host(&old, new)));
+        if !stays {
+            left_out.push(format!("inference host {name}"));
+        }
+        stays
+    });
     // It is told who is examined.
     let manager = at(now, &["mpps"]);
     let stays = |old: Value| manager.is_some_and(|new| same_manager(&old, new));
@@ -140,6 +154,11 @@ fn same_sender(old: &Value, new: &Value) -> bool {
     title(old) == title(new)
         && agrees(old, new, &["address", "certificate"])
         && (is_true(new, "plain") || !is_true(old, "plain"))
+}
+
+/// A host may be called what it was called, by no weaker way.
+fn same_host(old: &Value, new: &Value) -> bool {
+    same_destination(old, new) && (is_true(new, "plain") || !is_true(old, "plain"))
 }
 
 fn same_destination(old: &Value, new: &Value) -> bool {

@@ -12,6 +12,8 @@ use hal::sensors::{Source, SourceError};
 use live::settings::{Live, Record};
 use live::source::device::Device as Video;
 use node::certificates;
+use node::inference::InferenceHost;
+use node::inference::settings::InferenceService;
 use node::manager::settings::StepManager;
 use node::settings::{Destination, Dicom};
 use node::tls::expiry::Configured;
@@ -40,8 +42,11 @@ pub struct Settings {
     pub alarm: Alarm,
     pub bus: Bus,
     pub console: Console,
+    pub inference: InferenceService,
     /// Where results go, by name.
     pub destination: BTreeMap<String, Destination>,
+    /// Machines that may run the networks of studies, by name.
+    pub inference_host: BTreeMap<String, InferenceHost>,
 }
 
 impl Settings {
@@ -59,6 +64,7 @@ impl Settings {
             record: self.record.clone(),
             mpps: self.mpps.clone(),
             destination: self.destination.clone(),
+            inference_host: self.inference_host.clone(),
         }
     }
 
@@ -66,6 +72,9 @@ impl Settings {
     pub(crate) fn inherit(&mut self) {
         for destination in self.destination.values_mut() {
             destination.inherit(&self.dicom.tls);
+        }
+        for host in self.inference_host.values_mut() {
+            host.inherit(&self.dicom.tls);
         }
         for tls in [&mut self.worklist.tls, &mut self.mpps.tls].into_iter().flatten() {
             tls.inherit(&self.dicom.tls);
@@ -110,8 +119,12 @@ impl Settings {
         self.alarm.check(&mut checker);
         self.bus.check(&mut checker);
         self.console.check(&mut checker);
+        self.inference.check(&mut checker);
         for (name, destination) in &self.destination {
             destination.check(&mut checker, name);
+        }
+        for (name, host) in &self.inference_host {
+            host.check(&mut checker, name);
         }
         checker.into_found()
     }

@@ -60,6 +60,7 @@ pub async fn open(settings: &Settings) -> anyhow::Result<Opened> {
         outbox_wake: Arc::new(Notify::new()),
         steps_bell: Arc::new(Notify::new()),
         precedence: Precedence::default(),
+        own_studies: Precedence::default(),
     };
     Ok(Opened { parts, ports, address: address.to_string() })
 }

@@ -177,6 +177,7 @@ impl Unit {
             outbox_wake: Arc::new(Notify::new()),
             steps_bell: Arc::new(Notify::new()),
             precedence: hal::urgency::Precedence::default(),
+            own_studies: hal::urgency::Precedence::default(),
         };
         let trigger = CancellationToken::new();
         let stop = || trigger.clone();
