@@ -8,6 +8,7 @@ mod certificates;
 pub mod clock;
 mod compute;
 pub mod facts;
+pub mod hosts;
 mod live;
 pub mod network;
 pub mod peers;
@@ -103,13 +104,14 @@ type Area = fn(&Facts, &mut Vec<Checked>) -> Vec<Finding>;
 
 /// Gravest first; of the same gravity, causes before effects.
 pub fn judge(facts: &Facts) -> Report {
-    let areas: [Area; 9] = [
+    let areas: [Area; 10] = [
         service::judge,
         storage::judge,
         clock::judge,
         network::judge,
         steps::judge,
         compute::judge,
+        hosts::judge,
         live::judge,
         peers::judge,
         recalls::judge,
