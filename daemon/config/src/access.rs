@@ -1,6 +1,7 @@
 //! Whether an older configuration would give back what a newer one has taken away: a sender, an archive, the trust in a
 //! certificate. A configuration that cannot be used may still say so, and then the older one is narrowed or not used.
 
+use node::inference::settings::InferenceService;
 use node::manager::settings::StepManager;
 use toml::de::DeTable;
 use toml::{Table, Value};
@@ -10,7 +11,7 @@ use crate::diff::{leaves, table};
 use crate::source::Source;
 
 /// Keys that decide who may do what, or what of a patient leaves the box. A list of these may only have grown since.
-const GUARDED: [&str; 17] = [
+const GUARDED: [&str; 12] = [
     "bus.address",
     "console.address",
     "console.certificate",
@@ -22,11 +23,6 @@ const GUARDED: [&str; 17] = [
     "dicom.tls.client_certificate",
     "dicom.tls.fingerprints",
     "dicom.tls.judge_dates",
-    "inference.address",
-    "inference.certificate",
-    "inference.neighbours",
-    "inference.plain",
-    "inference.token_file",
     "models.keys",
 ];
 
@@ -105,6 +101,13 @@ pub fn narrow(old: Settings, now: &Table) -> Result<Narrowed, String> {
         }
         stays
     });
+    // Neighbours get answers; off is the careful position.
+    let service = at(now, &["inference"]);
+    let stays = |old: Value| service.is_some_and(|new| same_service(&old, new));
+    if settings.inference.listen().is_some() && !Value::try_from(&settings.inference).is_ok_and(stays) {
+        settings.inference = InferenceService::default();
+        left_out.push("the networks for neighbours (inference)".into());
+    }
     // It gets pictures.
     settings.inference_host.retain(|name, host| {
         let new = at(now, &["inference_host", name]);
@@ -153,6 +156,15 @@ fn same_sender(old: &Value, new: &Value) -> bool {
     let title = |entry: &Value| entry.get("ae_title").and_then(Value::as_str).map(|title| title.trim().to_owned());
     title(old) == title(new)
         && agrees(old, new, &["address", "certificate"])
+        && (is_true(new, "plain") || !is_true(old, "plain"))
+}
+
+/// Who may ask for networks, and how, is what it was.
+fn same_service(old: &Value, new: &Value) -> bool {
+    let neighbours = |entry: &Value| entry.get("neighbours").and_then(Value::as_array).cloned().unwrap_or_default();
+    new.get("address") == old.get("address")
+        && neighbours(old) == neighbours(new)
+        && agrees(old, new, &["token_file", "certificate", "key"])
         && (is_true(new, "plain") || !is_true(old, "plain"))
 }
 
@@ -262,6 +274,29 @@ mod tests {
         assert_eq!(narrowed(old, bad), out);
         assert_eq!(narrowed(old, &format!("{bad}{}", old.replace("ris:104", "new:104"))), out);
         assert_eq!(narrowed(old, &format!("{bad}{}", old.replace("unscheduled = true\n", ""))), out);
+    }
+
+    #[test]
+    fn a_host_that_was_taken_out_gets_nothing_and_a_neighbour_that_was_taken_out_gets_no_answer() {
+        let host = "[inference_host.gpu1]\nurl = \"http://192.0.2.30:8485\"\nplain = true\n";
+        let bad = "[spool]\nkeep_dayss = 3\n";
+        let out = Ok(vec!["inference host gpu1".to_owned()]);
+        assert_eq!(narrowed(host, &format!("{host}{bad}")), Ok(vec![]));
+        assert_eq!(narrowed(host, bad), out);
+        assert_eq!(narrowed(host, &host.replace(".30", ".31")), out);
+        assert_eq!(narrowed(host, &host.replace("plain = true\n", "")), out);
+
+        let service =
+            "[inference]\naddress = \"0.0.0.0:8485\"\nneighbours = [\"192.0.2.7\", \"192.0.2.8\"]\nplain = true\n";
+        let out = Ok(vec!["the networks for neighbours (inference)".to_owned()]);
+        assert_eq!(narrowed(service, &format!("{service}{bad}")), Ok(vec![]));
+        assert_eq!(narrowed(service, bad), out);
+        assert_eq!(narrowed(service, &service.replace(", \"192.0.2.8\"", "")), out);
+        assert_eq!(
+            narrowed("", &format!("{service}{bad}")),
+            Ok(vec![]),
+            "who is new does not keep the old one from being used"
+        );
     }
 
     #[test]

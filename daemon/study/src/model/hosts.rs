@@ -198,11 +198,29 @@ pub fn look(settings: &Settings) -> Vec<Look> {
         for entry in &active {
             let outcome = look_for(&shelf, entry, host, of_host, &settings.accelerator.provider);
             let outcome = outcome.map_err(|error| (error.kind(), error.to_string()));
+            let is_of_host = matches!(
+                outcome,
+                Err((
+                    HostFault::NotReachable | HostFault::NotTheProtocol | HostFault::NotReady | HostFault::TooLate,
+                    _
+                ))
+            );
             let (place, package) = (of_host.url.to_string(), entry.key.to_string());
             looks.push(Look { host: host.clone(), place, package, outcome });
+            // It would say the same of every package.
+            if is_of_host {
+                break;
+            }
         }
     }
-    looks
+    worth_telling(looks)
+}
+
+/// A host need not have every package: that one is missing is told where it has none.
+fn worth_telling(looks: Vec<Look>) -> Vec<Look> {
+    let lacks = |look: &Look| matches!(look.outcome, Err((HostFault::NoModel, _)));
+    let of_use: Vec<String> = looks.iter().filter(|look| !lacks(look)).map(|look| look.host.clone()).collect();
+    looks.into_iter().filter(|look| !lacks(look) || !of_use.contains(&look.host)).collect()
 }
 
 fn look_for(
@@ -343,6 +361,20 @@ mod tests {
         let whole = "inference host and cpu, made partly at gpu1 (http://gpu1:8000, triton 2.59), partly here \
                      (cpu, ONNX Runtime 1.32.0); gpu1: away | gpu1: away";
         assert_eq!(both, whole);
+    }
+
+    #[test]
+    fn a_host_need_not_have_every_package() {
+        let look = |host: &str, kind: Option<HostFault>| Look {
+            host: host.into(),
+            place: String::new(),
+            package: String::new(),
+            outcome: kind.map_or_else(|| Ok(Seen::new("", 0.1, 30.0)), |kind| Err((kind, String::new()))),
+        };
+        let (good, lacks) = (look("gpu1", None), look("gpu1", Some(HostFault::NoModel)));
+        assert_eq!(worth_telling(vec![good.clone(), lacks.clone()]), [good.clone()]);
+        let all = vec![good, look("gpu2", Some(HostFault::NoModel)), look("gpu2", Some(HostFault::NoModel))];
+        assert_eq!(worth_telling(all.clone()), all);
     }
 
     #[test]

@@ -118,19 +118,29 @@ fn sim_a_hostile_answer_is_no_answer_and_costs_neither_memory_nor_time() {
         ("page", raw("HTTP/1.1 200 OK\r\nContent-Length: 6", b"<html>"), "no answer of the protocol"),
     ];
     let input = Tensor { shape: vec![1, 2], data: vec![0.5, 0.5] };
+    let mut broken = Vec::new();
     for (what, act, word) in acts {
         host.acts(|_| Act::Run);
         let mut model = remote(&host, 0.7).load(NETWORK).unwrap();
         assert!(model.run(std::slice::from_ref(&input)).is_ok());
         host.acts(move |_| act.clone());
         let begun = Instant::now();
-        let error = model.run(std::slice::from_ref(&input)).expect_err(what);
-        assert_eq!(error.kind(), AccelFault::Device, "{what}: {error}");
-        assert!(error.to_string().contains(word), "{what}: {error}");
-        assert!(begun.elapsed() < Duration::from_secs(5), "{what}: {:?}", begun.elapsed());
+        match model.run(std::slice::from_ref(&input)) {
+            Ok(_) => broken.push(format!("{what}: taken")),
+            Err(error) if error.kind() != AccelFault::Device || !error.to_string().contains(word) => {
+                broken.push(format!("{what}: {error}"));
+            }
+            Err(_) => {}
+        }
+        if begun.elapsed() > Duration::from_secs(5) {
+            broken.push(format!("{what}: {:?}", begun.elapsed()));
+        }
         host.acts(|_| Act::Run);
-        assert!(model.run(std::slice::from_ref(&input)).is_ok(), "after {what} it is usable again");
+        if let Err(error) = model.run(std::slice::from_ref(&input)) {
+            broken.push(format!("after {what}: {error}"));
+        }
     }
+    assert!(broken.is_empty(), "{broken:#?}");
 }
 
 /// A box with specimen 1.0.0, whose network is real; `None`, reported as skipped, without ONNX Runtime.
@@ -218,9 +228,11 @@ fn real_a_host_that_fails_in_the_middle_loses_nothing_and_is_tried_again_after_a
         let host = home.host();
         let hosts = one(&host, |host| (host.deadline_secs, host.retry_secs, host.retry_max_secs) = (0.5, 0.3, 0.3));
         let mut loaded = home.loaded(&hosts);
+        // What it ends between two requests is asked again once.
+        let failures = if matches!(act, Act::HangUp) { 2 } else { 1 };
         let act = act.clone();
-        // The golden run and two patches; then it fails, once.
-        host.acts(move |number| if number == 3 { act.clone() } else { Act::Run });
+        // The golden run and two patches; then it fails.
+        host.acts(move |number| if (3..3 + failures).contains(&number) { act.clone() } else { Act::Run });
         for _ in 0..3 {
             assert_eq!(loaded.model.run(&[patch()]).unwrap(), due);
         }
@@ -230,9 +242,9 @@ fn real_a_host_that_fails_in_the_middle_loses_nothing_and_is_tried_again_after_a
             host.url()
         );
         assert!(said.starts_with(&begins) && said.contains("gpu1: ") && said.contains(reason), "{said}");
-        assert_eq!(host.infers(), 4);
+        assert_eq!(host.infers(), 3 + failures);
         let deadline = Instant::now() + Duration::from_secs(20);
-        while host.infers() < 6 {
+        while host.infers() < 5 + failures {
             assert!(Instant::now() < deadline, "it is tried again");
             assert_eq!(loaded.model.run(&[patch()]).unwrap(), due);
         }
@@ -275,10 +287,10 @@ fn real_a_host_that_is_away_or_has_another_network_is_not_used_and_the_reason_is
 
 #[test]
 fn real_live_pictures_never_leave_the_box() {
-    let pictures = Specimen { task: US_BREAST.into(), ..Specimen::default() };
-    let Some(home) = Box_::new(&pictures) else { return };
-    let host = home.host_of_pictures();
-    let settings = home.settings(&one(&host, |_| {}));
+    let Some(home) = Box_::new(&Specimen::default()) else { return };
+    let host = home.host();
+    let mut settings = home.settings(&one(&host, |_| {}));
+    settings.analyze.packages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/packages");
     let shelf = Shelf::open(&settings).unwrap().0;
     // A study would ask the host.
     let mut study = Hosts::new(&settings.inference_host).before(shelf.load_active(US_BREAST).unwrap());
@@ -290,13 +302,6 @@ fn real_live_pictures_never_leave_the_box() {
     let _ = live.model.run(&[picture]);
     assert_eq!(host.connections(), asked, "and the live path does not");
     assert!(!manifest("daemon/live").contains("node"), "the live path cannot even open a connection");
-}
-
-impl Box_ {
-    fn host_of_pictures(&self) -> FakeHost {
-        let said = metadata("specimen", SIGMOID, [("image", FIVE), ("probability", FIVE)]);
-        FakeHost::start(said, None, true)
-    }
 }
 
 fn manifest(of: &str) -> String {

@@ -50,6 +50,7 @@ struct Shared {
 pub struct FakeHost {
     pub address: SocketAddr,
     shared: Arc<Shared>,
+    listening: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Drop for FakeHost {
@@ -57,6 +58,9 @@ impl Drop for FakeHost {
         *self.shared.ended.0.lock().unwrap() = true;
         self.shared.ended.1.notify_all();
         let _ = TcpStream::connect(self.address);
+        if let Some(listening) = self.listening.take() {
+            let _ = listening.join();
+        }
     }
 }
 
@@ -95,7 +99,7 @@ impl FakeHost {
             ended: Default::default(),
         });
         let own = shared.clone();
-        std::thread::spawn(move || {
+        let listening = std::thread::spawn(move || {
             for stream in listener.incoming() {
                 if *own.ended.0.lock().unwrap() {
                     return;
@@ -105,7 +109,7 @@ impl FakeHost {
                 std::thread::spawn(move || drop(serve(&own, stream)));
             }
         });
-        Self { address, shared }
+        Self { address, shared, listening: Some(listening) }
     }
 
     /// What it does with each request from now on, by its number from 0.
