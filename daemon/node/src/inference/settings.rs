@@ -17,7 +17,8 @@ use crate::web::url::Url;
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct InferenceHost {
-    /// Where its `/v2` is.
+    /// Where its `/v2` is. Must be set; each key must be readable without the others.
+    #[serde(default = "Url::nowhere")]
     pub url: Url,
     /// The first line of this file is the bearer token that we show.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -72,6 +73,10 @@ impl InferenceHost {
         if name.is_empty() || name.len() > 32 || !name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)) {
             let reason = "the name of an inference host must consist of 1 to 32 letters, digits, '-' or '_'";
             checker.refuse(&format!("inference_host.{name}"), reason);
+        }
+        if self.url.is_nowhere() {
+            checker.refuse(&key("url"), "must be set: where is its /v2?");
+            return;
         }
         if !self.url.is_secure() && !self.url.is_here() && !self.plain {
             let reason = "pictures would go over the network in plain text: write https://, or set plain = true";
