@@ -11,4 +11,5 @@ pub mod health;
 pub mod metrics;
 pub mod reader;
 pub mod dicomweb;
+pub mod inference;
 pub mod reading;

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use crate::health::Report;
 use crate::health::heat;
+use crate::inference::Figures;
 use crate::reader::{Lost, Reader};
 
 /// Where the figures come from. Cheap to clone.
@@ -24,17 +25,24 @@ pub struct Metrics {
     health: watch::Receiver<Report>,
     view: Option<View>,
     heat: heat::Told,
+    neighbours: Option<Figures>,
 }
 
 impl Metrics {
     pub fn new(reader: Reader, gate: Gate, health: watch::Receiver<Report>, view: Option<View>) -> Self {
-        Self { reader, gate, health, view, heat: heat::channel().1 }
+        Self { reader, gate, health, view, heat: heat::channel().1, neighbours: None }
     }
 
     /// With the sensors of the machine.
     #[must_use]
     pub fn and_heat(self, heat: heat::Told) -> Self {
         Self { heat, ..self }
+    }
+
+    /// With what is done for neighbours, where they may ask.
+    #[must_use]
+    pub fn and_neighbours(self, neighbours: Option<Figures>) -> Self {
+        Self { neighbours, ..self }
     }
 
     /// The figures now. Without the database those that it would give are missing, and `scanside_database_up` is 0.
@@ -59,6 +67,7 @@ impl Metrics {
             oldest_secs: counts.as_ref().ok().map(|counts| waited_secs(&counts.oldest_pending_utc)),
             counts: counts.ok(),
             live,
+            neighbours: self.neighbours.as_ref().map(|figures| (figures.served(), figures.refused())),
         })
     }
 }
@@ -88,6 +97,8 @@ struct Snapshot {
     oldest_step_secs: f64,
     /// On a box with live video.
     live: Option<Live>,
+    /// Runs for neighbours, and requests that were refused.
+    neighbours: Option<(u64, u64)>,
 }
 
 #[derive(Debug)]
@@ -126,6 +137,14 @@ fn text(now: &Snapshot) -> String {
     }
     if let Some(live) = &now.live {
         page.live(live);
+    }
+    if let Some((served, refused)) = now.neighbours {
+        page.one("neighbour_runs", "Runs of networks for neighbours since the start.", served as f64);
+        page.one(
+            "neighbour_refusals",
+            "Requests for them that were refused or failed since the start.",
+            refused as f64,
+        );
     }
     page.0
 }
@@ -262,6 +281,7 @@ mod tests {
             counts: Some(Counts { studies: 3, jobs_parked: 1, deliveries_pending: 7, ..Counts::default() }),
             oldest_secs: Some(61.5),
             oldest_step_secs: 7.0,
+            neighbours: Some((7, 2)),
             live: Some(Live {
                 stats: Stats {
                     pictures: 9,

@@ -95,6 +95,15 @@ impl Due {
     }
 }
 
+/// The golden input and the expected answer of `variant`.
+///
+/// # Errors
+/// As [`run`].
+pub fn pair(package: &Package, variant: &Variant) -> Result<(Tensor, Tensor), Error> {
+    let answer = package.manifest.expected(variant).ok_or(Error::Missing)?;
+    Ok((input(package)?, read(package, answer)?))
+}
+
 /// The golden input.
 ///
 /// # Errors

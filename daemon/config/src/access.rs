@@ -1,6 +1,7 @@
 //! Whether an older configuration would give back what a newer one has taken away: a sender, an archive, the trust in a
 //! certificate. A configuration that cannot be used may still say so, and then the older one is narrowed or not used.
 
+use node::inference::settings::InferenceService;
 use node::manager::settings::StepManager;
 use node::retrieve::settings::PriorArchive;
 use toml::de::DeTable;
@@ -101,6 +102,22 @@ pub fn narrow(old: Settings, now: &Table) -> Result<Narrowed, String> {
         }
         stays
     });
+    // Neighbours get answers; off is the careful position.
+    let service = at(now, &["inference"]);
+    let stays = |old: Value| service.is_some_and(|new| same_service(&old, new));
+    if settings.inference.listen().is_some() && !Value::try_from(&settings.inference).is_ok_and(stays) {
+        settings.inference = InferenceService::default();
+        left_out.push("the networks for neighbours (inference)".into());
+    }
+    // It gets pictures.
+    settings.inference_host.retain(|name, host| {
+        let new = at(now, &["inference_host", name]);
+        let stays = Value::try_from(host).is_ok_and(|old| new.is_some_and(|new| same_host(&old, new)));
+        if !stays {
+            left_out.push(format!("inference host {name}"));
+        }
+        stays
+    });
     // It is told who is examined.
     let manager = at(now, &["mpps"]);
     let stays = |old: Value| manager.is_some_and(|new| same_manager(&old, new));
@@ -148,6 +165,20 @@ fn same_sender(old: &Value, new: &Value) -> bool {
     title(old) == title(new)
         && agrees(old, new, &["address", "certificate"])
         && (is_true(new, "plain") || !is_true(old, "plain"))
+}
+
+/// Who may ask for networks, and how, is what it was.
+fn same_service(old: &Value, new: &Value) -> bool {
+    let neighbours = |entry: &Value| entry.get("neighbours").and_then(Value::as_array).cloned().unwrap_or_default();
+    new.get("address") == old.get("address")
+        && neighbours(old) == neighbours(new)
+        && agrees(old, new, &["token_file", "certificate", "key"])
+        && (is_true(new, "plain") || !is_true(old, "plain"))
+}
+
+/// A host may be called what it was called, by no weaker way.
+fn same_host(old: &Value, new: &Value) -> bool {
+    same_destination(old, new) && (is_true(new, "plain") || !is_true(old, "plain"))
 }
 
 fn same_destination(old: &Value, new: &Value) -> bool {
@@ -267,6 +298,29 @@ mod tests {
         assert_eq!(narrowed(old, bad), out);
         assert_eq!(narrowed(old, &format!("{bad}{}", old.replace("pacs:104", "new:104"))), out);
         assert_eq!(narrowed(old, &format!("{bad}{}", old.replace("deliver = true\n", ""))), out);
+    }
+
+    #[test]
+    fn a_host_that_was_taken_out_gets_nothing_and_a_neighbour_that_was_taken_out_gets_no_answer() {
+        let host = "[inference_host.gpu1]\nurl = \"http://192.0.2.30:8485\"\nplain = true\n";
+        let bad = "[spool]\nkeep_dayss = 3\n";
+        let out = Ok(vec!["inference host gpu1".to_owned()]);
+        assert_eq!(narrowed(host, &format!("{host}{bad}")), Ok(vec![]));
+        assert_eq!(narrowed(host, bad), out);
+        assert_eq!(narrowed(host, &host.replace(".30", ".31")), out);
+        assert_eq!(narrowed(host, &host.replace("plain = true\n", "")), out);
+
+        let service =
+            "[inference]\naddress = \"0.0.0.0:8485\"\nneighbours = [\"192.0.2.7\", \"192.0.2.8\"]\nplain = true\n";
+        let out = Ok(vec!["the networks for neighbours (inference)".to_owned()]);
+        assert_eq!(narrowed(service, &format!("{service}{bad}")), Ok(vec![]));
+        assert_eq!(narrowed(service, bad), out);
+        assert_eq!(narrowed(service, &service.replace(", \"192.0.2.8\"", "")), out);
+        assert_eq!(
+            narrowed("", &format!("{service}{bad}")),
+            Ok(vec![]),
+            "who is new does not keep the old one from being used"
+        );
     }
 
     #[test]

@@ -12,6 +12,8 @@ use hal::sensors::{Source, SourceError};
 use live::settings::{Live, Record};
 use live::source::device::Device as Video;
 use node::certificates;
+use node::inference::InferenceHost;
+use node::inference::settings::InferenceService;
 use node::manager::settings::StepManager;
 use node::retrieve::settings::PriorArchive;
 use node::settings::{Destination, Dicom};
@@ -42,8 +44,11 @@ pub struct Settings {
     pub alarm: Alarm,
     pub bus: Bus,
     pub console: Console,
+    pub inference: InferenceService,
     /// Where results go, by name.
     pub destination: BTreeMap<String, Destination>,
+    /// Machines that may run the networks of studies, by name.
+    pub inference_host: BTreeMap<String, InferenceHost>,
 }
 
 impl Settings {
@@ -62,6 +67,7 @@ impl Settings {
             mpps: self.mpps.clone(),
             prior: self.prior.clone(),
             destination: self.destination.clone(),
+            inference_host: self.inference_host.clone(),
         }
     }
 
@@ -69,6 +75,9 @@ impl Settings {
     pub(crate) fn inherit(&mut self) {
         for destination in self.destination.values_mut() {
             destination.inherit(&self.dicom.tls);
+        }
+        for host in self.inference_host.values_mut() {
+            host.inherit(&self.dicom.tls);
         }
         for tls in [&mut self.worklist.tls, &mut self.mpps.tls, &mut self.prior.tls].into_iter().flatten() {
             tls.inherit(&self.dicom.tls);
@@ -114,8 +123,12 @@ impl Settings {
         self.alarm.check(&mut checker);
         self.bus.check(&mut checker);
         self.console.check(&mut checker);
+        self.inference.check(&mut checker);
         for (name, destination) in &self.destination {
             destination.check(&mut checker, name);
+        }
+        for (name, host) in &self.inference_host {
+            host.check(&mut checker, name);
         }
         checker.into_found()
     }

@@ -292,6 +292,7 @@ fn the_shipped_file_shows_the_defaults_and_changes_nothing() {
     assert_ne!(uncommented, text);
     let mut settings = load_files(&[("a.toml", &uncommented)]).unwrap();
     settings.destination.clear();
+    settings.inference_host.clear();
     settings.dicom.sender.clear();
     assert_eq!(settings, Settings::default());
 }

@@ -20,6 +20,7 @@ pub mod callers;
 mod echo;
 mod elements;
 pub mod expected;
+pub mod inference;
 pub mod listener;
 pub mod manager;
 mod message;

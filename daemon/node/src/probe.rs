@@ -69,6 +69,8 @@ pub enum Step {
     Store,
     /// It says what it has.
     Query,
+    /// It has the network of a package, and gives the known answer.
+    Network,
 }
 
 /// Why the steps ended. The words of [`Cause::code`] are those of `scansidectl doctor`.
@@ -138,6 +140,7 @@ impl fmt::Display for Step {
             Self::Login => "login",
             Self::Store => "STOW-RS",
             Self::Query => "QIDO-RS",
+            Self::Network => "network",
         })
     }
 }
@@ -171,6 +174,16 @@ pub struct Probe {
 }
 
 impl Probe {
+    /// An inference host that gives the known answer.
+    pub fn of_host(what: String, secs: f64) -> Self {
+        Self { passed: vec![Passed { step: Step::Network, what, milliseconds: secs * 1e3 }], ..Self::default() }
+    }
+
+    /// One that does not.
+    pub fn of_failed_host(what: String) -> Self {
+        Self::default().fail(Step::Network, Cause::NotReady, what)
+    }
+
     pub(crate) fn pass(&mut self, step: Step, what: impl Into<String>, begun: Instant) {
         self.passed.push(Passed { step, what: what.into(), milliseconds: begun.elapsed().as_secs_f64() * 1e3 });
     }

@@ -50,9 +50,10 @@ use crate::dicomweb::Web;
 use crate::health::Custody;
 use crate::health::heat::{self, Noted};
 use crate::health::notify;
+use crate::inference::{Figures, First};
 use crate::metrics::Metrics;
 use crate::reader::Reader;
-use crate::{console, dbus, health};
+use crate::{console, dbus, health, inference};
 
 /// Arrivals that may wait for the study task; when there are more, senders must wait.
 const ARRIVALS: usize = 1024;
@@ -92,7 +93,9 @@ pub async fn run(start: Start, good_after: Duration, shutdown: CancellationToken
         Reporter { services, spool: parts.spool.clone(), settings: intake.settings.clone(), wall: Wall::default() };
     let (heat_told, heat) = heat::channel();
     let figures = Metrics::new(Reader::new(parts.store.clone()), gate.clone(), health_reports.clone(), view.clone());
-    let figures = figures.and_heat(heat.clone());
+    let neighbours = Figures::default();
+    let told = settings.inference.listen().map(|_| neighbours.clone());
+    let figures = figures.and_heat(heat.clone()).and_neighbours(told);
     let facts = facts(&settings, opened.address, callers.clone(), health_reports, heat.clone());
     let audit = audit::begin(&settings).await;
     let bus_verbs = bus_verbs(&settings, &parts, &gate, view.clone(), audit.clone());
@@ -149,6 +152,9 @@ pub async fn run(start: Start, good_after: Duration, shutdown: CancellationToken
     let noting = move |store, end| heat::note(store, noted.clone(), heat_seen.clone(), end);
     tasks.start("events of heat", rows::while_open(on_rows(), parts.store.clone(), stop(), noting));
     tasks.start_steady("health", health::run(checks, reports, gate.clone(), stop()));
+    let first = First { live: parts.precedence.clone(), studies: parts.own_studies.clone() };
+    let (own, trail) = (parts.shelf.clone(), audit.clone());
+    tasks.start_steady("neighbours", inference::run(settings.inference.clone(), own, first, neighbours, trail, stop()));
     tasks.start("D-Bus", serve_bus(settings.clone(), facts, parts, gate.clone(), bus_verbs, stop()));
     tasks
         .start_steady("page", console::run(settings.console.clone(), view, Some(studies), (gate, heat), audit, stop()));

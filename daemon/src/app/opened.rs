@@ -61,6 +61,7 @@ pub async fn open(settings: &Settings) -> anyhow::Result<Opened> {
         steps_bell: Arc::new(Notify::new()),
         priors_bell: Arc::new(Notify::new()),
         precedence: Precedence::default(),
+        own_studies: Precedence::default(),
     };
     Ok(Opened { parts, ports, address: address.to_string() })
 }

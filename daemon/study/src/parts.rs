@@ -31,6 +31,8 @@ pub struct StudyParts {
     pub priors_bell: Arc<Notify>,
     /// Gives live work precedence over CT inference.
     pub precedence: Precedence,
+    /// Gives the box's own studies precedence over the work of neighbours.
+    pub own_studies: Precedence,
 }
 
 impl StudyParts {

@@ -7,6 +7,7 @@ use dicom::check::Checker;
 use hal::accel::Provider;
 use live::settings::{Live, Record};
 use models::task::mg_breast::withheld::Marking;
+use node::inference::InferenceHost;
 use node::manager::settings::StepManager;
 use node::retrieve::settings::PriorArchive;
 use node::settings::Destination;
@@ -29,6 +30,8 @@ pub struct Settings {
     pub prior: PriorArchive,
     /// Destinations of results, by name.
     pub destination: BTreeMap<String, Destination>,
+    /// Machines that may run the networks of studies, by name.
+    pub inference_host: BTreeMap<String, InferenceHost>,
 }
 
 impl Settings {

@@ -56,11 +56,30 @@ pub trait Accelerator: Send + Sync + std::fmt::Debug {
     fn load(&self, onnx: &[u8]) -> Result<Box<dyn LoadedModel>, Error>;
 }
 
+/// One input or output of a network: its name, and its extents, -1 where the network leaves one open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Port {
+    pub name: String,
+    pub shape: Vec<i64>,
+}
+
+/// What a network takes and gives; all of it 32-bit floats.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Signature {
+    pub inputs: Vec<Port>,
+    pub outputs: Vec<Port>,
+}
+
 /// A network in memory, ready to run.
 pub trait LoadedModel: Send + std::fmt::Debug {
     /// Names of inputs and outputs, in order.
     fn inputs(&self) -> &[String];
     fn outputs(&self) -> &[String];
+
+    /// The extents that the network declares; `None` where the accelerator does not know them.
+    fn signature(&self) -> Option<Signature> {
+        None
+    }
 
     /// Runs once: `inputs` in the order of [`LoadedModel::inputs`]; returns outputs in the order of
     /// [`LoadedModel::outputs`].

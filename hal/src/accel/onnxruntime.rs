@@ -6,7 +6,8 @@ use ort::value::{TensorElementType, TensorRef, ValueType};
 
 use super::library::Library;
 use super::{
-    AccelFault, Accelerator, AcceleratorConfig, Description, Error, LoadedModel, Provider, Tensor, message, runtime,
+    AccelFault, Accelerator, AcceleratorConfig, Description, Error, LoadedModel, Port, Provider, Signature, Tensor,
+    message, runtime,
 };
 
 /// A network of one addition (float `[N, 2]`, y = x + 1): if a provider runs this, its driver and device are there.
@@ -126,6 +127,8 @@ struct LoadedSession {
     outputs: Vec<String>,
     /// Extents of each input, -1 where the network leaves them open.
     shapes: Vec<Vec<i64>>,
+    /// The same of each output.
+    output_shapes: Vec<Vec<i64>>,
 }
 
 impl LoadedSession {
@@ -138,12 +141,11 @@ impl LoadedSession {
         };
         let shapes =
             session.inputs().iter().map(|i| float_shape(i.name(), i.dtype())).collect::<Result<Vec<_>, _>>()?;
-        for output in session.outputs() {
-            float_shape(output.name(), output.dtype())?;
-        }
+        let output_shapes =
+            session.outputs().iter().map(|o| float_shape(o.name(), o.dtype())).collect::<Result<Vec<_>, _>>()?;
         let inputs = session.inputs().iter().map(|i| i.name().to_owned()).collect();
         let outputs = session.outputs().iter().map(|o| o.name().to_owned()).collect();
-        Ok(Self { session, inputs, outputs, shapes })
+        Ok(Self { session, inputs, outputs, shapes, output_shapes })
     }
 
     fn check(&self, inputs: &[Tensor]) -> Result<(), Error> {
@@ -172,6 +174,16 @@ impl LoadedModel for LoadedSession {
 
     fn outputs(&self) -> &[String] {
         &self.outputs
+    }
+
+    fn signature(&self) -> Option<Signature> {
+        let ports = |names: &[String], shapes: &[Vec<i64>]| {
+            names.iter().zip(shapes).map(|(name, shape)| Port { name: name.clone(), shape: shape.clone() }).collect()
+        };
+        Some(Signature {
+            inputs: ports(&self.inputs, &self.shapes),
+            outputs: ports(&self.outputs, &self.output_shapes),
+        })
     }
 
     fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>, Error> {

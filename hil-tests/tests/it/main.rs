@@ -20,6 +20,7 @@ mod dicomweb;
 mod lesions;
 mod export;
 mod heat;
+mod inference;
 mod live_exam;
 mod live_replay;
 mod live_results;

@@ -360,7 +360,7 @@ pub enum PeersCommand {
     Learn(LearnOptions),
     /// Test destinations step by step: address, connection, AE titles, kinds of object, C-ECHO; with a url: TLS, HTTP, login, STOW-RS. Needs no daemon.
     Echo {
-        /// Name in the configuration, `worklist` for the worklist server, `mpps` for the manager of exams, `prior` for the archive of earlier studies; all when absent.
+        /// Name in the configuration, `worklist` for the worklist server, `mpps` for the manager of exams, `prior` for the archive of earlier studies, or the name of an inference host; all when absent.
         destination: Option<String>,
         #[command(flatten)]
         look: LookOptions,

@@ -17,6 +17,7 @@ use node::probe;
 use node::send::Way;
 use node::tls::expiry::{self, User};
 use study::lesions::listed::RecallRow;
+use study::model::hosts::{self, Look};
 use zbus::fdo::DBusProxy;
 
 use super::peers::{MANAGER, PATIENCE, PRIOR, WORKLIST};
@@ -66,6 +67,7 @@ pub async fn facts(place: &Place) -> Facts {
         } else if facts.bus != Bus::Denied {
             facts.port = port(settings, machine, &facts).await;
         }
+        facts.inference_hosts = hosts(settings).await;
         (facts.destinations, facts.worklist_server, facts.step_manager, facts.prior_archive) = tokio::join!(
             destinations(settings),
             worklist_server(settings),
@@ -189,6 +191,16 @@ async fn started(connection: &zbus::Connection, place: &Place) -> Option<std::ti
     let bus = DBusProxy::new(connection).await.ok()?;
     let pid = bus.get_connection_unix_process_id(zbus::names::BusName::try_from(BUS_NAME).ok()?).await.ok()?;
     machine::started(&place.root, pid)
+}
+
+/// Asks every inference host for the networks of the active packages.
+pub async fn hosts(settings: &Settings) -> Vec<Look> {
+    if settings.inference_host.is_empty() {
+        return Vec::new();
+    }
+    let of_study = settings.study();
+    // Blocks, and has deadlines of its own.
+    tokio::task::spawn_blocking(move || hosts::look(&of_study)).await.unwrap_or_default()
 }
 
 async fn page(settings: &Settings) -> Option<Page> {

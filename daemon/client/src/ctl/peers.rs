@@ -11,9 +11,9 @@ use serde::Serialize;
 use super::args::LearnOptions;
 use super::failure::Failure;
 use super::output::{Output, Tone, count, toned_cell};
-use super::{config as configuration, time};
+use super::{config as configuration, examine, time};
 use crate::doctor::text::Language;
-use crate::doctor::{Finding, network, peers, priors, steps};
+use crate::doctor::{Finding, hosts, network, peers, priors, steps};
 use crate::{Caller, ManagerProxy, Options, Sender};
 
 /// The worklist server among the names of destinations, and the table of its settings.
@@ -143,7 +143,8 @@ pub async fn echo(only: Option<&str>, paths: &[PathBuf], language: Language, out
     let server = settings.worklist.target().filter(|_| only.is_none_or(|only| only == WORKLIST));
     let manager = settings.mpps.target().filter(|_| only.is_none_or(|only| only == MANAGER));
     let archive = settings.prior.target().filter(|_| only.is_none_or(|only| only == PRIOR));
-    if names.is_empty() && server.is_none() && manager.is_none() && archive.is_none() {
+    let has_host = settings.inference_host.keys().any(|name| only.is_none_or(|only| only == name.as_str()));
+    if names.is_empty() && server.is_none() && manager.is_none() && archive.is_none() && !has_host {
         let message = only.map_or_else(
             || "no destination is configured".to_owned(),
             |name| format!("there is no destination {name:?} in the configuration"),
@@ -184,6 +185,11 @@ pub async fn echo(only: Option<&str>, paths: &[PathBuf], language: Language, out
         let probe = probe::archive_of_priors(&target, settings.prior.fetch, PATIENCE).await;
         let told = priors::probed(&target, &probe);
         all.push(Echoed::of(PRIOR, target.address.clone(), probe, told.as_ref(), language));
+    }
+    let looks = if has_host { examine::hosts(&settings).await } else { Vec::new() };
+    for look in looks.iter().filter(|look| only.is_none_or(|only| only == look.host)) {
+        let told = hosts::probed(look);
+        all.push(Echoed::of(&look.host, look.place.clone(), look.probe(), told.as_ref(), language));
     }
     let bad: Vec<String> = all.iter().filter(|one| one.what.is_some()).map(|one| one.destination.clone()).collect();
     if output.is_json() {

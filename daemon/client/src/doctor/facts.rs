@@ -6,6 +6,7 @@ use hal::sensors::Readings;
 use node::probe::Probe;
 use node::send::Way;
 use serde::Serialize;
+use study::model::hosts::Look;
 
 use super::text::Text;
 use crate::{Caller, Delivery, Job, Live, Model, Quarantined, Sender, Status};
@@ -53,6 +54,8 @@ pub struct Facts {
     pub step_manager: Option<Destination>,
     /// Which is asked for earlier studies; `None`: none is configured.
     pub prior_archive: Option<Destination>,
+    /// Each machine that may run networks, with each active package.
+    pub inference_hosts: Vec<Look>,
     /// Those that are not delivered.
     pub deliveries: Vec<Delivery>,
     pub parked_jobs: Vec<Job>,

@@ -8,6 +8,7 @@ mod certificates;
 pub mod clock;
 mod compute;
 pub mod facts;
+pub mod hosts;
 mod live;
 pub mod network;
 pub mod peers;
@@ -112,6 +113,7 @@ pub fn judge(facts: &Facts) -> Report {
         steps::judge,
         priors::judge,
         compute::judge,
+        hosts::judge,
         live::judge,
         peers::judge,
         recalls::judge,

@@ -2,9 +2,11 @@
 //! one.
 
 use hal::sensors::{self, Readings, Throttle, Zone};
+use node::inference::HostFault;
 use node::probe::{Cause, Failed, Passed, Probe, Step};
 use node::send::{Target, Way};
 use node::stow::Service;
+use study::model::hosts::{Look, Seen};
 
 use super::facts::{
     Accelerator, Bus, Capture, Certificate, Clock, Config, Destination, Memory, Opened, Page, Port, Problem, Recalls,
@@ -247,6 +249,16 @@ fn web(facts: &mut Facts, probe: Option<Probe>) {
     facts.destinations[0].probe = probe;
 }
 
+/// An inference host: the seconds of a run, or what is wrong.
+fn host(outcome: Result<f64, HostFault>) -> Look {
+    Look {
+        host: "gpu1".into(),
+        place: "https://192.0.2.30:8485".into(),
+        package: "ct-chest 0.4.2".into(),
+        outcome: outcome.map(|run| Seen::new("scanside 0.1.0", run, 30.0)).map_err(|kind| (kind, "it said so".into())),
+    }
+}
+
 /// A box whose daemon is not there.
 fn down(facts: &mut Facts) {
     let (healthy_config, storage, unit) = (facts.config.clone(), facts.storage.clone(), facts.unit.clone());
@@ -313,6 +325,14 @@ const FAULTS: &[Fault] = &[
         let server = crate::WorklistServer { name: "RIS@ris:104".into(), answered_utc: None, trouble };
         f.live.as_mut().unwrap().worklist_server = Some(server);
     }),
+    ("host-not-reachable", |f| f.inference_hosts = vec![host(Err(HostFault::NotReachable))]),
+    ("host-not-the-protocol", |f| f.inference_hosts = vec![host(Err(HostFault::NotTheProtocol))]),
+    ("host-not-ready", |f| f.inference_hosts = vec![host(Err(HostFault::NotReady))]),
+    ("host-has-no-model", |f| f.inference_hosts = vec![host(Ok(0.1)), host(Err(HostFault::NoModel))]),
+    ("host-has-another-model", |f| f.inference_hosts = vec![host(Err(HostFault::AnotherHash))]),
+    ("host-has-another-model", |f| f.inference_hosts = vec![host(Err(HostFault::AnotherSignature))]),
+    ("host-answers-wrongly", |f| f.inference_hosts = vec![host(Err(HostFault::TooLate))]),
+    ("host-slow", |f| f.inference_hosts = vec![host(Ok(17.0))]),
     ("mpps-manager", |f| {
         let probe = failing(Cause::CallingAe, Step::Association);
         f.step_manager = Some(Destination { name: "mpps".into(), probe, ..f.destinations[0].clone() });

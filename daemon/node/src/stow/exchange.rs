@@ -155,7 +155,7 @@ async fn read(response: Response<hyper::body::Incoming>) -> Result<Answer, hyper
 }
 
 /// With TLS 1.3 the archive judges our certificate after the handshake: its alert comes in place of the answer.
-fn fault(error: &hyper::Error, address: &str) -> Error {
+pub(crate) fn fault(error: &hyper::Error, address: &str) -> Error {
     let address = address.to_owned();
     if error.is_parse() {
         return Error::NotHttp { address };

@@ -21,6 +21,16 @@ pub struct Url {
 }
 
 impl Url {
+    /// Where a table of the configuration has none: it is refused by its check.
+    pub(crate) fn nowhere() -> Self {
+        let (host, path, text) = (String::new(), String::new(), String::new());
+        Self { is_secure: false, host, port: None, path, text }
+    }
+
+    pub(crate) fn is_nowhere(&self) -> bool {
+        self.text.is_empty()
+    }
+
     /// By TLS.
     pub fn is_secure(&self) -> bool {
         self.is_secure

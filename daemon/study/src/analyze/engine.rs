@@ -10,7 +10,7 @@ use models::registry::Entry;
 use models::task::{self, CT_CHEST, Control, MG_BREAST, US_BREAST};
 use models::{Acquisition, ChestFindings, Package, Volume};
 
-use crate::model::{self, Loaded, Shelf};
+use crate::model::{self, Hosts, Loaded, Shelf};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -23,6 +23,10 @@ pub enum Error {
 #[derive(Debug)]
 pub struct Engine {
     shelf: Shelf,
+    /// Other machines that may run the active packages.
+    hosts: Hosts,
+    /// What there is to tell of them since it was last asked.
+    told: Vec<String>,
     /// By task: what the package of one does to it is nothing to the others.
     loaded: BTreeMap<&'static str, Loaded>,
     /// The candidate.
@@ -44,14 +48,37 @@ impl Used {
         Self {
             manifest: loaded.package.manifest.clone(),
             sha256: loaded.package.sha256.clone(),
-            accelerator: Some(loaded.accelerator.describe()),
+            accelerator: Some(loaded.on()),
         }
     }
 }
 
 impl Engine {
     pub fn new(shelf: Shelf) -> Self {
-        Self { shelf, loaded: BTreeMap::new(), beside: None }
+        Self { shelf, hosts: Hosts::default(), told: Vec::new(), loaded: BTreeMap::new(), beside: None }
+    }
+
+    /// The same with machines that may run the active packages.
+    #[must_use]
+    pub fn with_hosts(self, hosts: Hosts) -> Self {
+        Self { hosts, ..self }
+    }
+
+    /// What there is to tell of other machines since this was last asked: who made how many runs, and why one made none.
+    pub fn take_told(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.told)
+    }
+
+    fn load_active(&self, task: &'static str) -> Result<Loaded, model::Error> {
+        Ok(self.hosts.before(self.shelf.load_active(task)?))
+    }
+
+    /// What was used, and keeps the package for the next job.
+    fn keep(&mut self, task: &'static str, loaded: Loaded) -> Used {
+        let used = Used::of(&loaded);
+        self.told.extend(loaded.told());
+        self.loaded.insert(task, loaded);
+        used
     }
 
     /// Runs the chest CT task with the package that is active for it, loading that first if need be.
@@ -75,12 +102,12 @@ impl Engine {
                     let used = Used { manifest: manifest.clone(), sha256: active.sha256.clone(), accelerator: None };
                     return Ok((findings, used));
                 }
-                None => self.shelf.load_active(CT_CHEST)?,
+                None => self.load_active(CT_CHEST)?,
             },
         };
+        loaded.begin();
         let findings = task::ct_chest::run(volume, acquisition, &loaded.package, loaded.model.as_mut(), control);
-        let used = Used::of(&loaded);
-        self.loaded.insert(CT_CHEST, loaded);
+        let used = self.keep(CT_CHEST, loaded);
         Ok((findings?, used))
     }
 
@@ -119,11 +146,11 @@ impl Engine {
         let active = self.shelf.active(task).map_err(model)?;
         let mut loaded = match self.loaded.remove(task).filter(|loaded| loaded.is(&active)) {
             Some(loaded) => loaded,
-            None => self.shelf.load_active(task).map_err(model)?,
+            None => self.load_active(task).map_err(model)?,
         };
+        loaded.begin();
         let looked = look(&loaded.package, loaded.model.as_mut());
-        let used = Used::of(&loaded);
-        self.loaded.insert(task, loaded);
+        let used = self.keep(task, loaded);
         Ok((looked?, used))
     }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use custody::series::SeriesState;
 use custody::store::jobs::{self, JobRow};
 use custody::store::series::{self, SeriesRow};
-use custody::store::{self, Durability};
+use custody::store::{self, Durability, events};
 use dicom::kind::SeriesKind;
 use hal::backoff::Backoff;
 use hal::clock::Wall;
@@ -25,6 +25,7 @@ use super::engine::Engine;
 use super::error::Error;
 use super::results::Results;
 use super::{examine, room, shadow};
+use crate::model::Hosts;
 use crate::parts::StudyParts;
 use crate::{PAUSES, choosing, priors, wait_for_database};
 
@@ -34,7 +35,8 @@ use crate::{PAUSES, choosing, priors, wait_for_database};
 /// # Errors
 /// When no thread can be started.
 pub async fn run(parts: StudyParts, shutdown: CancellationToken) -> Result<(), Error> {
-    let mut engine = Engine::new(parts.shelf.clone());
+    let hosts = Hosts::new(&parts.settings.inference_host);
+    let mut engine = Engine::new(parts.shelf.clone()).with_hosts(hosts);
     let unload = Duration::from_secs(parts.settings.analyze.unload_secs.max(1));
     let stop = Arc::new(AtomicBool::new(false));
     let (started, mut backoff) = (Instant::now(), Backoff::new(PAUSES));
@@ -161,7 +163,13 @@ fn work_once(parts: &StudyParts, engine: &mut Engine, stop: &Arc<AtomicBool>) ->
     let control = JobControl::new(parts, &job, stop)?;
     control.announce("running", "volume", 0.0);
     tracing::info!(job = job.id, series = %row.key.series_uid, instances = row.instance_count, "analysis begins");
-    match carried(parts, engine, &connection, &job, &row, &control) {
+    let own_study = parts.own_studies.claim();
+    let done = carried(parts, engine, &connection, &job, &row, &control);
+    drop(own_study);
+    for told in engine.take_told() {
+        events::record(&connection, &format!("job/{}", job.id), "inference host", &told)?;
+    }
+    match done {
         Ok(Carried { verdict, beside }) => {
             tracing::info!(job = job.id, verdict, "analysis ended");
             control.announce("done", "done", 1.0);

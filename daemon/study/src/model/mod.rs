@@ -1,14 +1,16 @@
 //! Model packages in the daemon: which package a task uses, how it is loaded and checked, and the operations that
 //! change it.
 //!
-//! `models::registry` keeps the packages on disk; `shelf` loads them; `service` carries out commands of operators.
+//! `models::registry` keeps the packages on disk; `shelf` loads them; `hosts` lets other machines run them for studies; `service` carries out commands of operators.
 //! Shadow runs are in `analyze::shadow` and `analyze::compare`.
 
 mod error;
 pub mod for_live;
+pub mod hosts;
 pub mod service;
 pub mod shelf;
 
 pub use error::Error;
+pub use hosts::Hosts;
 pub use service::Models;
 pub use shelf::{Loaded, Shelf};

@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::broadcast;
 
 use super::Error;
+use super::hosts::Tally;
 use crate::settings::Settings;
 
 /// Cheap to clone; all clones share one registry.
@@ -33,9 +34,26 @@ pub struct Loaded {
     pub accelerator: Box<dyn Accelerator>,
     pub package: Package,
     pub model: Box<dyn LoadedModel>,
+    /// Who makes its runs, where there are hosts ([`super::Hosts`]).
+    pub(super) tally: Tally,
 }
 
 impl Loaded {
+    /// What made the runs since [`Loaded::begin`], as results name it.
+    pub fn on(&self) -> accel::Description {
+        self.tally.describe(self.accelerator.describe())
+    }
+
+    /// What there is to tell of other machines since then.
+    pub fn told(&self) -> Option<String> {
+        self.tally.told()
+    }
+
+    /// A job begins.
+    pub(crate) fn begin(&self) {
+        self.tally.clear();
+    }
+
     pub fn is(&self, entry: &Entry) -> bool {
         self.package.sha256 == entry.sha256
     }
@@ -161,7 +179,7 @@ impl Shelf {
         }
         let (key, provider, fallback) = (&entry.key, &description.provider, &description.fallback);
         tracing::info!(package = %key, provider, library = description.library, fallback, "model loaded");
-        Ok(Loaded { key: key.clone(), accelerator, package, model })
+        Ok(Loaded { key: key.clone(), accelerator, package, model, tally: Tally::default() })
     }
 
     /// Checks the signature and every file.

@@ -9,6 +9,8 @@ mod exam;
 mod exam_support;
 mod golden_pixels;
 mod identity;
+mod inference;
+mod inference_host;
 mod mammography;
 mod mammography_support;
 mod models;

@@ -178,6 +178,7 @@ impl Unit {
             steps_bell: Arc::new(Notify::new()),
             priors_bell: Arc::new(Notify::new()),
             precedence: hal::urgency::Precedence::default(),
+            own_studies: hal::urgency::Precedence::default(),
         };
         let trigger = CancellationToken::new();
         let stop = || trigger.clone();

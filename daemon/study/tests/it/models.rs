@@ -1,6 +1,7 @@
 //! Packages on the real CPU accelerator, if ONNX Runtime is installed: which packages load, which are refused, which
 //! are used then.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
@@ -16,6 +17,7 @@ use custody::level::Gate;
 use custody::store::{Durability, Store, events, shadows};
 use hal::urgency::Precedence;
 use hal::{LoadedModel, Tensor, accel};
+use node::inference::InferenceHost;
 use study::analyze::engine::Engine;
 use study::analyze::shadow;
 use study::model::{Error, Models, Shelf};
@@ -44,11 +46,7 @@ impl Home {
     }
 
     fn settings(&self, threads: usize) -> Settings {
-        let mut settings = Settings::default();
-        settings.models.directory = Some(self.0.path().join("models"));
-        settings.models.keys = Vec::new();
-        settings.analyze.packages = self.0.path().join("packages");
-        settings.accelerator.library = library().unwrap_or_default();
+        let mut settings = settings_in(self.0.path(), &BTreeMap::new());
         settings.accelerator.threads = threads;
         settings
     }
@@ -68,6 +66,22 @@ impl Home {
         specimen.archive(&path).unwrap();
         std::fs::File::open(path).unwrap()
     }
+}
+
+pub fn has_library() -> bool {
+    library().is_some()
+}
+
+/// Of a box whose packages are in a folder.
+pub fn settings_in(folder: &Path, hosts: &BTreeMap<String, InferenceHost>) -> Settings {
+    let mut settings = Settings::default();
+    settings.models.directory = Some(folder.join("models"));
+    settings.models.keys = Vec::new();
+    settings.analyze.packages = folder.join("packages");
+    settings.accelerator.library = library().unwrap_or_default();
+    settings.accelerator.threads = 1;
+    settings.inference_host.clone_from(hosts);
+    settings
 }
 
 fn library() -> Option<PathBuf> {

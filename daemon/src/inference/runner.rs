@@ -1,0 +1,199 @@
+//! The one thread that runs networks for neighbours: one run after another, behind live pictures and the box's own studies.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
+
+use hal::Tensor;
+use hal::accel::{AccelFault, Signature};
+use hal::urgency;
+use models::task;
+use node::inference::metadata;
+use sha2::{Digest, Sha256};
+use study::model::{Loaded, Shelf};
+use tokio::sync::oneshot;
+
+use super::First;
+
+/// Requests that wait for the thread, besides the one in work.
+const WAITING: usize = 4;
+/// A run for a neighbour waits no longer than this for the box's own studies: neighbours have deadlines, too.
+const OWN_STUDIES: Duration = Duration::from_secs(2);
+/// Networks are unloaded after so long without a request.
+const IDLE: Duration = Duration::from_secs(300);
+
+/// A network as it is offered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    pub package: String,
+    pub version: String,
+    pub sha256: String,
+    pub signature: Signature,
+    /// `cpu, ONNX Runtime 1.32.0`.
+    pub on: String,
+}
+
+#[derive(Debug)]
+pub enum Refused {
+    /// No active package is called so, or its network has another hash.
+    NoModel(String),
+    /// It does not fit the network.
+    BadInput(String),
+    /// Not now.
+    Busy(String),
+    Failed(String),
+}
+
+type Reply<T> = oneshot::Sender<Result<T, Refused>>;
+
+enum Asked {
+    Offer { model: String, reply: Reply<Offer> },
+    Run { model: String, inputs: Vec<(String, Tensor)>, reply: Reply<(Offer, Vec<Tensor>)> },
+}
+
+/// The way to the thread, which ends when this is dropped.
+#[derive(Debug, Clone)]
+pub struct Runner(SyncSender<Asked>);
+
+impl Runner {
+    /// # Errors
+    /// When no thread can be started.
+    pub fn start(shelf: Shelf, first: First) -> std::io::Result<Self> {
+        let (asks, asked) = sync_channel(WAITING);
+        std::thread::Builder::new().name("neighbours".into()).spawn(move || {
+            // Behind the box's own studies, which have stepped back once where there is live video.
+            urgency::step_back();
+            urgency::step_back();
+            Desk { shelf, first, loaded: BTreeMap::new() }.work(&asked);
+        })?;
+        Ok(Self(asks))
+    }
+
+    /// # Errors
+    /// Any but `BadInput`.
+    pub async fn offer(&self, model: &str) -> Result<Offer, Refused> {
+        self.ask(|reply| Asked::Offer { model: model.to_owned(), reply }).await
+    }
+
+    /// Runs it once; inputs by name.
+    ///
+    /// # Errors
+    /// Any.
+    pub async fn run(&self, model: &str, inputs: Vec<(String, Tensor)>) -> Result<(Offer, Vec<Tensor>), Refused> {
+        self.ask(|reply| Asked::Run { model: model.to_owned(), inputs, reply }).await
+    }
+
+    async fn ask<T>(&self, asked: impl FnOnce(Reply<T>) -> Asked) -> Result<T, Refused> {
+        let (reply, answer) = oneshot::channel();
+        self.0.try_send(asked(reply)).map_err(|error| match error {
+            TrySendError::Full(_) => Refused::Busy(format!("{WAITING} requests wait already")),
+            TrySendError::Disconnected(_) => Refused::Failed("the thread for neighbours has ended".into()),
+        })?;
+        answer.await.unwrap_or_else(|_| Err(Refused::Failed("the run broke off".into())))
+    }
+}
+
+struct Desk {
+    shelf: Shelf,
+    first: First,
+    /// By task.
+    loaded: BTreeMap<&'static str, (Loaded, Offer)>,
+}
+
+impl Desk {
+    fn work(mut self, asked: &Receiver<Asked>) {
+        loop {
+            let one = match asked.recv_timeout(IDLE) {
+                Ok(one) => one,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.loaded.clear();
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            // What a network does to this thread must not end it.
+            if catch_unwind(AssertUnwindSafe(|| self.answer(one))).is_err() {
+                self.loaded.clear();
+            }
+        }
+    }
+
+    fn answer(&mut self, one: Asked) {
+        match one {
+            // Who asked has gone.
+            Asked::Offer { reply, .. } if reply.is_closed() => {}
+            Asked::Run { reply, .. } if reply.is_closed() => {}
+            Asked::Offer { model, reply } => drop(reply.send(self.find(&model).map(|(_, offer)| offer.clone()))),
+            Asked::Run { model, inputs, reply } => drop(reply.send(self.run(&model, inputs))),
+        }
+    }
+
+    fn run(&mut self, model: &str, mut inputs: Vec<(String, Tensor)>) -> Result<(Offer, Vec<Tensor>), Refused> {
+        self.first.studies.give_way(OWN_STUDIES);
+        self.first.live.give_way(urgency::LONGEST_WAIT);
+        let (loaded, offer) = self.find(model)?;
+        let offer = offer.clone();
+        let ordered: Result<Vec<Tensor>, Refused> = loaded
+            .model
+            .inputs()
+            .iter()
+            .map(|name| {
+                let at = inputs.iter().position(|(given, _)| given == name);
+                at.map(|at| inputs.swap_remove(at).1).ok_or_else(|| Refused::BadInput(format!("no input {name:?}")))
+            })
+            .collect();
+        let ordered = ordered?;
+        if let Some((name, _)) = inputs.first() {
+            return Err(Refused::BadInput(format!("the network has no input {name:?}")));
+        }
+        match loaded.model.run(&ordered) {
+            Ok(outputs) => Ok((offer, outputs)),
+            Err(error) => match error.kind() {
+                AccelFault::BadInput => Err(Refused::BadInput(error.to_string())),
+                _ => {
+                    self.loaded.clear();
+                    Err(Refused::Failed(error.to_string()))
+                }
+            },
+        }
+    }
+
+    /// The active package that is called so: by its id, or by its id and the hash of its network.
+    fn find(&mut self, model: &str) -> Result<&mut (Loaded, Offer), Refused> {
+        let none = || Refused::NoModel(format!("no active model package is called {model:?}"));
+        // Whether the hash is the right one is known once the network is loaded.
+        let named = |id: &str| model == id || model.starts_with(&metadata::name_with_hash(id, ""));
+        let active = task::ALL.into_iter().find_map(|task| {
+            let entry = self.shelf.active(task).ok()?;
+            named(&entry.key.id).then_some((task, entry))
+        });
+        let (task, entry) = active.ok_or_else(none)?;
+        if !self.loaded.get(task).is_some_and(|(loaded, _)| loaded.is(&entry)) {
+            self.loaded.remove(task);
+            let loaded = self.shelf.load_active(task).map_err(|error| Refused::Failed(error.to_string()))?;
+            let offer = offer(&loaded)?;
+            self.loaded.insert(task, (loaded, offer));
+        }
+        let found = self.loaded.get_mut(task).ok_or_else(none)?;
+        let is_it = model == found.1.package || model == metadata::name_with_hash(&found.1.package, &found.1.sha256);
+        if is_it { Ok(found) } else { Err(none()) }
+    }
+}
+
+fn offer(loaded: &Loaded) -> Result<Offer, Refused> {
+    let on = loaded.accelerator.describe();
+    if on.simulated {
+        return Err(Refused::Failed("the accelerator of this box is simulated: its answers are none".into()));
+    }
+    let failed = |error: models::package::Error| Refused::Failed(error.to_string());
+    let (_, network) = loaded.package.network(&on.provider).map_err(failed)?;
+    let signature = loaded.model.signature().ok_or_else(|| Refused::Failed("the network has no signature".into()))?;
+    Ok(Offer {
+        package: loaded.key.id.clone(),
+        version: loaded.key.version.clone(),
+        sha256: hex::encode(Sha256::digest(&network)),
+        signature,
+        on: format!("{}, {}", on.provider, on.library),
+    })
+}
