@@ -105,7 +105,7 @@ type Area = fn(&Facts, &mut Vec<Checked>) -> Vec<Finding>;
 
 /// Gravest first; of the same gravity, causes before effects.
 pub fn judge(facts: &Facts) -> Report {
-    let areas: [Area; 10] = [
+    let areas: [Area; 11] = [
         service::judge,
         storage::judge,
         clock::judge,
