@@ -244,6 +244,33 @@ fn each_series_of_a_study_that_two_patients_share_has_its_own_patient_and_nobody
     assert!(breast::breast(&unit.rows, STUDY).unwrap().priors.is_empty());
 }
 
+/// Nor is a later study compared with what was found in it.
+#[test]
+fn an_earlier_study_that_became_this_patients_is_none_until_its_own_images_are_analysed() {
+    let mut unit = Unit::new();
+    let kind = SeriesKind::Ct;
+    let now = unit.image(["1.8", "1.8.1"], kind, ADA, "kept");
+    let later = "UPDATE instances SET study_uid = '1.9', header = json_set(header, '$.study_date', '20271124', \
+                 '$.study_instance_uid', '1.9') WHERE id = ?1";
+    unit.rows.execute(later, [now]).unwrap();
+    unit.version("1.8", kind);
+    unit.rows.execute("UPDATE series SET study_uid = '1.9'", []).unwrap();
+    let priors = |unit: &Unit| listed::study(&unit.rows, "1.9").unwrap().priors.len();
+
+    unit.image(["1.3", "1.4"], kind, EVA, "kept");
+    let first = unit.version("1.3", kind);
+    let job = unit.job(first, &[]);
+    unit.done(job, "of Eva");
+    assert_eq!(priors(&unit), 0, "of another patient");
+    unit.image(["1.3", "1.4"], kind, ADA, "conflict");
+    unit.take_new();
+    let second = unit.version("1.3", kind);
+    let job = unit.job(second, &[]);
+    assert_eq!(priors(&unit), 0, "what was found is Eva's");
+    unit.done(job, "of Ada");
+    assert_eq!(priors(&unit), 1);
+}
+
 /// One Series Instance UID for the images of two patients.
 #[test]
 fn images_of_two_patients_are_no_stack() {
