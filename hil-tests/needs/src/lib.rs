@@ -1,7 +1,8 @@
 //! The way in which a test reports that it was skipped.
 //!
 //! On a developer's machine a skipped test prints the reason and passes. With `CI=true` it fails, unless it needs
-//! something that `make setup` cannot install: hardware, a right on the host, or data that is not part of the project.
+//! something that `make setup` does not install: hardware, a right on the host, data that is not part of the project, a very large
+//! program.
 //! So `make check` is not green when the set-up is broken. With `SCANSIDE_GPU=required` a missing GPU is a failure, too.
 
 pub mod peers;
@@ -23,6 +24,8 @@ pub enum Lack {
     SharedData,
     /// A right or a network interface that the machine does not give, for example real-time priority in a container.
     Host,
+    /// A program of hundreds of megabytes that a script of its own installs, not `make setup`.
+    LargePeer,
     /// A program or a library that `make setup` installs.
     Software,
 }
@@ -76,7 +79,7 @@ mod tests {
     fn missing_software_fails_the_gate_and_missing_hardware_does_not() {
         assert!(must_fail(Lack::Software, true));
         assert!(!must_fail(Lack::Software, false), "on a developer's machine a skipped test passes");
-        for lack in [Lack::Gpu, Lack::Kvm, Lack::CaptureDevice, Lack::SharedData, Lack::Host] {
+        for lack in [Lack::Gpu, Lack::Kvm, Lack::CaptureDevice, Lack::SharedData, Lack::Host, Lack::LargePeer] {
             assert!(!must_fail(lack, true), "{lack:?} cannot be installed");
         }
     }

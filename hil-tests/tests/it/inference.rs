@@ -180,11 +180,11 @@ fn network() -> (PathBuf, String) {
 
 /// Python of one of the peers.
 fn python(of: &str) -> Option<PathBuf> {
-    let python = tools::workspace().join(".cache/inference").join(of).join("bin/python");
-    if python.is_file() {
-        return Some(python);
+    let folder = tools::workspace().join(".cache/inference").join(of);
+    if folder.join("ready").exists() {
+        return Some(folder.join("bin/python"));
     }
-    needs::skip(Lack::Software, format_args!("no {}: hil-tests/scripts/inference.sh", python.display()));
+    needs::skip(Lack::LargePeer, format_args!("no {}: hil-tests/scripts/inference.sh", folder.display()));
     None
 }
 

@@ -37,7 +37,7 @@ def mlserver_main(port, folder, name, sha256, network):
             json.dump(content, out)
     os.environ["PYTHONPATH"] = os.path.dirname(os.path.abspath(__file__))
     os.chdir(folder)
-    os.execv(os.path.join(os.path.dirname(sys.executable), "mlserver"), ["mlserver", "start", folder])
+    os.execv(sys.executable, [sys.executable, "-c", "from mlserver.cli import main; main()", "start", folder])
 
 
 try:

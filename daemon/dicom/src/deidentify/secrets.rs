@@ -160,8 +160,9 @@ impl Secrets {
 
     /// What a person names on purpose is not looked for, unless it is the patient's.
     pub fn excuse(&mut self, text: &str) {
-        let text = lower(text.as_bytes());
-        self.needles.retain(|needle| needle.of.group() == 0x0010 || needle.place(&text).is_none());
+        let ways = as_written(text).map(|text| lower(text.as_bytes()));
+        let is_excused = |needle: &Needle| ways.iter().any(|text| needle.place(text).is_some());
+        self.needles.retain(|needle| needle.of.group() == 0x0010 || !is_excused(needle));
     }
 
     /// How many different things are looked for.
@@ -252,9 +253,9 @@ impl Secrets {
 
     /// In a text that a person wrote: names, IDs and days, and single words of names.
     pub fn in_words(&self, text: &str) -> Option<Find> {
-        let ways = [text.to_owned(), text.to_lowercase()].into_iter().chain(without_marks(text));
         let all = [Kind::Whole, Kind::Date, Kind::Word];
-        ways.into_iter()
+        as_written(text)
+            .into_iter()
             .find_map(|text| self.search(text.as_bytes(), &all, IN_WORDS))
             .or_else(|| self.uid(text.as_bytes()))
     }
@@ -374,6 +375,12 @@ fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
         from += at + 1;
     }
     None
+}
+
+/// A text as it is, in lower case, and as [`without_marks`].
+fn as_written(text: &str) -> [String; 4] {
+    let [short, long] = without_marks(text);
+    [text.to_owned(), text.to_lowercase(), short, long]
 }
 
 /// A name as people write it who have no key for its letters, in both ways: Muller and Mueller. Lower case.

@@ -1,0 +1,139 @@
+//! Whose exam the pictures, names and outlines are of, whatever comes between.
+
+use hal::capture::frame::Shape;
+use hal::capture::{Colour, PixelFormat};
+use hal::clock::Manual;
+use models::task::us_breast::lesion::Lesion;
+
+use super::*;
+use crate::identity::nobody;
+use crate::text::{Letter, Line};
+use crate::view::{self, Sign, Stage};
+
+fn lesion() -> Lesion {
+    Lesion {
+        id: 1,
+        outline: vec![[0.0, 0.0], [3.0, 0.0], [0.0, 3.0]],
+        bounds: [0.0, 0.0, 3.0, 3.0],
+        confidence: 0.9,
+        malignant: 0.1,
+        descriptors: Vec::new(),
+        size_mm: None,
+    }
+}
+
+fn desk() -> (Desk, watch::Receiver<Arc<Status>>, Manual) {
+    let clock = Manual::default();
+    let (Stage { pictures, overlay, status, stats, .. }, view) = view::channel();
+    let outlets = Outlets { pictures, overlay, status, stats };
+    (Desk::new(Arc::new(clock.clone()), NameCheck::Refuse, outlets), view.status, clock)
+}
+
+fn shows(name: &str) -> Screen {
+    let letters = name.chars().map(|character| Letter { character, sure: 0.99 });
+    Screen::Shows(OnScreen { name: vec![Line(letters.collect())], id: Vec::new() })
+}
+
+fn of(name: &str) -> Order {
+    Patient { id: "P1".into(), name: name.into(), ..Patient::default() }.into()
+}
+
+fn start(desk: &Desk, order: Order) -> Result<String, ExamError> {
+    desk.start_exam(order, "2026-01-01T10:00:00Z", "2.25.1")
+}
+
+#[test]
+fn an_exam_of_nobody_is_not_given_to_one_patient_when_the_screen_showed_another_in_it() {
+    let (desk, status, _) = desk();
+    start(&desk, nobody("2026-01-01T10:00:00Z").into()).unwrap();
+    for name in ["ROE, ANNA", "ROE, ANNA", "DOE, JANE", "DOE, JANE"] {
+        desk.on_screen(shows(name));
+    }
+    assert_eq!(start(&desk, of("DOE^JANE")), Err(ExamError::OtherOnScreen), "half of it is Anna's");
+    let insisted = start(&desk, Order { despite_screen: true, ..of("DOE^JANE") }).unwrap();
+    assert!(insisted.contains("another patient"), "{insisted}");
+    assert_eq!(status.borrow().name_on_screen, Some(Agreement::Differs), "the recording is told");
+    desk.stop_exam("2026-01-01T10:10:00Z");
+    assert!(start(&desk, of("DOE^JANE")).unwrap().contains("shows this patient"), "it was of that exam only");
+}
+
+#[test]
+fn a_form_that_was_opened_for_one_exam_gives_its_patient_to_no_other() {
+    let (desk, status, _) = desk();
+    let seen = |utc: &str| Order { seen: Some(utc.into()), ..of("DOE^JANE") };
+    let nobodys = |utc: &str| desk.start_exam(nobody(utc).into(), utc, "2.25.1").unwrap();
+    nobodys("2026-01-01T10:00:00Z");
+    desk.stop_exam("2026-01-01T10:10:00Z");
+    assert_eq!(start(&desk, seen("2026-01-01T10:00:00Z")), Err(ExamError::NotThatExam), "it is over");
+    nobodys("2026-01-01T11:00:00Z");
+    assert_eq!(start(&desk, seen("2026-01-01T10:00:00Z")), Err(ExamError::NotThatExam), "another one has begun");
+    assert_eq!(start(&desk, seen("")), Err(ExamError::NotThatExam), "none ran");
+    assert!(is_nobody(&status.borrow().exam.as_ref().unwrap().patient));
+    start(&desk, seen("2026-01-01T11:00:00Z")).unwrap();
+    assert_eq!(status.borrow().exam.as_ref().unwrap().patient.name, "DOE^JANE");
+}
+
+fn picture(desk: &Desk, sequence: u64) -> Arc<Picture> {
+    let shape = Shape::tight(PixelFormat::Grey, 4, 4, Colour::default());
+    desk.picture(Frame::new(shape, sequence, Duration::from_millis(33 * sequence), Arc::new(vec![0; 16])), None)
+}
+
+#[test]
+fn what_was_frozen_or_outlined_in_one_exam_is_not_shown_in_the_next() {
+    let clock = Manual::default();
+    let (Stage { pictures, overlay, status, stats, .. }, view) = view::channel();
+    let desk = Desk::new(Arc::new(clock), NameCheck::Off, Outlets { pictures, overlay, status, stats });
+    start(&desk, of("DOE^JANE")).unwrap();
+    let of_jane = picture(&desk, 1);
+    desk.freeze(true, By::Page).unwrap();
+    desk.stop_exam("2026-01-01T10:10:00Z");
+    assert!(view.pictures.borrow().is_none() && !matches!(view.status.borrow().sign, Sign::Paused { .. }));
+    start(&desk, of("ROE^ANNA")).unwrap();
+    let late = Overlay { sequence: 1, lesions: vec![lesion()], ..Overlay::default() };
+    desk.overlay(late.clone(), of_jane.exam, Duration::ZERO);
+    assert!(view.overlay.borrow().lesions.is_empty(), "it was made of a picture of the exam before");
+    let of_anna = picture(&desk, 2);
+    desk.overlay(late, of_anna.exam, Duration::ZERO);
+    assert_eq!(view.overlay.borrow().lesions.len(), 1);
+    assert_eq!(of_anna.exam, view.status.borrow().exam.as_ref().unwrap().number);
+}
+
+#[test]
+fn that_another_patient_was_on_the_screen_is_told_although_it_is_over() {
+    let (desk, status, _) = desk();
+    start(&desk, of("DOE^JANE")).unwrap();
+    for name in ["ROE, ANNA", "ROE, ANNA", "DOE, JANE", "DOE, JANE"] {
+        desk.on_screen(shows(name));
+    }
+    let now = status.borrow().clone();
+    assert_eq!((now.name_on_screen, now.another_on_screen), (Some(Agreement::Agrees), true));
+    desk.stop_exam("2026-01-01T10:10:00Z");
+    let now = status.borrow().clone();
+    assert!(now.ended.back().unwrap().another_on_screen && !now.another_on_screen);
+}
+
+#[test]
+fn a_menu_over_the_name_is_no_other_patient_but_what_stays_is() {
+    let (desk, status, _) = desk();
+    desk.on_screen(shows("DOE, JANE"));
+    start(&desk, of("DOE^JANE")).unwrap();
+    let now = || status.borrow().name_on_screen;
+    desk.on_screen(shows("SELECT PRESET"));
+    assert_eq!(now(), Some(Agreement::Agrees));
+    desk.on_screen(shows("DOE, JANE"));
+    desk.on_screen(shows("ROE, ANNA"));
+    assert_eq!(now(), Some(Agreement::Agrees));
+    desk.on_screen(shows("ROE, ANNA"));
+    assert_eq!(now(), Some(Agreement::Differs));
+    desk.on_screen(shows("DOE, JANE"));
+    assert_eq!(now(), Some(Agreement::Agrees));
+}
+
+#[test]
+fn what_was_read_long_ago_says_nothing_of_who_is_there_now() {
+    let (desk, _, clock) = desk();
+    desk.on_screen(shows("ROE, ANNA"));
+    assert_eq!(start(&desk, of("DOE^JANE")), Err(ExamError::OtherOnScreen));
+    clock.advance(READ_LATELY + Duration::from_secs(1));
+    assert!(start(&desk, of("DOE^JANE")).unwrap().contains("was not read"));
+}
