@@ -425,8 +425,9 @@ impl<R: AsyncRead + Unpin + Send, W: AsyncWrite + Unpin + Send> Association<R, W
         let wanted = intake.services.awaited.of(called, calling).filter(|_| is_sent_for || self.only_awaited);
         match wanted {
             Some(wanted) => Reception::begin_wanted(intake, &self.origin, request, context, wanted),
-            None if self.only_awaited => {
-                let reason = "nothing is asked for any more, and this peer is not in the list of senders";
+            // Nobody else than this box has the title by which the C-MOVE was asked for: it comes too late.
+            None if self.only_awaited || is_sent_for => {
+                let reason = "nothing is asked for any more";
                 let answer = Answer::new(status::of(status::Refusal::NotAuthorised), reason);
                 Reception::answered(answer, request, context)
             }

@@ -62,6 +62,9 @@ impl Wanted {
 
     /// Why this object is not what was asked for.
     pub(crate) fn judge(&self, header: &Header) -> Result<(), String> {
+        if self.locked().over {
+            return Err("it was asked for, and is too late".into());
+        }
         if header.study_instance_uid != self.study_uid || header.series_instance_uid != self.series_uid {
             self.locked().not_asked_for += 1;
             return Err("another series was asked for".into());
@@ -185,5 +188,6 @@ mod tests {
         drop(waiting);
         assert!(awaited.of("BOX", "PACS").is_none());
         assert!(wanted.has_room().unwrap_err().contains("too late"), "an association that still stands brings nothing");
+        assert!(wanted.judge(&Header::default()).unwrap_err().contains("too late"), "nor an object that was under way");
     }
 }

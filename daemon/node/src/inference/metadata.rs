@@ -144,8 +144,8 @@ fn fits(one: &[i64], other: &[i64]) -> bool {
 
 /// The last run of exactly 64 hexadecimal digits.
 fn hash_in(text: &str) -> Option<String> {
-    let runs = text.split(|c: char| !c.is_ascii_hexdigit());
-    runs.filter(|run| run.len() == DIGITS).last().map(str::to_ascii_lowercase)
+    let mut runs = text.split(|c: char| !c.is_ascii_hexdigit());
+    runs.rfind(|run| run.len() == DIGITS).map(str::to_ascii_lowercase)
 }
 
 /// The name by which a server that has no other place for a hash offers a package's network.

@@ -372,7 +372,7 @@ mod tests {
             outcome: kind.map_or_else(|| Ok(Seen::new("", 0.1, 30.0)), |kind| Err((kind, String::new()))),
         };
         let (good, lacks) = (look("gpu1", None), look("gpu1", Some(HostFault::NoModel)));
-        assert_eq!(worth_telling(vec![good.clone(), lacks.clone()]), [good.clone()]);
+        assert_eq!(worth_telling(vec![good.clone(), lacks.clone()]), std::slice::from_ref(&good));
         let all = vec![good, look("gpu2", Some(HostFault::NoModel)), look("gpu2", Some(HostFault::NoModel))];
         assert_eq!(worth_telling(all.clone()), all);
     }
