@@ -193,20 +193,17 @@ impl Recorder {
             }
             self.ended = ended.exam.recording_uid();
         }
-        if let Some(exam) = &status.exam {
-            self.facts(status, exam);
+        match &status.exam {
+            Some(exam) => self.facts(status, exam),
+            None if self.ended_all(status) => self.forgotten(),
+            None => {}
         }
     }
 
     /// Begins the recording of an exam unless it has begun, and notes what is new.
     fn facts(&mut self, status: &Status, exam: &Exam) {
         if self.open.as_ref().is_some_and(|open| !open.story.begun.is_of(exam)) {
-            tracing::error!(
-                "live: more exams have ended at once than are remembered; what was recorded of one is kept"
-            );
-            if let Some(open) = self.open.take() {
-                self.close(open, None, now_utc());
-            }
+            self.forgotten();
         }
         if self.open.is_none() {
             self.begin(exam);
@@ -219,6 +216,18 @@ impl Recorder {
             parts.hand_over.named();
         }
         self.noted(noted);
+    }
+
+    fn ended_all(&self, status: &Status) -> bool {
+        status.ended.back().is_none_or(|last| last.exam.recording_uid() == self.ended)
+    }
+
+    /// Closes the recording of an exam that does not run any more and whose end is not told.
+    fn forgotten(&mut self) {
+        if let Some(open) = self.open.take() {
+            tracing::error!("live: more exams have ended at once than are remembered; what was recorded is kept");
+            self.close(open, None, now_utc());
+        }
     }
 
     /// What could not be written is tried again: the beginning of an exam for want of room, whose exam it is.

@@ -81,7 +81,7 @@ fn an_exam_of_which_the_end_was_forgotten_gets_nothing_of_another_patient() {
     recorder.status(&Status { exam: Some(exam(1, "P1")), ..Status::default() });
     recorder.status(&Status { ended: Arc::new([ended(exam(9, "P9"))].into()), ..Status::default() });
     let ids: Vec<_> = stories(&kept).into_iter().map(|(study, id, _)| (study, id)).collect();
-    assert_eq!(ids, [("2.25.1".into(), "P1".into()), ("2.25.9".into(), "P9".into())]);
+    assert_eq!(ids, [("2.25.9".into(), "P9".into()), ("2.25.1".into(), "P1".into())]);
 }
 
 #[test]
