@@ -64,11 +64,14 @@ mod tests {
         let connection = Connection::open_in_memory().unwrap();
         connection
             .execute_batch(
-                "CREATE TABLE series (id INTEGER PRIMARY KEY, study_uid TEXT, series_uid TEXT);
-                 CREATE TABLE jobs (id INTEGER PRIMARY KEY, series_id INTEGER, state TEXT, findings TEXT);
+                "CREATE TABLE series (id INTEGER PRIMARY KEY, study_uid TEXT, series_uid TEXT, version INTEGER DEFAULT 1,
+                   state TEXT DEFAULT 'processed');
+                 CREATE TABLE jobs (id INTEGER PRIMARY KEY, series_id INTEGER, state TEXT, findings TEXT, task TEXT,
+                   version INTEGER DEFAULT 1);
+                 CREATE TABLE job_members (job_id INTEGER, instance_id INTEGER);
                  CREATE TABLE fetched_series (study_uid TEXT, series_uid TEXT, whole INTEGER);
                  CREATE TABLE instances (id INTEGER PRIMARY KEY, study_uid TEXT, series_uid TEXT, header TEXT,
-                   state TEXT DEFAULT 'kept', reason TEXT);",
+                   state TEXT DEFAULT 'kept', reason TEXT, sop_uid TEXT, sha256 TEXT);",
             )
             .unwrap();
         let json = json!({ "pneumonia": { "done": { "extents": [] } } }).to_string();
@@ -86,15 +89,17 @@ mod tests {
         for (id, h) in (1_i64..).zip(&studies) {
             let text = serde_json::to_string(h).unwrap();
             let uids = params![id, h.study_instance_uid, h.series_instance_uid];
-            connection.execute("INSERT INTO series VALUES (?1, ?2, ?3)", uids).unwrap();
-            connection.execute("INSERT INTO jobs VALUES (?1, ?1, 'done', ?2)", params![id, json]).unwrap();
+            connection.execute("INSERT INTO series (id, study_uid, series_uid) VALUES (?1, ?2, ?3)", uids).unwrap();
+            let done = "INSERT INTO jobs (id, series_id, state, findings) VALUES (?1, ?1, 'done', ?2)";
+            connection.execute(done, params![id, json]).unwrap();
             let row = params![id, h.study_instance_uid, h.series_instance_uid, text];
             let sql = "INSERT INTO instances (id, study_uid, series_uid, header) VALUES (?1, ?2, ?3, ?4)";
             connection.execute(sql, row).unwrap();
         }
         // The study was first sent as another patient's, a person has replaced that, and its bytes are gone.
         let replaced = serde_json::to_string(&header("P7", "Wang^Wu", "20250601", "1.2")).unwrap();
-        let sql = "INSERT INTO instances SELECT 0, study_uid, series_uid, ?1, 'evicted', 'replaced' FROM series WHERE study_uid = '1.2'";
+        let sql = "INSERT INTO instances (id, study_uid, series_uid, header, state, reason) \
+                   SELECT 0, study_uid, series_uid, ?1, 'evicted', 'replaced' FROM series WHERE study_uid = '1.2'";
         connection.execute(sql, [replaced]).unwrap();
         let found = find(&connection, &header("P1", "ZHANG^SAN^^", "20260101", "1.9")).unwrap().unwrap();
         assert_eq!((found.study_uid.as_str(), found.study_date.as_str()), ("1.2", "20250601"));
