@@ -39,7 +39,7 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// What made the runs since [`Loaded::begin`], as results name it.
+    /// What made the runs since `Loaded::begin`, as results name it.
     pub fn on(&self) -> accel::Description {
         self.tally.describe(self.accelerator.describe())
     }
