@@ -87,10 +87,7 @@ async fn main() -> Result<()> {
     }
     let study = demo.read_mammographies().await?;
     demo.shot_of_hanging(&study).await?;
-    let said = study["verdicts"][0].as_str().unwrap_or_default();
-    stage.done(
-        said.split_once(" marks in ").map_or(said, |(before, _)| &said[before.rfind("; ").map_or(0, |at| at + 2)..]),
-    );
+    stage.done(&marks(&study));
 
     let stage = terminal.stage("exam", "runs", 0);
     demo.ctl(&["live", "start", "--accession", "US-1"])?;
@@ -143,6 +140,14 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
+/// What the verdict of a mammography says first of its marks: how many there are, and the surest.
+fn marks(study: &Value) -> String {
+    let said = study["verdicts"][0].as_str().unwrap_or_default();
+    let parts: Vec<&str> = said.split("; ").skip_while(|part| !part.contains(" marks in ")).collect();
+    let surest = parts.iter().find(|part| part.contains("score"));
+    parts.first().into_iter().chain(surest).copied().collect::<Vec<_>>().join("; ")
+}
+
 /// What was planted beside what the box says of it.
 fn rows(planted: &Lesion, study: &Value, lesion: &Value) -> Vec<Vec<String>> {
     let longest = planted.half_mm.iter().fold(0.0f32, |most, half| most.max(2.0 * half));
@@ -153,8 +158,7 @@ fn rows(planted: &Lesion, study: &Value, lesion: &Value) -> Vec<Vec<String>> {
         let size = one["axes_mm"][0].as_f64().map_or_else(|| "?".to_owned(), |mm| format!("{mm:.1} mm"));
         vec![what, String::new(), size]
     });
-    let verdict = study["verdicts"][0].as_str().unwrap_or_default().to_owned();
-    let first = vec!["mammogram".to_owned(), format!("{:?} mass, {longest:.0} mm", planted.side), verdict];
+    let first = vec!["mammogram".to_owned(), format!("{:?} mass, {longest:.0} mm", planted.side), marks(study)];
     std::iter::once(first).chain(seen).collect()
 }
 
