@@ -10,6 +10,7 @@
 
 #![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
 
+mod asked;
 pub mod association;
 mod at_once;
 pub mod certificates;

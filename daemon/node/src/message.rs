@@ -157,33 +157,27 @@ pub(super) fn store_request(message_id: u16, sop_class_uid: &str, sop_instance_u
 
 /// A C-FIND-RQ, which its identifier follows (PS3.7 section 9.3.2.1).
 pub(super) fn find_request(message_id: u16, sop_class_uid: &str) -> Vec<u8> {
-    let mut set = Elements::default();
-    set.uid(0x0002, sop_class_uid);
-    set.number(0x0100, C_FIND);
-    set.number(0x0110, message_id);
-    set.number(0x0700, 0);
-    set.number(0x0800, 0x0001);
-    set.finish()
+    question(C_FIND, message_id, sop_class_uid, None)
 }
 
 /// A C-GET-RQ, which its identifier follows (PS3.7 section 9.3.3.1).
 pub(super) fn get_request(message_id: u16, sop_class_uid: &str) -> Vec<u8> {
-    let mut set = Elements::default();
-    set.uid(0x0002, sop_class_uid);
-    set.number(0x0100, C_GET);
-    set.number(0x0110, message_id);
-    set.number(0x0700, 0);
-    set.number(0x0800, 0x0001);
-    set.finish()
+    question(C_GET, message_id, sop_class_uid, None)
 }
 
 /// A C-MOVE-RQ to the peer with the AE title `destination`, which its identifier follows (PS3.7 section 9.3.4.1).
 pub(super) fn move_request(message_id: u16, sop_class_uid: &str, destination: &str) -> Vec<u8> {
+    question(C_MOVE, message_id, sop_class_uid, Some(destination))
+}
+
+fn question(field: u16, message_id: u16, sop_class_uid: &str, destination: Option<&str>) -> Vec<u8> {
     let mut set = Elements::default();
     set.uid(0x0002, sop_class_uid);
-    set.number(0x0100, C_MOVE);
+    set.number(0x0100, field);
     set.number(0x0110, message_id);
-    set.text(0x0600, destination, b' ');
+    if let Some(title) = destination {
+        set.text(0x0600, title, b' ');
+    }
     set.number(0x0700, 0);
     set.number(0x0800, 0x0001);
     set.finish()

@@ -20,7 +20,7 @@ use crate::association::Timers;
 use crate::negotiate::Role;
 use crate::open::{Limit, Proposed};
 use crate::send::{self, Association, Fetched, Next, Sink, Target};
-use crate::status::SUCCESS;
+use crate::status::{SUCCESS, Words, in_words};
 use crate::wanted::Wanted;
 use crate::{Arrival, Intake, STUDY_FIND, STUDY_GET, STUDY_MOVE};
 
@@ -51,7 +51,7 @@ const ENCODINGS: [&str; 10] = [
 pub const OFFERED: [(&str, &str); 1] = [(STUDY_FIND, "Study Root Query/Retrieve - FIND")];
 
 /// PS3.4 tables C.4-1, C.4-2 and C.4-3, PS3.7 sections 9.1.2 to 9.1.4. The first row that holds the status counts.
-const STATUSES: &[(std::ops::RangeInclusive<u16>, &str)] = &[
+const STATUSES: &Words = &[
     (0x0000..=0x0000, "all of it was sent"),
     (0xff00..=0xff00, "more follows"),
     (0xff01..=0xff01, "more follows, although the archive does not know some of the keys"),
@@ -67,8 +67,7 @@ const STATUSES: &[(std::ops::RangeInclusive<u16>, &str)] = &[
 
 /// What this status means, in plain words.
 fn words(status: u16) -> String {
-    let row = STATUSES.iter().find(|(statuses, _)| statuses.contains(&status));
-    row.map_or_else(|| format!("the archive answered {status:#06x}"), |(_, words)| format!("{words} ({status:04X})"))
+    in_words(STATUSES, "the archive", status)
 }
 
 /// Why an archive does not give what was asked for.
@@ -358,6 +357,7 @@ mod tests {
 
     use super::*;
     use crate::message::SubOperations;
+    use crate::status::rows;
 
     #[test]
     fn no_more_contexts_are_proposed_than_an_association_may_have_and_the_box_is_scp_of_what_comes() {
@@ -412,13 +412,7 @@ mod tests {
         for (class, name) in FETCHED {
             assert!(document.contains(name), "{class} {name}");
         }
-        for (statuses, words) in STATUSES {
-            let name = match (statuses.start(), statuses.end()) {
-                (one, end) if one == end => format!("{one:04X}"),
-                (one, end) if one & 0x0f00 == end & 0x0f00 => format!("{:02X}xx", one >> 8),
-                (one, _) => format!("{:X}xxx", one >> 12),
-            };
-            let row = format!("| {name} | {words}");
+        for row in rows(STATUSES) {
             assert!(document.lines().any(|line| line.starts_with(&row)), "{row}");
         }
     }

@@ -37,6 +37,28 @@ impl Answer {
     }
 }
 
+/// Statuses of a peer's answers in plain words: the first row that holds one counts.
+pub(super) type Words = [(std::ops::RangeInclusive<u16>, &'static str)];
+
+/// What `status`, answered by `who`, means.
+pub(super) fn in_words(table: &Words, who: &str, status: u16) -> String {
+    let row = table.iter().find(|(statuses, _)| statuses.contains(&status));
+    row.map_or_else(|| format!("{who} answered {status:#06x}"), |(_, words)| format!("{words} ({status:04X})"))
+}
+
+/// As the conformance statement has them: a row for each, `A7xx` and `Cxxx` for many.
+#[cfg(test)]
+pub(super) fn rows(table: &Words) -> impl Iterator<Item = String> {
+    table.iter().map(|(statuses, words)| {
+        let name = match (statuses.start(), statuses.end()) {
+            (one, end) if one == end => format!("{one:04X}"),
+            (one, end) if one & 0x0f00 == end & 0x0f00 => format!("{:02X}xx", one >> 8),
+            (one, _) => format!("{:X}xxx", one >> 12),
+        };
+        format!("| {name} | {words}")
+    })
+}
+
 /// Why a request is refused, by the node or by the spool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {

@@ -17,6 +17,7 @@ use crate::WORKLIST;
 use crate::association::Timers;
 use crate::open::{Limit, Proposed};
 use crate::send::{self, Association, Next, Target};
+use crate::status::{Words, in_words};
 
 /// At most this many answers are taken; nobody chooses from a longer list.
 const MOST_ANSWERS: usize = 1000;
@@ -67,7 +68,7 @@ fn colon(comment: &str) -> String {
 }
 
 /// PS3.4 table K.4-1 and PS3.7 section 9.1.2.1.5. The first row that holds the status counts.
-const STATUSES: &[(std::ops::RangeInclusive<u16>, &str)] = &[
+const STATUSES: &Words = &[
     (0x0000..=0x0000, "all answers were sent"),
     (0xff00..=0xff00, "an answer; more follow"),
     (0xff01..=0xff01, "an answer, although the server does not know some of the keys; more follow"),
@@ -81,8 +82,7 @@ const STATUSES: &[(std::ops::RangeInclusive<u16>, &str)] = &[
 
 /// What this status of a C-FIND means, in plain words.
 fn words(status: u16) -> String {
-    let row = STATUSES.iter().find(|(statuses, _)| statuses.contains(&status));
-    row.map_or_else(|| format!("the server answered {status:#06x}"), |(_, words)| format!("{words} ({status:04X})"))
+    in_words(STATUSES, "the server", status)
 }
 
 /// What a server has answered.
@@ -148,18 +148,13 @@ pub async fn ask(target: &Target, query: &Query, patience: Duration) -> Result<A
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::status::rows;
 
     #[test]
     fn the_conformance_statement_names_the_class_and_every_status() {
         let document = include_str!("../../../docs/dicom-conformance.md");
         assert!(document.contains(WORKLIST), "{WORKLIST}");
-        for (statuses, words) in STATUSES {
-            let name = match (statuses.start(), statuses.end()) {
-                (one, end) if one == end => format!("{one:04X}"),
-                (one, end) if one & 0x0f00 == end & 0x0f00 => format!("{:02X}xx", one >> 8),
-                (one, _) => format!("{:X}xxx", one >> 12),
-            };
-            let row = format!("| {name} | {words}");
+        for row in rows(STATUSES) {
             assert!(document.lines().any(|line| line.starts_with(&row)), "{row}");
         }
     }

@@ -6,9 +6,8 @@ use dicom::check::Checker;
 use hal::backoff::Pauses;
 use serde::{Deserialize, Serialize};
 
+use crate::asked::Asked;
 use crate::peer::Target;
-use crate::settings::check_address;
-use crate::tls::Client;
 use crate::tls::settings::{DestinationTls, switch_or_table};
 
 /// A manager is told of exams once `address` is set.
@@ -50,34 +49,28 @@ impl Default for StepManager {
 impl StepManager {
     /// Reports each invalid value under its key, `mpps.*`.
     pub fn check(&self, checker: &mut Checker) {
-        let Some(address) = &self.address else {
+        if !self.asked().check(checker, "mpps", "manager") {
             if *self != Self::default() {
                 checker.refuse("mpps", "address must be set, too: without it no manager is told of exams");
             }
             return;
-        };
-        check_address(checker, "mpps.address", address);
-        if self.ae_title.is_empty() {
-            checker.refuse("mpps", "ae_title, that of the manager, must be set, too");
-        } else {
-            checker.ae_title("mpps.ae_title", &self.ae_title);
         }
-        checker.ae_title("mpps.calling_ae_title", &self.calling_ae_title);
         checker.range("mpps.retry_secs", self.retry_secs, 0.1..=3600.0, "seconds");
         checker.range("mpps.retry_max_secs", self.retry_max_secs, self.retry_secs..=86_400.0, "seconds");
-        if let Some(tls) = &self.tls {
-            tls.check(checker, "mpps.tls");
-        }
     }
 
     /// The manager to tell; `None` when none is set.
     pub fn target(&self) -> Option<Target> {
-        Some(Target {
-            address: self.address.clone()?,
-            called_ae: self.ae_title.clone(),
-            calling_ae: self.calling_ae_title.clone(),
-            tls: self.tls.as_ref().map(Client::from),
-        })
+        self.asked().target()
+    }
+
+    fn asked(&self) -> Asked<'_> {
+        Asked {
+            address: self.address.as_ref(),
+            ae_title: &self.ae_title,
+            calling_ae_title: &self.calling_ae_title,
+            tls: self.tls.as_ref(),
+        }
     }
 
     pub fn pauses(&self) -> Pauses {

@@ -6,9 +6,8 @@ use dicom::check::Checker;
 use hal::backoff::Pauses;
 use serde::{Deserialize, Serialize};
 
+use crate::asked::Asked;
 use crate::peer::Target;
-use crate::settings::check_address;
-use crate::tls::Client;
 use crate::tls::settings::{DestinationTls, switch_or_table};
 
 /// By which operation a series is fetched.
@@ -75,19 +74,12 @@ impl Default for PriorArchive {
 impl PriorArchive {
     /// Reports each invalid value under its key, `prior.*`.
     pub fn check(&self, checker: &mut Checker) {
-        let Some(address) = &self.address else {
+        if !self.asked().check(checker, "prior", "archive") {
             if *self != Self::default() {
                 checker.refuse("prior", "address must be set, too: without it no archive is asked");
             }
             return;
-        };
-        check_address(checker, "prior.address", address);
-        if self.ae_title.is_empty() {
-            checker.refuse("prior", "ae_title, that of the archive, must be set, too");
-        } else {
-            checker.ae_title("prior.ae_title", &self.ae_title);
         }
-        checker.ae_title("prior.calling_ae_title", &self.calling_ae_title);
         checker.range("prior.years", self.years, 1..=50, "years");
         checker.range("prior.studies", self.studies, 1..=50, "studies");
         checker.range("prior.max_images", self.max_images, 1..=10_000, "images");
@@ -95,19 +87,20 @@ impl PriorArchive {
         checker.range("prior.reading_secs", self.reading_secs, 0..=3600, "seconds");
         checker.range("prior.retry_secs", self.retry_secs, 0.1..=3600.0, "seconds");
         checker.range("prior.retry_max_secs", self.retry_max_secs, self.retry_secs..=86_400.0, "seconds");
-        if let Some(tls) = &self.tls {
-            tls.check(checker, "prior.tls");
-        }
     }
 
     /// The archive to ask; `None` when none is set.
     pub fn target(&self) -> Option<Target> {
-        Some(Target {
-            address: self.address.clone()?,
-            called_ae: self.ae_title.clone(),
-            calling_ae: self.calling_ae_title.clone(),
-            tls: self.tls.as_ref().map(Client::from),
-        })
+        self.asked().target()
+    }
+
+    fn asked(&self) -> Asked<'_> {
+        Asked {
+            address: self.address.as_ref(),
+            ae_title: &self.ae_title,
+            calling_ae_title: &self.calling_ae_title,
+            tls: self.tls.as_ref(),
+        }
     }
 
     pub fn is_on(&self) -> bool {

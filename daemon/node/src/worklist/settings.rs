@@ -5,9 +5,8 @@ use std::time::Duration;
 use dicom::check::Checker;
 use serde::{Deserialize, Serialize};
 
+use crate::asked::Asked;
 use crate::peer::Target;
-use crate::settings::check_address;
-use crate::tls::Client;
 use crate::tls::settings::{DestinationTls, switch_or_table};
 
 /// A server is asked once `address` is set.
@@ -53,19 +52,12 @@ impl Default for WorklistServer {
 impl WorklistServer {
     /// Reports each invalid value under its key, `worklist.*`.
     pub fn check(&self, checker: &mut Checker) {
-        let Some(address) = &self.address else {
+        if !self.asked().check(checker, "worklist", "server") {
             if *self != Self::default() {
                 checker.refuse("worklist", "address must be set, too: without it no server is asked");
             }
             return;
-        };
-        check_address(checker, "worklist.address", address);
-        if self.ae_title.is_empty() {
-            checker.refuse("worklist", "ae_title, that of the server, must be set, too");
-        } else {
-            checker.ae_title("worklist.ae_title", &self.ae_title);
         }
-        checker.ae_title("worklist.calling_ae_title", &self.calling_ae_title);
         // A value of VR CS, PS3.5 section 6.2. The other characters are those of wild cards and lists.
         let code = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
         if self.modality.len() > 16 || !self.modality.chars().all(code) {
@@ -78,19 +70,20 @@ impl WorklistServer {
         checker.range("worklist.days", self.days, 0..=31, "days");
         checker.range("worklist.every_secs", self.every_secs, 5..=86_400, "seconds");
         checker.range("worklist.timeout_secs", self.timeout_secs, 1..=600, "seconds");
-        if let Some(tls) = &self.tls {
-            tls.check(checker, "worklist.tls");
-        }
     }
 
     /// The server to ask; `None` when none is set.
     pub fn target(&self) -> Option<Target> {
-        Some(Target {
-            address: self.address.clone()?,
-            called_ae: self.ae_title.clone(),
-            calling_ae: self.calling_ae_title.clone(),
-            tls: self.tls.as_ref().map(Client::from),
-        })
+        self.asked().target()
+    }
+
+    fn asked(&self) -> Asked<'_> {
+        Asked {
+            address: self.address.as_ref(),
+            ae_title: &self.ae_title,
+            calling_ae_title: &self.calling_ae_title,
+            tls: self.tls.as_ref(),
+        }
     }
 
     pub fn patience(&self) -> Duration {
