@@ -205,14 +205,14 @@ impl Recorder {
         if self.open.as_ref().is_some_and(|open| !open.story.begun.is_of(exam)) {
             self.forgotten();
         }
+        let known = self.open.as_ref().map(|open| open.story.begun.patient.clone());
         if self.open.is_none() {
             self.begin(exam);
         }
         let parts = &self.parts;
         let Some(open) = &mut self.open else { return };
-        let known = std::mem::replace(&mut open.named, exam.patient.clone());
         let noted = open.facts(status, exam, parts);
-        if known != exam.patient {
+        if known.as_ref() != Some(&open.story.begun.patient) {
             parts.hand_over.named();
         }
         self.noted(noted);

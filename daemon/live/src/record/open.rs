@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use dicom::patient::Patient;
 use models::postprocess::contour::signed_area;
 
 use super::files::{Files, Syncer};
@@ -21,8 +20,6 @@ use crate::view::{Exam, Overlay, Picture, Recording, RecordingState, Status};
 pub(super) struct Open {
     /// [`Exam::number`]: only pictures with it are of this exam.
     pub(super) number: u64,
-    /// Whose exam it was when its manager was told last.
-    pub(super) named: Patient,
     pub(super) story: Story,
     pub(super) files: Files,
     pub(super) ring: Ring,
@@ -40,7 +37,6 @@ impl Open {
         let of = story.begun.series_uid.clone();
         Self {
             number: exam.number,
-            named: Patient::default(),
             story,
             files,
             ring: Ring::default(),
