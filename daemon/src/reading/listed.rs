@@ -177,7 +177,7 @@ fn content_mark(mut ids: Vec<i64>) -> String {
     for id in ids {
         hash.update(id.to_le_bytes());
     }
-    hash.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&hash.finalize()[..8])
 }
 
 pub(super) fn item_of(connection: &Connection, study_uid: &str) -> Result<StudyItem, Error> {

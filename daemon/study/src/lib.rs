@@ -11,10 +11,12 @@
 //!    (`volume::shear`) and results go back to the slices that were sent (`volume::back`);
 //! 3. a complete series becomes a row in `jobs`, unless a better reconstruction of the same scan is read, where the settings ask
 //!    for that (`choose` has the rules, `choosing` applies them to the rows); for a task of the whole study, `gather` makes one of its images once they
-//!    are all there or `closing` says that no more is expected. `analyze::worker` takes it when its results have
+//!    are all there or `closing` says that no more is expected. A CT whose earlier study is not here waits while an archive is asked for
+//!    it (`priors`). `analyze::worker` takes the job when its results have
 //!    room on the disk (`analyze::room`), `analyze::carry` refuses what is of two patients or damaged and brings the rest
 //!    through every task that wants it (`analyze::task`: the findings of a chest CT, the image quality of any CT, lesions in
-//!    stored ultrasound, the views of a mammography) and through `report`;
+//!    stored ultrasound, the views of a mammography) and through `report`; networks run here or, where that is set, on another machine
+//!    (`model::hosts`);
 //!    an ultrasound exam that was recorded joins here (`exam::hand_over`, then `exam::develop`), and what a manager is told of it is a
 //!    row (`exam::step`) that `exam::tell` brings there; what was seen of lesions of the breast goes into their book (`lesions`);
 //! 4. the results become rows in `deliveries`, which `outbox` brings to every destination that may have them, and asks for

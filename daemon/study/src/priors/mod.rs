@@ -49,7 +49,8 @@ fn begin_anyway(transaction: &Transaction<'_>, settings: &PriorArchive, row: &Se
     if priors::fetched(transaction, key)?.is_some() {
         return Ok(());
     }
-    let Some(first) = instances::of_series(transaction, &key.study_uid, &key.series_uid)?.into_iter().next() else {
+    let first = instances::ids_of_series(transaction, &key.study_uid, &key.series_uid)?.into_iter().min();
+    let Some(first) = first.map(|id| instances::get(transaction, id)).transpose()?.flatten() else {
         return Ok(());
     };
     if query::Question::before(&first.header, MODALITY, settings.years).is_none()
