@@ -44,9 +44,12 @@ impl Fallback {
         let problem = self.problems.first().map(ToString::to_string).unwrap_or_default();
         let without =
             if self.left_out.is_empty() { String::new() } else { format!(", without {}", self.left_out.join(", ")) };
-        format!("the configuration cannot be used ({problem}); the last good one of {} is in effect{without}", self.utc)
+        format!("{CANNOT_BE_USED} ({problem}); the last good one of {} is in effect{without}", self.utc)
     }
 }
+
+/// How [`Fallback::reason`] begins.
+pub const CANNOT_BE_USED: &str = "the configuration cannot be used";
 
 /// The files that were read, and where their copy goes.
 #[derive(Debug, Clone)]

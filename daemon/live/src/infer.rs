@@ -47,6 +47,8 @@ pub struct Infer {
 #[derive(Debug)]
 pub struct Working {
     loaded: Option<Ready>,
+    /// What makes its runs, as the desk was told.
+    told: Option<String>,
     /// For the loaded model and the present screen.
     eye: Option<Eye>,
     tracker: Tracker,
@@ -63,6 +65,7 @@ impl Default for Working {
     fn default() -> Self {
         Self {
             loaded: None,
+            told: None,
             eye: None,
             tracker: Tracker::default(),
             exam_number: 0,
@@ -138,6 +141,10 @@ impl Infer {
         self.desk.running(None);
         let map = map?;
         self.desk.took(TimedStage::Infer, inferred.saturating_sub(cut));
+        if self.state.told.as_ref().is_some_and(|told| *told != ready.accelerator.now()) {
+            self.state.told = Some(ready.accelerator.now());
+            self.desk.model(told_of(ready));
+        }
         let found = eye.lesions(&map);
         let lesions = self.state.tracker.update(picture.sequence, picture.captured, found, eye.mm_per_pixel());
         let now = self.clock.now();
@@ -222,9 +229,14 @@ impl Infer {
             self.desk.happened(SignEvent::Trouble(Trouble::Loading));
         }
         let ready = self.supply.load()?;
-        let name = format!("{} {}", ready.manifest.id, ready.manifest.version);
-        self.desk.model(Model { name, mark: ready.mark(), made_by: Some(ready.made_by()) });
+        self.state.told = Some(ready.accelerator.now());
+        self.desk.model(told_of(&ready));
         self.state.loaded = Some(ready);
         Ok(true)
     }
+}
+
+fn told_of(ready: &Ready) -> Model {
+    let name = format!("{} {}", ready.manifest.id, ready.manifest.version);
+    Model { name, mark: ready.mark(), made_by: Some(ready.made_by()) }
 }

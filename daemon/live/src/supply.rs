@@ -1,5 +1,7 @@
 //! Where the live path gets its model from.
 
+use std::fmt;
+
 use hal::LoadedModel;
 use models::identity::{self, ModelIdentity, NOT_FOR_DIAGNOSIS_SHORT};
 use models::manifest::Manifest;
@@ -14,15 +16,33 @@ pub struct Ready {
     pub sha256: String,
     /// The accelerator is simulated.
     pub simulated: bool,
-    /// For example `cpu, ONNX Runtime 1.32.0`.
-    pub accelerator: String,
+    pub accelerator: RunsOn,
     pub model: Box<dyn LoadedModel>,
+}
+
+/// What makes the runs of a model, in words, for example `cpu, ONNX Runtime 1.32.0`. It may become another one while the model runs.
+pub struct RunsOn(Box<dyn Fn() -> String + Send>);
+
+impl RunsOn {
+    pub fn new(now: impl Fn() -> String + Send + 'static) -> Self {
+        Self(Box::new(now))
+    }
+
+    pub fn now(&self) -> String {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for RunsOn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.now())
+    }
 }
 
 impl Ready {
     /// The model as results name it.
     pub fn made_by(&self) -> MadeBy {
-        let (accelerator, simulated) = (self.accelerator.clone(), self.simulated);
+        let (accelerator, simulated) = (self.accelerator.now(), self.simulated);
         MadeBy { model: ModelIdentity::new(&self.manifest, &self.sha256), accelerator, simulated }
     }
 

@@ -202,3 +202,16 @@ async fn sim_an_exam_belongs_to_one_patient_and_begins_numbers_anew() {
     assert_eq!(shown[0].id, 1);
     bench.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sim_what_makes_the_runs_is_told_when_it_changes_in_the_middle() {
+    let mut bench = Bench::new();
+    bench.until(|status| status.sign == Sign::Ready).await;
+    let on = |bench: &Bench| bench.status().made_by.as_ref().map(|by| by.accelerator.clone());
+    bench.overlay().await;
+    assert_eq!(on(&bench).as_deref(), Some("scripted"));
+    *bench.runs_on.lock().unwrap() = "cpu, after the GPU was lost".to_owned();
+    bench.overlay().await;
+    assert_eq!(on(&bench).as_deref(), Some("cpu, after the GPU was lost"));
+    bench.end().await;
+}

@@ -26,6 +26,7 @@ use config::good::{Fallback, Start};
 use dicom::pixels::cage;
 use hal::clock::Wall;
 use hal::root::Root;
+use hal::sensors::condition::Condition;
 use node::callers::Callers;
 use node::reporter::Reporter;
 use node::services::{Archive, Services};
@@ -108,7 +109,7 @@ pub async fn run(start: Start, good_after: Duration, shutdown: CancellationToken
         min_free_bytes: settings.spool.min_free_mib << 20,
         custody: custody.clone(),
         remark: remark(&settings, decoders()),
-        reduced: start.fallback.as_ref().map(Fallback::reason),
+        reduced: reduced(start.fallback.as_ref().map(Fallback::reason), &parts, heat.clone()),
     };
 
     let mut tasks = Tasks::new(shutdown.clone());
@@ -153,7 +154,8 @@ pub async fn run(start: Start, good_after: Duration, shutdown: CancellationToken
     tasks.start("events of heat", rows::while_open(on_rows(), parts.store.clone(), stop(), noting));
     tasks.start_steady("health", health::run(checks, reports, gate.clone(), stop()));
     let first = First { live: parts.precedence.clone(), studies: parts.own_studies.clone() };
-    let (own, trail) = (parts.shelf.clone(), audit.clone());
+    // A neighbour has its own CPU.
+    let (own, trail) = (parts.shelf.clone().without_standby(), audit.clone());
     tasks.start_steady("neighbours", inference::run(settings.inference.clone(), own, first, neighbours, trail, stop()));
     tasks.start("D-Bus", serve_bus(settings.clone(), facts, parts, gate.clone(), bus_verbs, stop()));
     tasks
@@ -250,6 +252,23 @@ fn remark(settings: &Settings, decoders: Option<String>) -> Arc<dyn Fn() -> Opti
     let files = settings.certificates();
     let calendar = node::tls::Calendar::new(settings.dicom.tls.judge_dates);
     Arc::new(move || node::tls::expiry::remark(&files, &calendar).or_else(|| decoders.clone()))
+}
+
+/// Why not everything is as it should be: the configuration, the GPU, heat.
+fn reduced(
+    configuration: Option<String>,
+    parts: &StudyParts,
+    heat: heat::Told,
+) -> Arc<dyn Fn() -> Option<String> + Send + Sync> {
+    let shelf = parts.shelf.clone();
+    Arc::new(move || {
+        let slow = {
+            let report = heat.borrow();
+            (report.condition == Condition::Throttled).then(|| report.words().en)
+        };
+        let reasons: Vec<_> = [configuration.clone(), shelf.reduced(), slow].into_iter().flatten().collect();
+        (!reasons.is_empty()).then(|| reasons.join("; "))
+    })
 }
 
 fn free_bytes(parts: &StudyParts) -> FreeBytes {

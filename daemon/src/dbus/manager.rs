@@ -502,10 +502,11 @@ impl Manager {
         &self.facts.dicom_address
     }
 
-    /// The accelerator that runs the networks, and if it is not the configured one, why.
-    #[zbus(property(emits_changed_signal = "const"))]
-    fn accelerator(&self) -> &str {
-        &self.facts.accelerator
+    /// The accelerator that is configured, and when networks do not run on it, why. `LevelReason` tells of a change.
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn accelerator(&self) -> String {
+        let configured = &self.facts.accelerator;
+        self.verbs.models.reduced().map_or_else(|| configured.clone(), |why| format!("{configured}: {why}"))
     }
 
     /// AE titles of the DICOM node; empty when it answers to any.

@@ -62,8 +62,8 @@ pub struct Checks {
     pub custody: watch::Receiver<Custody>,
     /// What people should know although everything works: a certificate that ends soon. May read files.
     pub remark: Arc<dyn Fn() -> Option<String> + Send + Sync>,
-    /// Why this run is not as it should be, whatever else holds.
-    pub reduced: Option<String>,
+    /// Why not everything is as it should be, whatever else holds: the last good configuration is used, or no GPU.
+    pub reduced: Arc<dyn Fn() -> Option<String> + Send + Sync>,
 }
 
 impl fmt::Debug for Checks {
@@ -111,8 +111,8 @@ pub async fn run(checks: Checks, reports: watch::Sender<Report>, gate: Gate, shu
             Custody::Checking => (Level::NoNewStudies, STARTING.to_owned()),
             Custody::Failed { reason } => (Level::NoNewStudies, reason),
             Custody::Open { notice } => match judge(&free, checks.min_free_bytes, &database) {
-                (Level::Full, _) => match &checks.reduced {
-                    Some(reason) => (Level::Reduced, reason.clone()),
+                (Level::Full, _) => match (checks.reduced)() {
+                    Some(reason) => (Level::Reduced, reason),
                     None => {
                         let notice = notice.filter(|_| opened.elapsed() < NOTICE_FOR);
                         (Level::Full, notice.or_else(|| remark.clone()).unwrap_or_default())
@@ -263,7 +263,7 @@ mod tests {
             min_free_bytes: 100,
             custody: open(),
             remark: Arc::new(|| None),
-            reduced: None,
+            reduced: Arc::new(|| None),
         };
         let gate = Gate::default();
         for (bytes, level) in [(10, Level::NoNewStudies), (100, Level::Full)] {
@@ -293,7 +293,7 @@ mod tests {
             min_free_bytes: 100,
             custody,
             remark: Arc::new(|| None),
-            reduced: None,
+            reduced: Arc::new(|| None),
         }
     }
 
@@ -355,7 +355,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(&directory.path().join("db")).unwrap();
         let (gate, shutdown) = (Gate::default(), CancellationToken::new());
-        let checks = Checks { reduced: Some("a.toml:3: unknown key".into()), ..checks(&store, open()) };
+        let checks = Checks { reduced: Arc::new(|| Some("a.toml:3: unknown key".into())), ..checks(&store, open()) };
         let (reports, _) = channel();
         let task = tokio::spawn(run(checks, reports, gate.clone(), shutdown.clone()));
         until(&gate, "told", |now| *now == (Level::Reduced, "a.toml:3: unknown key".into())).await;

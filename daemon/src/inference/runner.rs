@@ -182,7 +182,7 @@ impl Desk {
 }
 
 fn offer(loaded: &Loaded) -> Result<Offer, Refused> {
-    let on = loaded.accelerator.describe();
+    let on = loaded.device.now();
     if on.simulated {
         return Err(Refused::Failed("the accelerator of this box is simulated: its answers are none".into()));
     }

@@ -60,6 +60,11 @@ impl Scripted {
         self
     }
 
+    /// Later runs are answered again.
+    pub fn heal(&self) {
+        self.lock().fail_after = None;
+    }
+
     /// Makes runs wait until [`Scripted::release`].
     pub fn block(&self) {
         self.lock().blocked = true;

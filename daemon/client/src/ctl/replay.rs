@@ -29,7 +29,7 @@ pub fn run(options: &ReplayOptions, output: &Output) -> Result<(), Failure> {
         .map_err(|error| Failure::new(error.to_string(), "--profile takes auto, the name of a profile, or a file"))?;
     let mut recording = device::recording(&options.file).map_err(|error| damaged(&error))?;
     let (profiles, found) = rehearsal::profiles_for(recording.as_mut(), profiles).map_err(|error| damaged(&error))?;
-    let supply = Box::new(FromShelf(Shelf::view(&settings.study()).on_threads(settings.live.threads)));
+    let supply = Box::new(FromShelf(Shelf::view(&settings.study()).for_live(settings.live.threads)));
     let mut told = Told { found, ..Told::default() };
     let mut broken_pipe = None;
     rehearsal::run(recording.as_mut(), profiles, supply, |_, seen| {

@@ -21,7 +21,7 @@ pub(super) fn judge(facts: &Facts, checked: &mut Vec<Checked>) -> Vec<Finding> {
     }
     found.extend(accelerator);
     if found.is_empty() {
-        found.extend(engine_elsewhere(facts));
+        found.extend(lost(facts).or_else(|| engine_elsewhere(facts)));
     }
     found.extend(heat(facts, checked));
     found.extend(models(facts, checked));
@@ -30,13 +30,16 @@ pub(super) fn judge(facts: &Facts, checked: &mut Vec<Checked>) -> Vec<Finding> {
     found
 }
 
+fn slower() -> Text {
+    both!(
+        "Studies are analysed on the CPU, many times slower; live pictures may have no overlay.",
+        "改用 CPU 分析，速度慢很多；实时图像可能没有标注。"
+    )
+}
+
 fn accelerator(facts: &Accelerator) -> Option<Finding> {
     let wanted = &facts.wanted;
     let wants_gpu = matches!(wanted.as_str(), "cuda" | "tensorrt");
-    let slower = both!(
-        "Studies are analysed on the CPU, many times slower; live pictures may have no overlay.",
-        "改用 CPU 分析，速度慢很多；实时图像可能没有标注。"
-    );
     let said = match &facts.opened {
         Some(Opened::Not(why)) => why.clone(),
         Some(Opened::As { fallback: Some(why), .. }) => why.clone(),
@@ -51,7 +54,7 @@ fn accelerator(facts: &Accelerator) -> Option<Finding> {
                 both!("Is the card seated and powered (`lspci | grep -i nvidia`)? Without one set accelerator.provider = \"cpu\".", "检查显卡是否插好、供电是否正常（`lspci | grep -i nvidia`）；没有显卡请设置 accelerator.provider = \"cpu\"。"),
             )
             .seen(Text::same(said))
-            .blocks(slower),
+            .blocks(slower()),
         );
     }
     if wants_gpu && !facts.nvidia_driver {
@@ -63,7 +66,7 @@ fn accelerator(facts: &Accelerator) -> Option<Finding> {
                 both!("After a kernel update the driver must match it: `dmesg | grep -i nvidia`, then install the driver of this image.", "内核更新后驱动需要匹配：用 `dmesg | grep -i nvidia` 查看，然后安装与本系统匹配的驱动。"),
             )
             .seen(Text::same(said))
-            .blocks(slower),
+            .blocks(slower()),
         );
     }
     match facts.opened.as_ref()? {
@@ -93,10 +96,28 @@ fn accelerator(facts: &Accelerator) -> Option<Finding> {
                 ),
             )
             .seen(Text::same(why))
-            .blocks(slower),
+            .blocks(slower()),
         ),
         Opened::As { .. } => None,
     }
+}
+
+/// The daemon does not use the GPU, which is there now.
+fn lost(facts: &Facts) -> Option<Finding> {
+    let (wanted, why) = facts.status.as_ref()?.accelerator.split_once(": ")?;
+    Some(
+        Finding::new(
+            "accelerator-lost",
+            Gravity::Warning,
+            both!("{wanted} failed, the CPU does its work", "{wanted} 出现故障，目前由 CPU 代替"),
+            both!(
+                "It is tried again by itself, after 10 s to 10 minutes. No memory: see what else uses the card (`nvidia-smi`). A line with Xid in `dmesg`: power, heat, or the card itself.",
+                "系统会在 10 秒到 10 分钟后自动重试。显存不足：用 `nvidia-smi` 查看还有哪些程序占用显卡。`dmesg` 中出现 Xid：检查供电、散热或显卡本身。"
+            ),
+        )
+        .seen(Text::same(why))
+        .blocks(slower()),
+    )
 }
 
 /// What the daemon itself used when it last checked the active package.

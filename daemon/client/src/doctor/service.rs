@@ -1,5 +1,7 @@
 //! Does the daemon run, and if not, why: configuration, port, rights, disk, systemd.
 
+use config::good::CANNOT_BE_USED;
+
 use super::facts::{Bus, Port, Problem, Unit};
 use super::text::{Text, both};
 use super::{Checked, Facts, Finding, Gravity, looked, not_looked};
@@ -85,7 +87,7 @@ fn last_good(facts: &Facts, reason: &str) -> Finding {
 
 fn configuration(facts: &Facts, checked: &mut Vec<Checked>) -> Option<Finding> {
     let problems = &facts.config.problems;
-    if let Some(status) = facts.status.as_ref().filter(|status| status.level == "reduced") {
+    if let Some(status) = facts.status.as_ref().filter(|status| status.level_reason.starts_with(CANNOT_BE_USED)) {
         looked(checked, both!("configuration", "配置"), both!("the last good one", "上一份有效配置"));
         return Some(last_good(facts, &status.level_reason));
     }

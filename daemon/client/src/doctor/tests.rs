@@ -420,6 +420,12 @@ const FAULTS: &[Fault] = &[
     ("gpu-missing", |f| wants_gpu(f, false, false)),
     ("gpu-driver-missing", |f| wants_gpu(f, true, false)),
     ("accelerator-fallback", |f| wants_gpu(f, true, true)),
+    ("accelerator-lost", |f| {
+        let status = f.status.as_mut().unwrap();
+        status.accelerator = "cuda: the GPU is not used for studies: CUDA failure 2: out of memory".into();
+        (status.level, status.level_reason) =
+            ("reduced".into(), "the GPU is not used for studies: CUDA failure 2: out of memory".into());
+    }),
     ("inference-library-missing", |f| {
         f.accelerator.as_mut().unwrap().opened = Some(Opened::Not("libonnxruntime.so is not there".into()));
         f.models = vec![model("refused", Some("golden run: no library"))];

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::name::NameCheck;
 use crate::screen::profile::{Profile, Profiles};
-use crate::supply::{Ready, Supply, SupplyError};
+use crate::supply::{Ready, RunsOn, Supply, SupplyError};
 use crate::view::{self, By, Command, CommandError, Overlay, Reply, Stats, Status, View};
 use crate::{LiveParts, run};
 
@@ -143,6 +143,7 @@ fn painted(clock: Arc<dyn Clock>, frozen: Arc<AtomicBool>) -> Synthetic {
 struct Scripts {
     script: Arc<Mutex<Script>>,
     model: Scripted,
+    runs_on: Arc<Mutex<String>>,
 }
 
 impl Supply for Scripts {
@@ -151,11 +152,12 @@ impl Supply for Scripts {
             return Err(SupplyError::NoPackage("no usable model package for us_breast".into()));
         }
         let model = self.model.load(b"network").unwrap();
+        let on = self.runs_on.clone();
         Ok(Ready {
             manifest: manifest(),
             sha256: String::new(),
             simulated: true,
-            accelerator: "scripted".into(),
+            accelerator: RunsOn::new(move || on.lock().unwrap().clone()),
             model,
         })
     }
@@ -237,6 +239,8 @@ fn profiles() -> Profiles {
 pub struct Bench {
     pub view: View,
     pub model: Scripted,
+    /// What makes the model's runs, in words.
+    pub runs_on: Arc<Mutex<String>>,
     pub faults: Faults,
     script: Arc<Mutex<Script>>,
     frozen: Arc<AtomicBool>,
@@ -281,12 +285,13 @@ impl Bench {
                 Ok(Gated { device: faults.wrap(scanner, shared)?, turnstile: turnstile.clone() })
             }
         };
+        let runs_on = Arc::new(Mutex::new("scripted".to_owned()));
         let wanted = Config { buffers: 8, ..Config::new(PixelFormat::Grey, 128, 96, Rate::hertz(30)) };
         let clock: Arc<dyn Clock> = Arc::new(clock);
         let parts = LiveParts {
             device: Supervised::new(device, wanted, Policy::default(), clock.clone()),
             profiles: profiles(),
-            supply: Box::new(Scripts { script: script.clone(), model: model.clone() }),
+            supply: Box::new(Scripts { script: script.clone(), model: model.clone(), runs_on: runs_on.clone() }),
             precedence: Precedence::default(),
             clock,
             deadline: DEADLINE,
@@ -298,7 +303,7 @@ impl Bench {
         let trigger = CancellationToken::new();
         let shutdown = trigger.clone();
         let story = tokio::spawn(run(parts, stage, shutdown));
-        Self { view, model, faults, script, frozen, turnstile, trigger, story }
+        Self { view, model, runs_on, faults, script, frozen, turnstile, trigger, story }
     }
 
     pub fn script(&self, script: Script) {

@@ -177,11 +177,17 @@ fn verdict(story: &Story, lesions: usize, clips: usize) -> String {
     format!("breast ultrasound: {found}{marks}, {}{why}{poor}{screen}", count(clips, "clip"))
 }
 
-/// The last model that was used in the exam. The creation time is the end of the exam, so that a repetition makes the
+/// The last model that was used in the exam, on every accelerator that it ran on. The creation time is the end of the exam, so that a repetition makes the
 /// same objects.
 fn provenance(device: &Device, story: &Story) -> Provenance {
     let made_by = story.scenes.iter().rev().find_map(|scene| scene.made_by.as_ref());
-    let accelerator = made_by.map_or_else(|| "none".to_owned(), |by| by.accelerator.clone());
+    let mut accelerators: Vec<&str> = Vec::new();
+    for by in story.scenes.iter().filter_map(|scene| scene.made_by.as_ref()) {
+        if !accelerators.contains(&by.accelerator.as_str()) {
+            accelerators.push(&by.accelerator);
+        }
+    }
+    let accelerator = if accelerators.is_empty() { "none".to_owned() } else { accelerators.join(" and ") };
     let on_simulated = story.scenes.iter().filter_map(|scene| scene.made_by.as_ref()).any(|by| by.simulated);
     let accelerator = (accelerator, story.simulated || on_simulated);
     let created = story.ended.as_ref().map_or(&story.begun.started_utc, |(utc, _)| utc);

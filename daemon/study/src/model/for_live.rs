@@ -1,6 +1,6 @@
 //! Gives the live path its model: the package that is active for breast ultrasound.
 
-use live::supply::{Ready, Supply, SupplyError};
+use live::supply::{Ready, RunsOn, Supply, SupplyError};
 use models::task::US_BREAST;
 
 use super::{Error, Shelf};
@@ -22,12 +22,15 @@ fn why(error: &Error) -> SupplyError {
 impl Supply for FromShelf {
     fn load(&mut self) -> Result<Ready, SupplyError> {
         let loaded = self.0.load_active(US_BREAST).map_err(|error| why(&error))?;
-        let on = loaded.accelerator.describe();
+        let device = loaded.device;
         Ok(Ready {
             manifest: loaded.package.manifest,
             sha256: loaded.package.sha256,
-            simulated: on.simulated,
-            accelerator: format!("{}, {}", on.provider, on.library),
+            simulated: device.now().simulated,
+            accelerator: RunsOn::new(move || {
+                let on = device.now();
+                format!("{}, {}", on.provider, on.library)
+            }),
             model: loaded.model,
         })
     }

@@ -45,7 +45,7 @@ impl Hosts {
         if self.0.is_empty() {
             return loaded;
         }
-        let provider = loaded.accelerator.describe().provider;
+        let provider = loaded.device.now().provider;
         let Some(variant) = loaded.package.manifest.variant(&provider).cloned() else { return loaded };
         let signature = loaded.model.signature();
         let example = example(&loaded.package, &variant);
@@ -61,10 +61,10 @@ impl Hosts {
             })
             .collect();
         let tally = Tally::default();
-        let Loaded { key, accelerator, package, model: own, .. } = loaded;
+        let Loaded { key, device, package, model: own, .. } = loaded;
         let shared =
             Shared { own, stations, package: package.clone(), variant, tally: tally.clone(), begun: Instant::now() };
-        Loaded { key, accelerator, package, model: Box::new(shared), tally }
+        Loaded { key, device, package, model: Box::new(shared), tally }
     }
 }
 

@@ -60,6 +60,11 @@ impl Models {
         }
     }
 
+    /// Why networks do not run on the accelerator that is configured, as far as is known.
+    pub fn reduced(&self) -> Option<String> {
+        self.shelf.reduced()
+    }
+
     pub fn list(&self) -> Vec<Listed> {
         let registry = self.shelf.registry();
         let listed = |entry: &Entry| {

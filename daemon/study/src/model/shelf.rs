@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use custody::event::Event;
-use hal::accel::{self, AcceleratorConfig, Provider};
+use hal::accel::{self, AcceleratorConfig, Description, Provider};
+use hal::clock::System;
 use hal::{Accelerator, LoadedModel};
 use models::manifest::Variant;
 use models::registry::{Entry, Key, Outcome, Record, Registry, RegistryFault, Swept, layout};
@@ -16,6 +17,7 @@ use tokio::sync::broadcast;
 
 use super::Error;
 use super::hosts::Tally;
+use super::standby::{Device, First, Opened, Standby, Standing, Ways};
 use crate::settings::Settings;
 
 /// Cheap to clone; all clones share one registry.
@@ -23,15 +25,30 @@ use crate::settings::Settings;
 pub struct Shelf {
     registry: Arc<Mutex<Registry>>,
     config: AcceleratorConfig,
+    open: OpenAccelerator,
+    /// What the networks are loaded for, in words; `None`: they have no CPU behind them.
+    work: Option<&'static str>,
+    standing: Standing,
     /// Receives an event after each load; a failed load may change the active package.
     events: Option<broadcast::Sender<Event>>,
+}
+
+/// Opens accelerators: [`accel::open`], but in tests.
+#[derive(Clone)]
+struct OpenAccelerator(Arc<dyn Fn(&AcceleratorConfig) -> Result<Box<dyn Accelerator>, accel::Error> + Send + Sync>);
+
+impl std::fmt::Debug for OpenAccelerator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("OpenAccelerator")
+    }
 }
 
 /// A loaded package, ready to run.
 #[derive(Debug)]
 pub struct Loaded {
     pub key: Key,
-    pub accelerator: Box<dyn Accelerator>,
+    /// What runs it on this box.
+    pub device: Device,
     pub package: Package,
     pub model: Box<dyn LoadedModel>,
     /// Who makes its runs, where there are hosts ([`super::Hosts`]).
@@ -41,7 +58,7 @@ pub struct Loaded {
 impl Loaded {
     /// What made the runs since `Loaded::begin`, as results name it.
     pub fn on(&self) -> accel::Description {
-        self.tally.describe(self.accelerator.describe())
+        self.tally.describe(self.device.describe())
     }
 
     /// What there is to tell of other machines since then.
@@ -52,6 +69,7 @@ impl Loaded {
     /// A job begins.
     pub(crate) fn begin(&self) {
         self.tally.clear();
+        self.device.begin();
     }
 
     pub fn is(&self, entry: &Entry) -> bool {
@@ -94,20 +112,49 @@ impl Shelf {
             threads: accelerator.threads,
             cache: None,
         };
-        Self { registry: Arc::new(Mutex::new(registry)), config, events: None }
+        Self {
+            registry: Arc::new(Mutex::new(registry)),
+            config,
+            open: OpenAccelerator(Arc::new(accel::open)),
+            work: Some("studies"),
+            standing: Standing::default(),
+            events: None,
+        }
+    }
+
+    /// Opens accelerators in another way: for tests of accelerators that fail.
+    #[must_use]
+    pub fn opening(
+        self,
+        open: impl Fn(&AcceleratorConfig) -> Result<Box<dyn Accelerator>, accel::Error> + Send + Sync + 'static,
+    ) -> Self {
+        Self { open: OpenAccelerator(Arc::new(open)), ..self }
+    }
+
+    /// The shelf of the live path: so many threads for each of its networks; 0 for all cores.
+    #[must_use]
+    pub fn for_live(mut self, threads: usize) -> Self {
+        self.config.threads = threads;
+        self.work = Some("live pictures");
+        self
+    }
+
+    /// Networks have no CPU behind them: what fails, fails.
+    #[must_use]
+    pub fn without_standby(self) -> Self {
+        Self { work: None, ..self }
+    }
+
+    /// Why networks do not run on the accelerator that is configured; `None` when they do, as far as is known.
+    pub fn reduced(&self) -> Option<String> {
+        let registry = self.registry();
+        self.standing.reason(|task| registry.active(task).is_ok())
     }
 
     /// Sends an event to `events` when a load has a new result.
     #[must_use]
     pub fn telling(self, events: broadcast::Sender<Event>) -> Self {
         Self { events: Some(events), ..self }
-    }
-
-    /// Sets the number of threads for networks that it loads; 0 for all cores.
-    #[must_use]
-    pub fn on_threads(mut self, threads: usize) -> Self {
-        self.config.threads = threads;
-        self
     }
 
     /// Locks the registry. Hold it only briefly, never while a network is loaded or run or an archive is unpacked.
@@ -142,18 +189,77 @@ impl Shelf {
         }
     }
 
-    /// Checks a package, builds it and runs its golden input. The result is recorded.
+    /// Checks a package, builds it and runs its golden input. The result is recorded. Behind a network on a GPU stands the one on the
+    /// CPU ([`Standby`]), which is loaded here only when the GPU cannot be had.
     ///
     /// # Errors
     /// `Refused` when the package is at fault; `Accelerator` when it is not; `Registry`.
     pub fn load(&self, entry: &Entry, progress: Progress<'_>) -> Result<Loaded, Error> {
         progress("verify", 0.0);
         let package = self.opened(entry)?;
+        let is_gpu = Provider::parse(&self.config.provider)?.builds_engines();
+        let (model, device) = match self.work {
+            Some(work) if is_gpu => self.with_standby(entry, &package, work, progress)?,
+            _ => {
+                let Opened { model, on } = self.load_on(&self.config, entry, &package, progress)?;
+                (model, Device::alone(on))
+            }
+        };
+        Ok(Loaded { key: entry.key.clone(), device, package, model, tally: Tally::default() })
+    }
+
+    fn with_standby(
+        &self,
+        entry: &Entry,
+        package: &Package,
+        work: &'static str,
+        progress: Progress<'_>,
+    ) -> Result<(Box<dyn LoadedModel>, Device), Error> {
+        let cpu = AcceleratorConfig { provider: Provider::Cpu.name().into(), ..self.config.clone() };
+        let is_cpu = |on: &Description| on.provider == Provider::Cpu.name();
+        let first = match self.load_on(&self.config, entry, package, progress) {
+            Ok(opened) if is_cpu(&opened.on) => {
+                let why = opened.on.fallback.clone().unwrap_or_default();
+                First::Cpu(opened, why)
+            }
+            Ok(opened) => First::Gpu(opened),
+            Err(Error::Accelerator(error)) => {
+                tracing::warn!(package = %entry.key, %error, "the GPU cannot be used: the CPU does it");
+                First::Cpu(self.load_on(&cpu, entry, package, progress)?, error.to_string())
+            }
+            Err(other) => return Err(other),
+        };
+        let way = |config: AcceleratorConfig, may_be_cpu: bool| {
+            let (shelf, entry, package) = (self.clone(), entry.clone(), package.clone());
+            move || {
+                let opened = shelf.load_on(&config, &entry, &package, &|_, _| {})?;
+                if !may_be_cpu && is_cpu(&opened.on) {
+                    let why = opened.on.fallback.unwrap_or_default();
+                    return Err(accel::Error::new(accel::AccelFault::NotPresent, why).into());
+                }
+                Ok(opened)
+            }
+        };
+        let ways = Ways { gpu: Arc::new(way(self.config.clone(), false)), cpu: Arc::new(way(cpu, true)) };
+        let standing = (self.standing.clone(), (entry.task().to_owned(), work));
+        let standby = Standby::new(first, ways, standing, Arc::new(System));
+        let standby = standby.map_err(|error| Error::Internal(format!("no thread for the GPU: {error}")))?;
+        let device = standby.device();
+        Ok((Box::new(standby), device))
+    }
+
+    fn load_on(
+        &self,
+        config: &AcceleratorConfig,
+        entry: &Entry,
+        package: &Package,
+        progress: Progress<'_>,
+    ) -> Result<Opened, Error> {
         progress("accelerator", 0.1);
-        let mut accelerator = accel::open(&self.config)?;
+        let mut accelerator = (self.open.0)(config)?;
         let fingerprint = accelerator.fingerprint();
         if let Some(cache) = self.engine_cache(entry, &*accelerator, &fingerprint) {
-            accelerator = accel::open(&AcceleratorConfig { cache: Some(cache), ..self.config.clone() })?;
+            accelerator = (self.open.0)(&AcceleratorConfig { cache: Some(cache), ..config.clone() })?;
         }
         progress("engine", 0.15);
         let description = accelerator.describe();
@@ -173,13 +279,13 @@ impl Shelf {
             let difference = if description.simulated {
                 None
             } else {
-                Some(self.prove(entry, &fingerprint, &package, &variant, model.as_mut())?.difference)
+                Some(self.prove(entry, &fingerprint, package, &variant, model.as_mut())?.difference)
             };
             self.record(entry, fingerprint, Outcome::Ready { difference })?;
         }
         let (key, provider, fallback) = (&entry.key, &description.provider, &description.fallback);
         tracing::info!(package = %key, provider, library = description.library, fallback, "model loaded");
-        Ok(Loaded { key: key.clone(), accelerator, package, model, tally: Tally::default() })
+        Ok(Opened { model, on: description })
     }
 
     /// Checks the signature and every file.

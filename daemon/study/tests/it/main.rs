@@ -18,6 +18,7 @@ mod orthanc_archive;
 mod outbox;
 mod outbox_support;
 mod places;
+mod standby;
 mod stow;
 
 #[path = "../../../dicom/tests/support/same.rs"]

@@ -1,0 +1,387 @@
+//! The CPU behind the GPU. A run that the GPU does not make (device lost, no memory, no answer) is made by the CPU from the same
+//! inputs, and so are the next ones; meanwhile the GPU is opened, loaded and proved again with growing pauses, beside the work. No
+//! study is dropped and no live picture waits for longer than one run. What made a run, and why not the GPU, is said by [`Device`]
+//! (results) and [`Standing`] (level of the box).
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TryRecvError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use hal::accel::{self, AccelFault, Description, Signature};
+use hal::backoff::{Backoff, Pauses};
+use hal::clock::Clock;
+use hal::{LoadedModel, Tensor};
+
+/// Before the GPU is tried again.
+const PAUSES: Pauses = Pauses::new(Duration::from_secs(10), Duration::from_secs(600));
+/// A run that takes longer hangs: the golden run was made in milliseconds to seconds.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Characters of a reason in a result.
+const REASON: usize = 160;
+
+/// A network on one device: checked, built and proved.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub model: Box<dyn LoadedModel>,
+    pub on: Description,
+}
+
+/// Opens a network on one device. May take minutes.
+pub(super) type Open = Arc<dyn Fn() -> Result<Opened, super::Error> + Send + Sync>;
+
+/// How the two devices are opened.
+#[derive(Clone)]
+pub(super) struct Ways {
+    pub gpu: Open,
+    pub cpu: Open,
+}
+
+/// Which network, for which work: `("ct_chest", "studies")`.
+pub(super) type Use = (String, &'static str);
+
+/// Which networks do not run where they are configured to, and why. Clones are the same.
+#[derive(Debug, Clone, Default)]
+pub struct Standing(Arc<Mutex<BTreeMap<Use, String>>>);
+
+impl Standing {
+    fn map(&self) -> MutexGuard<'_, BTreeMap<Use, String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn lost(&self, of: &Use, why: String) {
+        self.map().insert(of.clone(), why);
+    }
+
+    pub(super) fn back(&self, of: &Use) {
+        self.map().remove(of);
+    }
+
+    /// The reason, of tasks that `is_used`; `None` when every network runs where it should.
+    pub(super) fn reason(&self, is_used: impl Fn(&str) -> bool) -> Option<String> {
+        let map = self.map();
+        let lost: Vec<_> = map.iter().filter(|((task, _), _)| is_used(task)).collect();
+        let ((_, work), why) = lost.first()?;
+        let both = lost.iter().any(|((_, other), _)| other != work);
+        Some(format!("the GPU is not used for {}: {why}", if both { "studies and live pictures" } else { work }))
+    }
+}
+
+/// What makes the runs of one loaded network. Clones are the same.
+#[derive(Debug, Clone)]
+pub struct Device(Arc<Mutex<Runs>>);
+
+#[derive(Debug, Clone)]
+struct Runs {
+    gpu: Option<(Description, u32)>,
+    cpu: Option<(Description, u32)>,
+    /// Why the GPU did not make one.
+    why: Option<String>,
+    /// The next run is the GPU's.
+    is_gpu: bool,
+}
+
+impl Device {
+    /// One that has no other behind it.
+    pub(super) fn alone(on: Description) -> Self {
+        Self::of(Some(on), None, None)
+    }
+
+    fn of(gpu: Option<Description>, cpu: Option<Description>, why: Option<String>) -> Self {
+        let is_gpu = gpu.is_some();
+        let counted = |on: Option<Description>| on.map(|on| (on, 0));
+        Self(Arc::new(Mutex::new(Runs { gpu: counted(gpu), cpu: counted(cpu), why, is_gpu })))
+    }
+
+    fn runs(&self) -> MutexGuard<'_, Runs> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A job begins: what was before it is not said of it.
+    pub(crate) fn begin(&self) {
+        self.runs().begin();
+    }
+
+    /// What made the runs since [`Device::begin`]; before the first, what would make it.
+    pub fn describe(&self) -> Description {
+        self.runs().describe()
+    }
+
+    /// What makes the runs now.
+    pub fn now(&self) -> Description {
+        let mut runs = self.runs().clone();
+        runs.begin();
+        runs.describe()
+    }
+}
+
+impl Runs {
+    fn begin(&mut self) {
+        for (_, count) in [&mut self.gpu, &mut self.cpu].into_iter().flatten() {
+            *count = 0;
+        }
+        if self.is_gpu {
+            self.why = None;
+        }
+    }
+
+    fn describe(&self) -> Description {
+        let count = |of: &Option<(Description, u32)>| of.as_ref().map_or(0, |(_, runs)| *runs);
+        let (on_gpu, on_cpu) = (count(&self.gpu), count(&self.cpu));
+        let none = on_gpu + on_cpu == 0;
+        let has = |of: &Option<(Description, u32)>, made: u32, next: bool| {
+            of.as_ref().filter(|_| made > 0 || (none && next)).map(|(on, _)| on.clone())
+        };
+        let why = self.why.as_ref().map(|why| why.chars().take(REASON).collect::<String>());
+        match (has(&self.gpu, on_gpu, self.is_gpu), has(&self.cpu, on_cpu, !self.is_gpu)) {
+            (Some(gpu), None) => gpu,
+            (None, Some(cpu)) => {
+                let why = why.or(cpu.fallback);
+                let said = why.as_ref().map(|why| format!("; {why}")).unwrap_or_default();
+                Description { library: format!("{}{said}", cpu.library), fallback: why, ..cpu }
+            }
+            (Some(gpu), Some(cpu)) => {
+                let said = why.as_ref().map(|why| format!("; {why}")).unwrap_or_default();
+                let parts = format!(
+                    "partly on {} ({}), partly on {} ({})",
+                    gpu.provider, gpu.library, cpu.provider, cpu.library
+                );
+                Description {
+                    provider: format!("{} and {}", gpu.provider, cpu.provider),
+                    library: format!("made {parts}{said}"),
+                    fallback: why,
+                    simulated: gpu.simulated || cpu.simulated,
+                }
+            }
+            // Only while the CPU is being opened.
+            (None, None) => Description {
+                provider: "none".into(),
+                library: String::new(),
+                fallback: why,
+                simulated: [&self.gpu, &self.cpu].into_iter().flatten().any(|(on, _)| on.simulated),
+            },
+        }
+    }
+}
+
+/// A network on a thread of its own, so that a device that hangs holds up nobody: the thread is left to itself.
+struct Apart {
+    ask: SyncSender<Vec<Tensor>>,
+    answers: Receiver<Result<Vec<Tensor>, accel::Error>>,
+}
+
+impl fmt::Debug for Apart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Apart").finish_non_exhaustive()
+    }
+}
+
+fn device(why: impl Into<String>) -> accel::Error {
+    accel::Error::new(AccelFault::Device, why)
+}
+
+impl Apart {
+    /// The thread has the scheduling and the niceness of the one that starts it.
+    fn start(mut model: Box<dyn LoadedModel>) -> std::io::Result<Self> {
+        let (ask, asked) = mpsc::sync_channel::<Vec<Tensor>>(1);
+        let (answer, answers) = mpsc::sync_channel(1);
+        std::thread::Builder::new().name("gpu".into()).spawn(move || {
+            for inputs in asked {
+                if answer.send(model.run(&inputs)).is_err() {
+                    return;
+                }
+            }
+        })?;
+        Ok(Self { ask, answers })
+    }
+
+    fn run(&self, inputs: &[Tensor], patience: Duration) -> Result<Vec<Tensor>, accel::Error> {
+        self.ask.try_send(inputs.to_vec()).map_err(|_| device("its thread has ended"))?;
+        match self.answers.recv_timeout(patience) {
+            Ok(answer) => answer,
+            Err(RecvTimeoutError::Timeout) => Err(device(format!("no answer within {} s", patience.as_secs()))),
+            Err(RecvTimeoutError::Disconnected) => Err(device("its library crashed")),
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Gpu {
+    Ready(Apart),
+    /// It is being opened again.
+    Coming(Receiver<Result<Opened, String>>),
+    Lost,
+}
+
+/// A network on the GPU with the CPU behind it.
+pub(super) struct Standby {
+    gpu: Gpu,
+    cpu: Option<Box<dyn LoadedModel>>,
+    ways: Ways,
+    device: Device,
+    standing: (Standing, Use),
+    clock: Arc<dyn Clock>,
+    backoff: Backoff,
+    patience: Duration,
+    inputs: Vec<String>,
+    outputs: Vec<String>,
+    signature: Option<Signature>,
+}
+
+impl fmt::Debug for Standby {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Standby").field("gpu", &self.gpu).field("device", &self.device).finish_non_exhaustive()
+    }
+}
+
+/// What stands first: a network on the GPU, or why there is none and the one on the CPU.
+pub(super) enum First {
+    Gpu(Opened),
+    Cpu(Opened, String),
+}
+
+impl Standby {
+    /// # Errors
+    /// When no thread can be started.
+    pub fn new(first: First, ways: Ways, standing: (Standing, Use), clock: Arc<dyn Clock>) -> std::io::Result<Self> {
+        let mut backoff = Backoff::new(PAUSES);
+        let names = |model: &dyn LoadedModel| (model.inputs().to_vec(), model.outputs().to_vec(), model.signature());
+        let (gpu, cpu, device, (inputs, outputs, signature)) = match first {
+            First::Gpu(Opened { model, on }) => {
+                standing.0.back(&standing.1);
+                let names = names(model.as_ref());
+                (Gpu::Ready(Apart::start(model)?), None, Device::of(Some(on), None, None), names)
+            }
+            First::Cpu(Opened { model, on }, why) => {
+                backoff.failed(clock.now());
+                standing.0.lost(&standing.1, why.clone());
+                let names = names(model.as_ref());
+                (Gpu::Lost, Some(model), Device::of(None, Some(on), Some(why)), names)
+            }
+        };
+        Ok(Self { gpu, cpu, ways, device, standing, clock, backoff, patience: PATIENCE, inputs, outputs, signature })
+    }
+
+    #[cfg(test)]
+    fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
+    }
+
+    pub fn device(&self) -> Device {
+        self.device.clone()
+    }
+
+    /// Begins to open the GPU again when it is time, and takes it once it is there. Does not wait.
+    fn look_for_gpu(&mut self) {
+        match &self.gpu {
+            Gpu::Ready(_) => {}
+            Gpu::Lost if self.backoff.is_due(self.clock.now()) => self.open_again(),
+            Gpu::Lost => {}
+            Gpu::Coming(coming) => match coming.try_recv() {
+                Err(TryRecvError::Empty) => {}
+                Err(TryRecvError::Disconnected) => self.lose("it could not be opened again".into()),
+                Ok(Err(why)) => self.lose(why),
+                Ok(Ok(Opened { model, on })) => match Apart::start(model) {
+                    Ok(apart) => self.take(apart, on),
+                    Err(error) => self.lose(error.to_string()),
+                },
+            },
+        }
+    }
+
+    fn open_again(&mut self) {
+        let (told, coming) = mpsc::sync_channel(1);
+        let open = self.ways.gpu.clone();
+        let begun = std::thread::Builder::new().name("gpu again".into()).spawn(move || {
+            let _ = told.send(open().map_err(|error| error.to_string()));
+        });
+        match begun {
+            Ok(_) => self.gpu = Gpu::Coming(coming),
+            Err(error) => self.lose(error.to_string()),
+        }
+    }
+
+    fn take(&mut self, apart: Apart, on: Description) {
+        let mut runs = self.device.runs();
+        let made = runs.gpu.as_ref().map_or(0, |(_, made)| *made);
+        (runs.gpu, runs.is_gpu) = (Some((on, made)), true);
+        drop(runs);
+        self.gpu = Gpu::Ready(apart);
+    }
+
+    /// Its first run since it failed has come: only now is it believed, and the memory of the other network given back.
+    fn is_back(&mut self) {
+        tracing::info!("the GPU is used again");
+        self.backoff.succeeded();
+        self.standing.0.back(&self.standing.1);
+        self.cpu = None;
+    }
+
+    fn lose(&mut self, why: String) {
+        self.gpu = Gpu::Lost;
+        let again_secs = self.backoff.failed(self.clock.now()).as_secs();
+        tracing::warn!(why, again_secs, "the GPU is not used: the CPU does it");
+        let mut runs = self.device.runs();
+        (runs.why, runs.is_gpu) = (Some(why.clone()), false);
+        drop(runs);
+        self.standing.0.lost(&self.standing.1, why);
+    }
+
+    fn on_cpu(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>, accel::Error> {
+        let cpu = match &mut self.cpu {
+            Some(cpu) => cpu,
+            none => {
+                let opened = (self.ways.cpu)().map_err(|error| {
+                    let why = self.device.runs().why.clone().unwrap_or_default();
+                    accel::Error::new(AccelFault::NotPresent, format!("GPU: {why}; CPU: {error}"))
+                })?;
+                self.device.runs().cpu = Some((opened.on, 0));
+                none.insert(opened.model)
+            }
+        };
+        let answer = cpu.run(inputs)?;
+        if let Some((_, made)) = &mut self.device.runs().cpu {
+            *made += 1;
+        }
+        Ok(answer)
+    }
+}
+
+impl LoadedModel for Standby {
+    fn inputs(&self) -> &[String] {
+        &self.inputs
+    }
+
+    fn outputs(&self) -> &[String] {
+        &self.outputs
+    }
+
+    fn signature(&self) -> Option<Signature> {
+        self.signature.clone()
+    }
+
+    fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>, accel::Error> {
+        self.look_for_gpu();
+        if let Gpu::Ready(apart) = &self.gpu {
+            match apart.run(inputs, self.patience) {
+                Ok(answer) => {
+                    if self.backoff.has_failed() {
+                        self.is_back();
+                    }
+                    if let Some((_, made)) = &mut self.device.runs().gpu {
+                        *made += 1;
+                    }
+                    return Ok(answer);
+                }
+                // The CPU would say the same.
+                Err(error) if error.kind() == AccelFault::BadInput => return Err(error),
+                Err(error) => self.lose(error.to_string()),
+            }
+        }
+        self.on_cpu(inputs)
+    }
+}
+
+#[cfg(test)]
+mod tests;

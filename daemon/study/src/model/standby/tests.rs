@@ -1,0 +1,196 @@
+//! What becomes of a run when the GPU fails. Both devices are scripted; the clock is moved by hand.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use hal::accel::Accelerator;
+use hal::accel::scripted::Scripted;
+use hal::clock::Manual;
+
+use super::*;
+
+fn opened(script: &Scripted, provider: &str) -> Opened {
+    let on = Description { provider: provider.into(), library: "scripted".into(), fallback: None, simulated: true };
+    Opened { model: script.load(b"a network").unwrap(), on }
+}
+
+/// A bench with a GPU that adds 10 and a CPU that adds 1, so that an answer says who made it.
+struct Bench {
+    gpu: Scripted,
+    /// How often it was opened.
+    openings: Arc<AtomicUsize>,
+    clock: Manual,
+    standing: Standing,
+    standby: Standby,
+}
+
+fn of() -> Use {
+    ("ct_chest".into(), "studies")
+}
+
+fn bench(gpu: Scripted, first: impl FnOnce(&Scripted, &Scripted) -> First) -> Bench {
+    let cpu = Scripted::each_voxel(|v| v + 1.0);
+    let (openings, clock, standing) = (Arc::new(AtomicUsize::new(0)), Manual::default(), Standing::default());
+    let (counted, again, behind) = (openings.clone(), gpu.clone(), cpu.clone());
+    let ways = Ways {
+        gpu: Arc::new(move || {
+            counted.fetch_add(1, Ordering::SeqCst);
+            Ok(opened(&again, "cuda"))
+        }),
+        cpu: Arc::new(move || Ok(opened(&behind, "cpu"))),
+    };
+    let standby = Standby::new(first(&gpu, &cpu), ways, (standing.clone(), of()), Arc::new(clock.clone())).unwrap();
+    Bench { gpu, openings, clock, standing, standby }
+}
+
+fn on_gpu(gpu: &Scripted, _: &Scripted) -> First {
+    First::Gpu(opened(gpu, "cuda"))
+}
+
+impl Bench {
+    fn run(&mut self) -> f32 {
+        self.standby.run(&[Tensor { shape: vec![1, 1], data: vec![0.0] }]).unwrap()[0].data[0]
+    }
+
+    /// Runs until the GPU makes one again.
+    fn until_gpu(&mut self) {
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        while self.run() < 5.0 {
+            assert!(std::time::Instant::now() < deadline, "the GPU never came back");
+            std::thread::yield_now();
+        }
+    }
+
+    fn level(&self) -> Option<String> {
+        self.standing.reason(|_| true)
+    }
+}
+
+fn gpu() -> Scripted {
+    Scripted::each_voxel(|v| v + 10.0)
+}
+
+#[test]
+fn sim_a_run_that_the_gpu_does_not_make_is_made_by_the_cpu_and_said() {
+    for kind in [AccelFault::Device, AccelFault::OutOfMemory, AccelFault::NotPresent] {
+        let mut bench = bench(gpu().failing_after(1, kind), on_gpu);
+        assert_eq!((bench.run(), bench.level()), (10.0, None));
+        assert_eq!(bench.standby.device().describe().provider, "cuda");
+        assert_eq!(bench.run(), 1.0, "{kind:?}: the same inputs, on the CPU");
+        let said = bench.standby.device().describe();
+        assert_eq!(said.provider, "cuda and cpu");
+        assert!(said.fallback.as_ref().is_some_and(|why| why.contains("asked for by the script")), "{said:?}");
+        let level = bench.level().unwrap();
+        assert!(level.starts_with("the GPU is not used for studies: "), "{level}");
+        // The next job is the CPU's alone, and says why.
+        bench.standby.device().begin();
+        bench.run();
+        let said = bench.standby.device().describe();
+        assert!(said.provider == "cpu" && said.fallback.is_some(), "{said:?}");
+    }
+}
+
+#[test]
+fn sim_the_gpu_comes_back_by_itself_after_a_pause_and_not_before() {
+    let mut bench = bench(gpu().failing_after(0, AccelFault::OutOfMemory), on_gpu);
+    assert_eq!(bench.run(), 1.0);
+    bench.gpu.heal();
+    for _ in 0..3 {
+        assert_eq!(bench.run(), 1.0);
+    }
+    assert_eq!(bench.openings.load(Ordering::SeqCst), 0, "the pause has not passed");
+    bench.clock.advance(PAUSES.first);
+    bench.until_gpu();
+    assert_eq!((bench.openings.load(Ordering::SeqCst), bench.level()), (1, None));
+    assert_eq!(bench.standby.device().now(), opened(&bench.gpu, "cuda").on);
+}
+
+#[test]
+fn sim_pauses_grow_while_the_gpu_fails_again_at_once() {
+    let mut bench = bench(gpu().failing_after(0, AccelFault::Device), on_gpu);
+    assert_eq!(bench.run(), 1.0);
+    let mut pause = PAUSES.first;
+    for again in 1..4 {
+        bench.clock.advance(pause);
+        // It is opened, fails at its first run, and that run is the CPU's.
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        while bench.standby.backoff.pause() == pause {
+            assert_eq!(bench.run(), 1.0);
+            assert!(std::time::Instant::now() < deadline);
+            std::thread::yield_now();
+        }
+        assert_eq!(bench.openings.load(Ordering::SeqCst), again);
+        pause *= 2;
+    }
+}
+
+#[test]
+fn sim_a_gpu_that_hangs_is_left_alone_and_nobody_waits_for_it() {
+    let script = gpu();
+    script.block();
+    let mut bench = bench(script, on_gpu);
+    bench.standby = std::mem::replace(&mut bench.standby, idle()).with_patience(Duration::ZERO);
+    assert_eq!(bench.run(), 1.0);
+    assert!(bench.level().unwrap().contains("no answer within"), "{:?}", bench.level());
+    bench.gpu.release();
+}
+
+/// A place-holder while the real one is changed.
+fn idle() -> Standby {
+    bench(gpu(), on_gpu).standby
+}
+
+#[test]
+fn sim_a_library_that_crashes_takes_its_thread_and_not_the_study() {
+    let mut bench = bench(Scripted::new(|_| panic!("a crash of the library")), on_gpu);
+    assert_eq!(bench.run(), 1.0);
+    assert!(bench.level().unwrap().contains("crashed"));
+}
+
+#[test]
+fn sim_a_bad_input_is_no_fault_of_the_gpu() {
+    let mut bench = bench(gpu(), on_gpu);
+    let error = bench.standby.run(&[]).unwrap_err();
+    assert_eq!((error.kind(), bench.level()), (AccelFault::BadInput, None));
+    assert_eq!(bench.run(), 10.0);
+}
+
+#[test]
+fn sim_a_box_that_starts_without_its_gpu_says_so_and_takes_it_when_it_is_there() {
+    let mut bench = bench(gpu(), |_, cpu| First::Cpu(opened(cpu, "cpu"), "no driver".into()));
+    assert_eq!(bench.run(), 1.0);
+    assert_eq!(bench.level().unwrap(), "the GPU is not used for studies: no driver");
+    let said = bench.standby.device().describe();
+    assert_eq!((said.provider.as_str(), said.fallback.as_deref()), ("cpu", Some("no driver")));
+    bench.clock.advance(PAUSES.first);
+    bench.until_gpu();
+    assert_eq!(bench.level(), None);
+}
+
+#[test]
+fn sim_without_either_device_both_reasons_are_told() {
+    let script = gpu().failing_after(0, AccelFault::Device);
+    let ways = Ways {
+        gpu: Arc::new(|| Err(super::super::Error::NoPackage("gone".into()))),
+        cpu: Arc::new(|| Err(super::super::Error::NoPackage("no library".into()))),
+    };
+    let clock = Arc::new(Manual::default());
+    let first = First::Gpu(opened(&script, "cuda"));
+    let mut standby = Standby::new(first, ways, (Standing::default(), of()), clock).unwrap();
+    let error = standby.run(&[Tensor { shape: vec![1, 1], data: vec![0.0] }]).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("asked for by the script") && text.contains("no library"), "{text}");
+    assert_eq!(error.kind(), AccelFault::NotPresent);
+}
+
+#[test]
+fn a_level_counts_only_tasks_that_are_used_and_names_both_kinds_of_work() {
+    let standing = Standing::default();
+    standing.lost(&("us_breast".into(), "live pictures"), "hot".into());
+    assert_eq!(standing.reason(|task| task == "ct_chest"), None);
+    assert!(standing.reason(|_| true).unwrap().contains("for live pictures: hot"));
+    standing.lost(&of(), "hot".into());
+    assert!(standing.reason(|_| true).unwrap().contains("for studies and live pictures: hot"));
+    standing.back(&of());
+    standing.back(&("us_breast".into(), "live pictures"));
+    assert_eq!(standing.reason(|_| true), None);
+}
