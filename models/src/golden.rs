@@ -28,6 +28,9 @@ pub enum Error {
     Run(#[from] hal::accel::Error),
     #[error("golden run: the network answered shape {found:?}, {expected:?} is expected")]
     Shape { found: Vec<usize>, expected: Vec<usize> },
+    /// Found by [`crate::accuracy::run`].
+    #[error("accuracy set: of channel {channel} only {overlap:.3} is outlined as it should be (Dice), {least} is due")]
+    Overlap { channel: usize, overlap: f32, least: f32 },
     #[error("golden run: the answer differs by {difference}, {tolerance} is allowed")]
     Differs { difference: f32, tolerance: f32 },
 }

@@ -2,9 +2,11 @@
 
 #![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
 
+pub mod accuracy;
 pub mod acquisition;
 pub mod archive;
 pub mod cast;
+pub mod choice;
 pub mod findings;
 pub mod golden;
 pub mod grid;

@@ -36,9 +36,10 @@ pub struct Manifest {
     pub intended_use: IntendedUse,
     /// What the network reads and answers.
     pub reads: Reads,
-    /// The first that fits the accelerator is used.
+    /// Of those that fit the accelerator the fastest is used that answers rightly there ([`crate::choice`]).
     pub variants: Vec<Variant>,
     pub golden: Option<Golden>,
+    pub accuracy: Option<Accuracy>,
     /// SHA-256 (lower-case hexadecimal) of every file of the package but `model.toml` and its signature.
     pub files: BTreeMap<String, String>,
 }
@@ -108,6 +109,16 @@ pub enum Precision {
     Int8,
 }
 
+impl Precision {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Fp32 => "fp32",
+            Self::Fp16 => "fp16",
+            Self::Int8 => "int8",
+        }
+    }
+}
+
 /// An input and what the network must answer to it, npy files of the package (f32, C order).
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -118,6 +129,22 @@ pub struct Golden {
     pub expected: Option<String>,
     /// Largest absolute difference.
     pub tolerance: f32,
+}
+
+/// More inputs with their answers, npy files as those of [`Golden`], for every variant ([`crate::accuracy`]).
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Accuracy {
+    /// Dice, 0 to 1, of what lies above each channel's mask threshold here and in the answers, over all cases.
+    pub least_overlap: f32,
+    pub cases: Vec<Case>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    pub input: String,
+    pub expected: String,
 }
 
 /// A value that parses but cannot be worked with.
@@ -148,9 +175,28 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// The variant for an accelerator, `provider` as in `hal::accel::Description`.
-    pub fn variant(&self, provider: &str) -> Option<&Variant> {
-        self.variants.iter().find(|variant| variant.accelerator.fits(provider))
+    /// The variants for an accelerator, `provider` as in `hal::accel::Description`, in the order of the file; each network once.
+    pub fn fitting(&self, provider: &str) -> Vec<&Variant> {
+        let mut fitting: Vec<&Variant> = Vec::new();
+        for variant in self.variants.iter().filter(|variant| variant.accelerator.fits(provider)) {
+            if !fitting.iter().any(|other| other.network == variant.network) {
+                fitting.push(variant);
+            }
+        }
+        fitting
+    }
+
+    /// From which probability on a value of an output channel counts; `None` where the value is no outline.
+    pub fn mask_of(&self, channel: usize) -> Option<f32> {
+        match &self.reads {
+            Reads::Volume(volume) => Some(volume.thresholds.get(volume.outputs.channels.get(channel)?)?.mask),
+            Reads::Picture(picture) => {
+                let is_lesion = picture.channel(picture::Channel::Lesion) == Some(channel);
+                is_lesion.then_some(picture.lesion.mask)
+            }
+            // Its scores are judged by another network.
+            Reads::Mammogram(_) => Some(0.5),
+        }
     }
 
     /// What is said of the network, when it reads volumes.

@@ -67,13 +67,22 @@ impl Package {
         hashed(&self.directory, name, expected)
     }
 
-    /// The variant for an accelerator (`provider` as in `hal::accel::Description`) and its network.
+    /// The variants for an accelerator (`provider` as in `hal::accel::Description`), never none.
     ///
     /// # Errors
-    /// [`Error::NoVariant`], and as [`Package::read`].
-    pub fn network(&self, provider: &str) -> Result<(&Variant, Vec<u8>), Error> {
+    /// [`Error::NoVariant`].
+    pub fn fitting(&self, provider: &str) -> Result<Vec<&Variant>, Error> {
+        let fitting = self.manifest.fitting(provider);
         let none = || Error::NoVariant { path: self.directory.clone(), provider: provider.to_owned() };
-        let variant = self.manifest.variant(provider).ok_or_else(none)?;
+        if fitting.is_empty() { Err(none()) } else { Ok(fitting) }
+    }
+
+    /// The first variant for an accelerator, and its network.
+    ///
+    /// # Errors
+    /// As [`Package::fitting`] and [`Package::read`].
+    pub fn network(&self, provider: &str) -> Result<(&Variant, Vec<u8>), Error> {
+        let variant = self.fitting(provider)?[0];
         Ok((variant, self.read(&variant.network)?))
     }
 }

@@ -20,6 +20,19 @@ expected = "golden/expected.npy"
 tolerance = 0.01
 "#;
 
+const SECOND: &str = r#"[[variants]]
+accelerator = "any"
+precision = "fp16"
+network = "second.onnx"
+"#;
+
+const ACCURACY: &str = r#"[accuracy]
+least_overlap = 0.98
+[[accuracy.cases]]
+input = "golden/input.npy"
+expected = "golden/moved.npy"
+"#;
+
 /// What to make. The default is good.
 #[derive(Debug, Clone)]
 pub struct Specimen {
@@ -30,6 +43,10 @@ pub struct Specimen {
     /// Added to the expected golden answer.
     pub golden_error: f32,
     pub threshold: f32,
+    /// A second network, the same one, listed after the first as one of half precision; of volumes only.
+    pub second: bool,
+    /// With an accuracy set, whose answers are those of inputs moved by this much; of volumes only.
+    pub accuracy: Option<f32>,
 }
 
 impl Default for Specimen {
@@ -41,6 +58,8 @@ impl Default for Specimen {
             network: SIGMOID.to_vec(),
             golden_error: 0.0,
             threshold: 0.5,
+            second: false,
+            accuracy: None,
         }
     }
 }
@@ -58,15 +77,24 @@ impl Specimen {
         const SHAPE: [usize; 5] = [1, 1, 8, 8, 8];
         let count: usize = SHAPE.iter().product();
         let data: Vec<f32> = (0..count).map(|i| i as f32 / count as f32 * 8.0 - 4.0).collect();
-        let answer = data.iter().map(|v| 1.0 / (1.0 + (-v).exp()) + self.golden_error).collect();
+        let sigmoid = |v: f32| 1.0 / (1.0 + (-v).exp());
+        let answer = data.iter().map(|v| sigmoid(*v) + self.golden_error).collect();
+        let moved = data.iter().map(|v| sigmoid(v + self.accuracy.unwrap_or_default())).collect();
+        let moved = Tensor { shape: SHAPE.to_vec(), data: moved };
         let (input, expected) =
             (Tensor { shape: SHAPE.to_vec(), data }, Tensor { shape: SHAPE.to_vec(), data: answer });
-        let files: [(&str, Vec<u8>); 4] = [
+        let mut files: Vec<(&str, Vec<u8>)> = vec![
             ("CARD.md", b"# A specimen\n".to_vec()),
             ("golden/expected.npy", npy::write(&expected)),
             ("golden/input.npy", npy::write(&input)),
             ("network.onnx", self.network.clone()),
         ];
+        if self.second {
+            files.push(("second.onnx", self.network.clone()));
+        }
+        if self.accuracy.is_some() {
+            files.push(("golden/moved.npy", npy::write(&moved)));
+        }
         std::fs::create_dir_all(directory.join("golden"))?;
         let mut manifest = self.manifest();
         for (name, bytes) in files {
@@ -92,6 +120,8 @@ impl Specimen {
             // A task that this software does not have is written as one that reads volumes.
             Some(NetworkInput::Volume) | None => (self.volume(), GOLDEN),
         };
+        let second = if self.second { SECOND } else { "" };
+        let accuracy = if self.accuracy.is_some() { ACCURACY } else { "" };
         format!(
             r#"format = 1
 id = "{id}"
@@ -103,7 +133,7 @@ clearance = "research"
 accelerator = "any"
 precision = "fp32"
 network = "network.onnx"
-{golden}[files]
+{second}{golden}{accuracy}[files]
 "#
         )
     }

@@ -173,6 +173,8 @@ pub struct Model {
     pub sha256: String,
     pub accelerator: Option<String>,
     pub golden_difference: Option<f64>,
+    /// Each network that fits the accelerator, as it was found there, in words; the one that is used comes first.
+    pub networks: Vec<String>,
     pub last_good: bool,
     pub shadow: bool,
 }

@@ -197,6 +197,12 @@ impl Model {
         self.0.row.accelerator.as_deref().unwrap_or_default()
     }
 
+    /// Each network that fits the accelerator, as it was found there, in words; the one that is used comes first.
+    #[zbus(property)]
+    fn networks(&self) -> &[String] {
+        &self.0.row.networks
+    }
+
     /// Largest difference from the expected golden output; -1 when it is not known.
     #[zbus(property)]
     fn golden_difference(&self) -> f64 {

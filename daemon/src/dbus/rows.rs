@@ -1,7 +1,8 @@
 //! What the lists return: one dictionary (`a{sv}`) per row, with the properties of the objects as keys. Keys without a
 //! value are omitted. Times are UTC, RFC 3339.
 
-use models::registry::Outcome;
+use models::choice::Measured;
+use models::registry::{Outcome, Record};
 use study::model::service::Listed;
 use zbus::{OwnedObjectPath, SerializeDict, Type};
 
@@ -184,6 +185,8 @@ pub struct Model {
     /// The accelerator for which it was built.
     pub accelerator: Option<String>,
     pub golden_difference: Option<f64>,
+    /// Each network that fits the accelerator, as it was found there, in words; the one that is used comes first.
+    pub networks: Vec<String>,
     pub last_good: bool,
     pub shadow: bool,
 }
@@ -197,6 +200,7 @@ impl From<Listed> for Model {
             Outcome::Ready { difference } => difference.map(f64::from),
             Outcome::Refused { .. } => None,
         });
+        let networks = entry.record.as_ref().map(networks).unwrap_or_default();
         let (stage, progress) = building.unwrap_or_else(|| (String::new(), 1.0));
         Self {
             path: model_path(&entry.key),
@@ -212,6 +216,7 @@ impl From<Listed> for Model {
             findings: manifest.map_or_else(Vec::new, |m| m.findings().into_iter().map(str::to_owned).collect()),
             accelerator: entry.record.map(|record| record.accelerator).filter(|name| !name.is_empty()),
             golden_difference: difference,
+            networks,
             sha256: entry.sha256,
             id: entry.key.id,
             version: entry.key.version,
@@ -219,6 +224,11 @@ impl From<Listed> for Model {
             shadow,
         }
     }
+}
+
+fn networks(record: &Record) -> Vec<String> {
+    let (used, others): (Vec<_>, Vec<_>) = record.measured.iter().partition(|one| one.network == record.network);
+    used.into_iter().chain(others).map(Measured::words).collect()
 }
 
 /// The name of an enum value as written in `model.toml`.

@@ -187,7 +187,7 @@ fn offer(loaded: &Loaded) -> Result<Offer, Refused> {
         return Err(Refused::Failed("the accelerator of this box is simulated: its answers are none".into()));
     }
     let failed = |error: models::package::Error| Refused::Failed(error.to_string());
-    let (_, network) = loaded.package.network(&on.provider).map_err(failed)?;
+    let network = loaded.package.read(&loaded.variant.network).map_err(failed)?;
     let signature = loaded.model.signature().ok_or_else(|| Refused::Failed("the network has no signature".into()))?;
     Ok(Offer {
         package: loaded.key.id.clone(),

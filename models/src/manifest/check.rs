@@ -240,6 +240,15 @@ fn variants(manifest: &Manifest) -> Result<(), BadValue> {
         }
     }
     ensure(manifest.variants.iter().any(|v| v.accelerator.fits("cpu")), "variants", || "none runs on the CPU".into())?;
+    if let Some(accuracy) = &manifest.accuracy {
+        let least = accuracy.least_overlap;
+        ensure(least > 0.0 && least <= 1.0, "accuracy.least_overlap", || format!("{least} is not within 0 to 1"))?;
+        ensure(!accuracy.cases.is_empty(), "accuracy.cases", || "there is none".into())?;
+        for case in &accuracy.cases {
+            listed("accuracy.cases.input", &case.input)?;
+            listed("accuracy.cases.expected", &case.expected)?;
+        }
+    }
     if let Some(golden) = &manifest.golden {
         listed("golden.input", &golden.input)?;
         for variant in &manifest.variants {

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{BadValue, Clearance, Error, Golden, IntendedUse, Manifest, Reads, Variant, mammogram, picture, volume};
+use super::{
+    Accuracy, BadValue, Clearance, Error, Golden, IntendedUse, Manifest, Reads, Variant, mammogram, picture, volume,
+};
 use crate::findings::ChestFinding;
 use crate::task::{self, NetworkInput};
 
@@ -25,6 +27,7 @@ struct Sheet<F, I, O, T> {
     thresholds: T,
     variants: Vec<Variant>,
     golden: Option<Golden>,
+    accuracy: Option<Accuracy>,
     files: BTreeMap<String, String>,
 }
 
@@ -111,6 +114,7 @@ impl<F, I, O, T> Sheet<F, I, O, T> {
             reads: reads(findings, self.input, self.outputs, self.thresholds),
             variants: self.variants,
             golden: self.golden,
+            accuracy: self.accuracy,
             files: self.files,
         }
     }

@@ -67,7 +67,7 @@ fn every_key_is_read() {
     assert_eq!(volume.findings[&ChestFinding::Emphysema], Limits::default());
     assert_eq!(manifest.findings(), ["nodule", "emphysema"]);
     assert!(manifest.picture().is_none());
-    let network = |provider| manifest.variant(provider).map(|v| v.network.as_str());
+    let network = |provider| manifest.fitting(provider).first().map(|v| v.network.as_str());
     assert_eq!(
         (network("cuda"), network("cpu"), network("tensorrt")),
         (Some("half.onnx"), Some("full.onnx"), Some("full.onnx"))
@@ -240,7 +240,7 @@ fn a_network_for_pictures_is_read_with_the_answer_of_each_variant() {
     let picture = manifest.picture().unwrap();
     assert_eq!(picture.outputs.channels, picture::Channel::ALL);
     assert_eq!((picture.map(), picture.channel(picture::Channel::Shadowing)), ([128, 128], Some(8)));
-    let expected = |provider| manifest.expected(manifest.variant(provider).unwrap());
+    let expected = |provider| manifest.expected(manifest.fitting(provider)[0]);
     assert_eq!((expected("cpu"), expected("cuda")), (Some("golden/fast.npy"), Some("golden/large.npy")));
     assert_eq!(manifest.findings(), ["breast_lesion"]);
     let parameters = manifest.parameters();

@@ -114,11 +114,14 @@ impl Entry {
         self.building.as_ref().map(|(stage, fraction)| (stage.as_str(), *fraction))
     }
 
-    /// Was it found good on this accelerator?
-    pub fn is_ready_on(&self, accelerator: &str) -> bool {
-        let found =
-            |record: &Record| record.accelerator == accelerator && matches!(record.outcome, Outcome::Ready { .. });
-        self.unusable.is_none() && self.record.as_ref().is_some_and(found)
+    /// The network that was found good on this accelerator, an ONNX file of the package.
+    pub fn ready_on(&self, accelerator: &str) -> Option<&str> {
+        let found = |record: &&Record| {
+            record.accelerator == accelerator
+                && matches!(record.outcome, Outcome::Ready { .. })
+                && !record.network.is_empty()
+        };
+        self.record.as_ref().filter(found).filter(|_| self.unusable.is_none()).map(|record| record.network.as_str())
     }
 
     pub(super) fn state(&self, active: bool, deactivated: bool) -> PackageState {

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::choice::Measured;
+
 /// Holds for one content on one accelerator only.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -11,6 +13,12 @@ pub struct Record {
     /// As `hal` names provider, library, device and driver.
     pub accelerator: String,
     pub outcome: Outcome,
+    /// The network that is used; empty when the package was refused, or by a record of an older version.
+    #[serde(default)]
+    pub network: String,
+    /// Every network that fits the accelerator, as it was found.
+    #[serde(default)]
+    pub measured: Vec<Measured>,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]

@@ -8,6 +8,7 @@ import argparse
 import hashlib
 import json
 import pathlib
+import shutil
 import time
 
 import numpy as np
@@ -27,6 +28,8 @@ import train
 SAME, HALF = 1e-4, 0.02
 # Number of frames for the comparison and the golden pair.
 FRAMES = 4
+# Frames of the accuracy set beside the golden one, each of another clip, and the least overlap (Dice) of what a variant outlines in all.
+CASES, OVERLAP = 2, 0.98
 
 
 class WithSigmoid(torch.nn.Module):
@@ -49,7 +52,8 @@ def main():
 
     fast = WithSigmoid(train.load(a.fast)[0]).eval()
     large = WithSigmoid(train.load(a.large)[0]).eval() if a.large else fast
-    images = frames(clips.load(a.clips, clips.VALIDATION_SEEDS))
+    found = clips.load(a.clips, clips.VALIDATION_SEEDS)
+    images = frames(found)
     a.package.mkdir(parents=True, exist_ok=True)
     gpu, gpu_expected = ("breast-large-fp16.onnx", "golden/expected-large.npy") if a.large else ("breast-fp16.onnx", "golden/expected.npy")
     single, half, scratch = (a.package / n for n in ("breast.onnx", gpu, "gpu.onnx"))
@@ -70,12 +74,15 @@ def main():
     golden(fast, images[:1], folder / "expected.npy")
     if a.large:
         golden(large, images[:1], a.package / gpu_expected)
+    thresholds = json.loads(a.thresholds.read_text())["thresholds"]
+    # Another network outlines otherwise, rightly.
+    cases = 0 if a.large else CASES
+    accuracy(a.package, others(found)[:cases], thresholds["mask"])
     # The old signature is not valid for the new manifest. Another tool signs it.
     (a.package / "model.toml.minisig").unlink(missing_ok=True)
     files = sorted(f for f in a.package.rglob("*") if f.is_file() and f.name != "model.toml")
     hashes = {f.relative_to(a.package).as_posix(): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
-    thresholds = json.loads(a.thresholds.read_text())["thresholds"]
-    (a.package / "model.toml").write_text(manifest.text(thresholds, hashes, gpu, gpu_expected))
+    (a.package / "model.toml").write_text(manifest.text(thresholds, hashes, gpu, gpu_expected, cases, OVERLAP))
 
 
 def frames(found):
@@ -83,6 +90,32 @@ def frames(found):
     shown = [(int(np.count_nonzero(l)), i, n) for i, c in enumerate(found) for n, l in enumerate(c.labels)]
     chosen = sorted(shown, reverse=True)[:FRAMES]
     return clips.scaled(torch.from_numpy(np.stack([found[i].images[n] for _, i, n in chosen]))).numpy()
+
+
+def others(found):
+    """Network input of the frame with the largest lesion of each of the first clips, float [CASES, 1, 256, 256]."""
+    chosen = [max(range(len(c.labels)), key=lambda n: np.count_nonzero(c.labels[n])) for c in found[:CASES]]
+    return clips.scaled(torch.from_numpy(np.stack([c.images[n] for c, n in zip(found, chosen)]))).numpy()
+
+
+def accuracy(package, images, mask):
+    """The accuracy set: what the network in single precision answers. The one in half precision must outline the same."""
+    folder = package / "accuracy"
+    shutil.rmtree(folder, ignore_errors=True)
+    if not len(images):
+        return
+    folder.mkdir()
+    both = either = 0
+    for number, image in enumerate(images, 1):
+        expected = run(package / "breast.onnx", image[None])
+        np.save(folder / f"{number}-input.npy", image[None])
+        np.save(folder / f"{number}-expected.npy", expected)
+        half = sorted(package.glob("*fp16.onnx"))[0]
+        given = run(half, image[None])
+        a, b = expected[:, 0] >= mask, given[:, 0] >= mask
+        both, either = both + int((a & b).sum()), either + int(a.sum() + b.sum())
+    print(f"accuracy set: half precision outlines {2 * both / either:.4f} of it (Dice)")
+    assert either > 0 and 2 * both / either >= OVERLAP
 
 
 def write(model, path):

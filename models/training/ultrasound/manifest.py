@@ -69,14 +69,26 @@ expected = "golden/expected.npy"
 input = "golden/input.npy"
 tolerance = 0.02
 
-# sha256 of every file
+{accuracy}# sha256 of every file
 [files]
 """
 
 
-def text(thresholds, hashes, gpu, gpu_expected):
-    """`gpu`: file of the network for GPUs, `gpu_expected`: of what it answers to the golden input."""
+ACCURACY = """# What a variant outlines in these must be what the network in single precision outlines.
+[accuracy]
+least_overlap = {overlap}
+
+{cases}"""
+CASE = '[[accuracy.cases]]\ninput = "{}"\nexpected = "{}"\n\n'
+
+
+def text(thresholds, hashes, gpu, gpu_expected, cases, overlap):
+    """`gpu`: file of the network for GPUs, `gpu_expected`: of what it answers to the golden input, `cases`: of the accuracy set beside it."""
+    pairs = [("golden/input.npy", "golden/expected.npy")]
+    pairs += [(f"accuracy/{n}-input.npy", f"accuracy/{n}-expected.npy") for n in range(1, cases + 1)]
+    accuracy = ACCURACY.format(overlap=overlap, cases="".join(CASE.format(*pair) for pair in pairs)) if cases else ""
     head = HEAD.format(
+        accuracy=accuracy,
         version=VERSION,
         gpu=gpu,
         gpu_expected=gpu_expected,

@@ -134,6 +134,7 @@ fn show(model: &Model, output: &Output) -> Result<(), Failure> {
         ("Signed", model.signer.clone().unwrap_or_else(|| "not by a trusted key".into())),
         ("SHA-256", model.sha256.clone()),
         ("Built on", model.accelerator.clone().unwrap_or_else(|| "not yet".into())),
+        ("Networks", model.networks.join("; ")),
         ("Golden run", model.golden_difference.map_or_else(String::new, |d| format!("differs by {d:.2e} at most"))),
     ] {
         if !value.is_empty() {

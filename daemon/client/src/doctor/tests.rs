@@ -79,6 +79,7 @@ fn model(state: &str, reason: Option<&str>) -> Model {
         sha256: String::new(),
         accelerator: Some("cpu, ONNX Runtime 1.32.0".into()),
         golden_difference: None,
+        networks: Vec::new(),
         last_good: false,
         shadow: false,
     }

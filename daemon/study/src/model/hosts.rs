@@ -45,8 +45,7 @@ impl Hosts {
         if self.0.is_empty() {
             return loaded;
         }
-        let provider = loaded.device.now().provider;
-        let Some(variant) = loaded.package.manifest.variant(&provider).cloned() else { return loaded };
+        let variant = loaded.variant.clone();
         let signature = loaded.model.signature();
         let example = example(&loaded.package, &variant);
         let stations: Vec<_> = self
@@ -61,10 +60,16 @@ impl Hosts {
             })
             .collect();
         let tally = Tally::default();
-        let Loaded { key, device, package, model: own, .. } = loaded;
-        let shared =
-            Shared { own, stations, package: package.clone(), variant, tally: tally.clone(), begun: Instant::now() };
-        Loaded { key, device, package, model: Box::new(shared), tally }
+        let Loaded { key, device, package, variant, model: own, .. } = loaded;
+        let shared = Shared {
+            own,
+            stations,
+            package: package.clone(),
+            variant: variant.clone(),
+            tally: tally.clone(),
+            begun: Instant::now(),
+        };
+        Loaded { key, device, package, variant, model: Box::new(shared), tally }
     }
 }
 

@@ -8,6 +8,7 @@ use custody::event::Event;
 use hal::accel::{self, AcceleratorConfig, Description, Provider};
 use hal::clock::System;
 use hal::{Accelerator, LoadedModel};
+use models::choice::{self, Measured};
 use models::manifest::Variant;
 use models::registry::{Entry, Key, Outcome, Record, Registry, RegistryFault, Swept, layout};
 use models::signature::Trust;
@@ -50,6 +51,8 @@ pub struct Loaded {
     /// What runs it on this box.
     pub device: Device,
     pub package: Package,
+    /// The one of its networks that was loaded.
+    pub variant: Variant,
     pub model: Box<dyn LoadedModel>,
     /// Who makes its runs, where there are hosts ([`super::Hosts`]).
     pub(super) tally: Tally,
@@ -75,6 +78,29 @@ impl Loaded {
     pub fn is(&self, entry: &Entry) -> bool {
         self.package.sha256 == entry.sha256
     }
+}
+
+/// A network that answers rightly.
+struct Ready {
+    model: Box<dyn LoadedModel>,
+    difference: f32,
+}
+
+/// Why a network is not used.
+enum Tried {
+    Wrong(String),
+    /// The device failed, which says nothing about the network.
+    Device(accel::Error),
+}
+
+impl Tried {
+    fn of(error: accel::Error) -> Self {
+        if error.kind() == accel::AccelFault::BadModel { Self::Wrong(error.to_string()) } else { Self::Device(error) }
+    }
+}
+
+fn unmeasured(variant: &Variant) -> Measured {
+    Measured { network: variant.network.clone(), precision: variant.precision, run_ms: None, refused: None }
 }
 
 /// Called with stage and completed fraction during a load.
@@ -198,14 +224,14 @@ impl Shelf {
         progress("verify", 0.0);
         let package = self.opened(entry)?;
         let is_gpu = Provider::parse(&self.config.provider)?.builds_engines();
-        let (model, device) = match self.work {
+        let (model, device, variant) = match self.work {
             Some(work) if is_gpu => self.with_standby(entry, &package, work, progress)?,
             _ => {
-                let Opened { model, on } = self.load_on(&self.config, entry, &package, progress)?;
-                (model, Device::alone(on))
+                let Opened { model, on, variant } = self.load_on(&self.config, entry, &package, progress)?;
+                (model, Device::alone(on), variant)
             }
         };
-        Ok(Loaded { key: entry.key.clone(), device, package, model, tally: Tally::default() })
+        Ok(Loaded { key: entry.key.clone(), device, package, variant, model, tally: Tally::default() })
     }
 
     fn with_standby(
@@ -214,7 +240,7 @@ impl Shelf {
         package: &Package,
         work: &'static str,
         progress: Progress<'_>,
-    ) -> Result<(Box<dyn LoadedModel>, Device), Error> {
+    ) -> Result<(Box<dyn LoadedModel>, Device, Variant), Error> {
         let cpu = AcceleratorConfig { provider: Provider::Cpu.name().into(), ..self.config.clone() };
         let is_cpu = |on: &Description| on.provider == Provider::Cpu.name();
         let first = match self.load_on(&self.config, entry, package, progress) {
@@ -240,12 +266,14 @@ impl Shelf {
                 Ok(opened)
             }
         };
+        let (First::Gpu(opened) | First::Cpu(opened, _)) = &first;
+        let variant = opened.variant.clone();
         let ways = Ways { gpu: Arc::new(way(self.config.clone(), false)), cpu: Arc::new(way(cpu, true)) };
         let standing = (self.standing.clone(), (entry.task().to_owned(), work));
         let standby = Standby::new(first, ways, standing, Arc::new(System));
         let standby = standby.map_err(|error| Error::Internal(format!("no thread for the GPU: {error}")))?;
         let device = standby.device();
-        Ok((Box::new(standby), device))
+        Ok((Box::new(standby), device, variant))
     }
 
     fn load_on(
@@ -262,30 +290,119 @@ impl Shelf {
             accelerator = (self.open.0)(&AcceleratorConfig { cache: Some(cache), ..config.clone() })?;
         }
         progress("engine", 0.15);
-        let description = accelerator.describe();
-        let (variant, network) = package
-            .network(&description.provider)
-            .map_err(|error| self.refuse(entry, &fingerprint, error.to_string()))?;
-        let mut model = accelerator.load(&network).map_err(|error| match error.kind() {
-            accel::AccelFault::BadModel => self.refuse(entry, &fingerprint, error.to_string()),
-            _ => error.into(),
-        })?;
-        drop(network);
-        let variant = variant.clone();
-        if !entry.is_ready_on(&fingerprint) {
-            progress("golden", 0.85);
-            // A simulated accelerator returns scripted answers, so comparing them with the golden output is pointless.
-            // All results are marked as simulated.
-            let difference = if description.simulated {
-                None
-            } else {
-                Some(self.prove(entry, &fingerprint, package, &variant, model.as_mut())?.difference)
-            };
-            self.record(entry, fingerprint, Outcome::Ready { difference })?;
-        }
+        let mut description = accelerator.describe();
+        let fitting = package.fitting(&description.provider);
+        let fitting = fitting.map_err(|error| self.refuse(entry, &fingerprint, error.to_string()))?;
+        let known = entry.ready_on(&fingerprint);
+        let (variant, model) = match fitting.iter().find(|variant| Some(variant.network.as_str()) == known) {
+            Some(variant) => ((*variant).clone(), self.load_one(entry, package, variant, &*accelerator)?),
+            None => self.choose(entry, package, &fitting, &*accelerator, progress)?,
+        };
+        description.library = format!("{}, {}", description.library, variant.precision.as_str());
         let (key, provider, fallback) = (&entry.key, &description.provider, &description.fallback);
         tracing::info!(package = %key, provider, library = description.library, fallback, "model loaded");
-        Ok(Opened { model, on: description })
+        Ok(Opened { model, on: description, variant })
+    }
+
+    fn load_one(
+        &self,
+        entry: &Entry,
+        package: &Package,
+        variant: &Variant,
+        accelerator: &dyn Accelerator,
+    ) -> Result<Box<dyn LoadedModel>, Error> {
+        let refuse = |why: String| self.refuse(entry, &accelerator.fingerprint(), why);
+        let network = package.read(&variant.network).map_err(|error| refuse(error.to_string()))?;
+        accelerator.load(&network).map_err(|error| match error.kind() {
+            accel::AccelFault::BadModel => refuse(error.to_string()),
+            _ => error.into(),
+        })
+    }
+
+    /// Proves every network that fits, and takes the fastest of those that answer rightly. With one there is nothing to time. The
+    /// outcome is recorded.
+    ///
+    /// # Errors
+    /// `Refused` when none answers rightly, with the reason of the first; `Accelerator` when the device failed.
+    fn choose(
+        &self,
+        entry: &Entry,
+        package: &Package,
+        fitting: &[&Variant],
+        accelerator: &dyn Accelerator,
+        progress: Progress<'_>,
+    ) -> Result<(Variant, Box<dyn LoadedModel>), Error> {
+        let fingerprint = accelerator.fingerprint();
+        // A simulated accelerator returns scripted answers, so comparing them with the golden output is pointless.
+        // All results are marked as simulated.
+        if accelerator.describe().simulated {
+            let model = self.load_one(entry, package, fitting[0], accelerator)?;
+            let network = fitting[0].network.clone();
+            self.record(entry, fingerprint, Outcome::Ready { difference: None }, network, Vec::new())?;
+            return Ok((fitting[0].clone(), model));
+        }
+        let (mut tried, mut failed) = (Vec::new(), None);
+        for (index, variant) in fitting.iter().enumerate() {
+            progress("golden", 0.6 + 0.35 * index as f64 / fitting.len() as f64);
+            let (mut measured, ready) = match self.tried(entry, package, variant, accelerator, fitting.len() > 1) {
+                Ok((ready, run_ms)) => (Measured { run_ms, ..unmeasured(variant) }, Some(ready)),
+                Err(Tried::Wrong(why)) => (Measured { refused: Some(why), ..unmeasured(variant) }, None),
+                Err(Tried::Device(error)) => {
+                    let refused = Some(error.to_string());
+                    failed.get_or_insert(error);
+                    (Measured { refused, ..unmeasured(variant) }, None)
+                }
+            };
+            // One that does not lie in memory is no choice.
+            measured.refused = measured.refused.or_else(|| ready.is_none().then(String::new));
+            tried.push((measured, ready));
+        }
+        let measured: Vec<Measured> = tried.iter().map(|(measured, _)| measured.clone()).collect();
+        let chosen = choice::fastest(&measured).and_then(|index| Some((index, tried.swap_remove(index).1?)));
+        let Some((index, Ready { model, difference })) = chosen else {
+            return Err(match failed {
+                Some(error) => error.into(),
+                None => {
+                    let why = measured.first().and_then(|one| one.refused.clone()).unwrap_or_default();
+                    self.refuse(entry, &fingerprint, why)
+                }
+            });
+        };
+        if measured.len() > 1 {
+            let found = measured.iter().map(Measured::words).collect::<Vec<_>>().join("; ");
+            tracing::info!(package = %entry.key, used = fitting[index].network, found, "the fastest right network is used");
+        }
+        let network = fitting[index].network.clone();
+        // Of several, one that the device could not run now may be run later: then all are looked at again.
+        if failed.is_none() {
+            self.record(entry, fingerprint, Outcome::Ready { difference: Some(difference) }, network, measured)?;
+        }
+        Ok((fitting[index].clone(), model))
+    }
+
+    fn tried(
+        &self,
+        entry: &Entry,
+        package: &Package,
+        variant: &Variant,
+        accelerator: &dyn Accelerator,
+        is_timed: bool,
+    ) -> Result<(Ready, Option<f64>), Tried> {
+        let wrong = |error: &dyn std::fmt::Display| Tried::Wrong(error.to_string());
+        let network = package.read(&variant.network).map_err(|error| wrong(&error))?;
+        let mut model = accelerator.load(&network).map_err(Tried::of)?;
+        task::check(entry.task(), model.as_mut()).map_err(|error| wrong(&error))?;
+        let of_golden = |error: golden::Error| match error {
+            golden::Error::Run(error) if error.kind() != accel::AccelFault::BadInput => Tried::Device(error),
+            error => wrong(&error),
+        };
+        let passed = choice::prove(package, variant, model.as_mut()).map_err(of_golden)?;
+        let run_ms = if is_timed {
+            Some(choice::time(package, model.as_mut()).map_err(of_golden)?.as_secs_f64() * 1e3)
+        } else {
+            None
+        };
+        Ok((Ready { model, difference: passed.difference }, run_ms))
     }
 
     /// Checks the signature and every file.
@@ -304,31 +421,24 @@ impl Shelf {
         })
     }
 
-    fn prove(
-        &self,
-        entry: &Entry,
-        fingerprint: &str,
-        package: &Package,
-        variant: &Variant,
-        model: &mut dyn LoadedModel,
-    ) -> Result<golden::Passed, Error> {
-        task::check(entry.task(), model).map_err(|error| self.refuse(entry, fingerprint, error.to_string()))?;
-        golden::run(package, variant, model).map_err(|error| match error {
-            golden::Error::Run(error) if error.kind() != accel::AccelFault::BadInput => error.into(),
-            error => self.refuse(entry, fingerprint, error.to_string()),
-        })
-    }
-
     /// Records the refusal. Returns it as an error, or why it could not be recorded.
     fn refuse(&self, entry: &Entry, fingerprint: &str, reason: String) -> Error {
-        match self.record(entry, fingerprint.to_owned(), Outcome::Refused { reason: reason.clone() }) {
+        let outcome = Outcome::Refused { reason: reason.clone() };
+        match self.record(entry, fingerprint.to_owned(), outcome, String::new(), Vec::new()) {
             Ok(()) => Error::Refused { key: entry.key.clone(), reason },
             Err(error) => error,
         }
     }
 
-    fn record(&self, entry: &Entry, accelerator: String, outcome: Outcome) -> Result<(), Error> {
-        let record = Record { sha256: entry.sha256.clone(), accelerator, outcome };
+    fn record(
+        &self,
+        entry: &Entry,
+        accelerator: String,
+        outcome: Outcome,
+        network: String,
+        measured: Vec<Measured>,
+    ) -> Result<(), Error> {
+        let record = Record { sha256: entry.sha256.clone(), accelerator, outcome, network, measured };
         match self.registry().built(&entry.key, record) {
             Ok(Some(next)) => {
                 tracing::warn!(bad = %entry.key, package = %next, "returned to the last good model package")

@@ -13,6 +13,7 @@ use hal::accel::{self, AccelFault, Description, Signature};
 use hal::backoff::{Backoff, Pauses};
 use hal::clock::Clock;
 use hal::{LoadedModel, Tensor};
+use models::manifest::Variant;
 
 /// Before the GPU is tried again.
 const PAUSES: Pauses = Pauses::new(Duration::from_secs(10), Duration::from_secs(600));
@@ -26,6 +27,7 @@ const REASON: usize = 160;
 pub(super) struct Opened {
     pub model: Box<dyn LoadedModel>,
     pub on: Description,
+    pub variant: Variant,
 }
 
 /// Opens a network on one device. May take minutes.
@@ -248,12 +250,12 @@ impl Standby {
         let mut backoff = Backoff::new(PAUSES);
         let names = |model: &dyn LoadedModel| (model.inputs().to_vec(), model.outputs().to_vec(), model.signature());
         let (gpu, cpu, device, (inputs, outputs, signature)) = match first {
-            First::Gpu(Opened { model, on }) => {
+            First::Gpu(Opened { model, on, .. }) => {
                 standing.0.back(&standing.1);
                 let names = names(model.as_ref());
                 (Gpu::Ready(Apart::start(model)?), None, Device::of(Some(on), None, None), names)
             }
-            First::Cpu(Opened { model, on }, why) => {
+            First::Cpu(Opened { model, on, .. }, why) => {
                 backoff.failed(clock.now());
                 standing.0.lost(&standing.1, why.clone());
                 let names = names(model.as_ref());
@@ -282,7 +284,7 @@ impl Standby {
                 Err(TryRecvError::Empty) => {}
                 Err(TryRecvError::Disconnected) => self.lose("it could not be opened again".into()),
                 Ok(Err(why)) => self.lose(why),
-                Ok(Ok(Opened { model, on })) => match Apart::start(model) {
+                Ok(Ok(Opened { model, on, .. })) => match Apart::start(model) {
                     Ok(apart) => self.take(apart, on),
                     Err(error) => self.lose(error.to_string()),
                 },

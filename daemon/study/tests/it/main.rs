@@ -20,6 +20,7 @@ mod outbox_support;
 mod places;
 mod standby;
 mod stow;
+mod variants;
 
 #[path = "../../../dicom/tests/support/same.rs"]
 mod same;

@@ -33,6 +33,7 @@ fn package() -> Package {
         }),
         variants: Vec::new(),
         golden: None,
+        accuracy: None,
         files: BTreeMap::new(),
     };
     Package { directory: PathBuf::new(), manifest, sha256: String::new() }

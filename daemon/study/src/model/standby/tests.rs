@@ -10,7 +10,13 @@ use super::*;
 
 fn opened(script: &Scripted, provider: &str) -> Opened {
     let on = Description { provider: provider.into(), library: "scripted".into(), fallback: None, simulated: true };
-    Opened { model: script.load(b"a network").unwrap(), on }
+    let variant = Variant {
+        accelerator: models::manifest::Fits::Any,
+        precision: models::manifest::Precision::Fp32,
+        network: "a.onnx".into(),
+        expected: None,
+    };
+    Opened { model: script.load(b"a network").unwrap(), on, variant }
 }
 
 /// A bench with a GPU that adds 10 and a CPU that adds 1, so that an answer says who made it.
