@@ -16,6 +16,7 @@ pub mod heap_ffi;
 pub mod memory;
 pub mod capture;
 pub mod accel;
+pub mod cuda;
 pub mod sensors;
 pub mod indicator;
 #[cfg(any(test, feature = "sim"))]
