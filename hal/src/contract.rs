@@ -264,7 +264,7 @@ mod tests {
     }
 
     fn config(provider: &str, library: PathBuf) -> AcceleratorConfig {
-        AcceleratorConfig { provider: provider.into(), library, threads: 1, cache: None }
+        AcceleratorConfig { provider: provider.into(), library, threads: 1, ..AcceleratorConfig::default() }
     }
 
     #[test]

@@ -12,6 +12,8 @@ pub enum AccelFault {
     OutOfMemory,
     /// The run itself failed.
     Device,
+    /// The caller has ended it.
+    Cancelled,
 }
 
 #[derive(Debug, thiserror::Error)]
