@@ -41,7 +41,8 @@ fn main() -> Outcome<()> {
 /// When another accelerator than the wanted one would be used, with the reason.
 fn open(provider: &str) -> Outcome<Box<dyn Accelerator>> {
     let library = std::env::var_os(ENVIRONMENT_KEY).unwrap_or_else(|| "libonnxruntime.so".into()).into();
-    let device = accel::open(&AcceleratorConfig { provider: provider.into(), library, threads: 0, cache: None })?;
+    let device =
+        accel::open(&AcceleratorConfig { provider: provider.into(), library, ..AcceleratorConfig::default() })?;
     match device.describe().fallback {
         None => Ok(device),
         Some(reason) => Err(reason.into()),

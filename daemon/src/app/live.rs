@@ -39,14 +39,14 @@ pub fn look(
     stage: Stage,
     shutdown: CancellationToken,
 ) -> impl Future<Output = anyhow::Result<()>> + Send + 'static {
-    let shelf = parts.shelf.clone().on_threads(settings.live.threads);
+    let shelf = parts.shelf.clone().for_live().on_threads(settings.live.threads);
     let precedence = parts.precedence.clone();
     // The live network has the accelerator for itself; reading a line of text takes a core some hundredths of a second.
     let reader = AcceleratorConfig {
         provider: "cpu".into(),
         library: settings.accelerator.library.clone(),
         threads: 1,
-        cache: None,
+        ..AcceleratorConfig::default()
     };
     async move {
         let own = &settings.live;

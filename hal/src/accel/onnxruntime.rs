@@ -6,8 +6,8 @@ use ort::value::{TensorElementType, TensorRef, ValueType};
 
 use super::library::Library;
 use super::{
-    AccelFault, Accelerator, AcceleratorConfig, Description, Error, LoadedModel, Port, PROBE, Provider, Signature, Tensor,
-    message, runtime, shape,
+    AccelFault, Accelerator, AcceleratorConfig, Description, Error, LoadedModel, PROBE, Port, Provider, Signature,
+    Tensor, message, runtime, shape,
 };
 
 #[derive(Debug)]

@@ -90,7 +90,9 @@ impl Provider {
         let cpu = ep::CPU::default().with_arena_allocator(false).build().error_on_failure();
         let cuda = || ep::CUDA::default().build().error_on_failure();
         match self {
-            Self::TensorRt | Self::OnnxRuntimeTensorRt => vec![tensorrt(config).build().error_on_failure(), cuda(), cpu],
+            Self::TensorRt | Self::OnnxRuntimeTensorRt => {
+                vec![tensorrt(config).build().error_on_failure(), cuda(), cpu]
+            }
             Self::Cuda => vec![cuda(), cpu],
             Self::Cpu | Self::Scripted => vec![cpu],
         }

@@ -1,5 +1,6 @@
 //! Models, the accelerator that runs them, heat, memory, and jobs that came to nothing.
 
+use hal::accel::Provider;
 use hal::sensors::{Cause, Readings, Throttle, Zone};
 
 use super::facts::{Accelerator, Memory, Opened};
@@ -30,9 +31,13 @@ pub(super) fn judge(facts: &Facts, checked: &mut Vec<Checked>) -> Vec<Finding> {
     found
 }
 
+fn is_gpu(provider: &str) -> bool {
+    Provider::parse(provider).is_ok_and(Provider::builds_engines)
+}
+
 fn accelerator(facts: &Accelerator) -> Option<Finding> {
     let wanted = &facts.wanted;
-    let wants_gpu = matches!(wanted.as_str(), "cuda" | "tensorrt");
+    let wants_gpu = is_gpu(wanted);
     let slower = both!(
         "Studies are analysed on the CPU, many times slower; live pictures may have no overlay.",
         "改用 CPU 分析，速度慢很多；实时图像可能没有标注。"
@@ -102,7 +107,7 @@ fn accelerator(facts: &Accelerator) -> Option<Finding> {
 /// What the daemon itself used when it last checked the active package.
 fn engine_elsewhere(facts: &Facts) -> Option<Finding> {
     let wanted = facts.config.provider.as_str();
-    let gpu = matches!(wanted, "cuda" | "tensorrt");
+    let gpu = is_gpu(wanted);
     let active = facts.models.iter().find(|model| model.state == "active" && model.accelerator.is_some())?;
     let used = active.accelerator.as_deref()?;
     (gpu && !used.starts_with(wanted)).then(|| {

@@ -2,6 +2,7 @@
 //! which is done once for each content and accelerator.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use custody::event::Event;
@@ -60,7 +61,11 @@ impl Loaded {
 }
 
 /// Called with stage and completed fraction during a load.
-pub type Progress<'a> = &'a dyn Fn(&str, f64);
+pub type Progress<'a> = &'a (dyn Fn(&str, f64) + Sync);
+
+/// Fractions of a load at which the engine is begun, and at which the golden run is.
+pub const ENGINE: f64 = 0.15;
+const GOLDEN: f64 = 0.85;
 
 impl Shelf {
     /// The shelf of the daemon: opens the registry and removes leftovers.
@@ -92,7 +97,8 @@ impl Shelf {
             provider: accelerator.provider.clone(),
             library: accelerator.library.clone(),
             threads: accelerator.threads,
-            cache: None,
+            tensorrt: accelerator.tensorrt.clone(),
+            ..AcceleratorConfig::default()
         };
         Self { registry: Arc::new(Mutex::new(registry)), config, events: None }
     }
@@ -107,6 +113,13 @@ impl Shelf {
     #[must_use]
     pub fn on_threads(mut self, threads: usize) -> Self {
         self.config.threads = threads;
+        self
+    }
+
+    /// For live pictures: on a card that can do that their runs go before those of studies.
+    #[must_use]
+    pub fn for_live(mut self) -> Self {
+        self.config.live = true;
         self
     }
 
@@ -155,19 +168,30 @@ impl Shelf {
         if let Some(cache) = self.engine_cache(entry, &*accelerator, &fingerprint) {
             accelerator = accel::open(&AcceleratorConfig { cache: Some(cache), ..self.config.clone() })?;
         }
-        progress("engine", 0.15);
+        progress("engine", ENGINE);
         let description = accelerator.describe();
         let (variant, network) = package
             .network(&description.provider)
             .map_err(|error| self.refuse(entry, &fingerprint, error.to_string()))?;
-        let mut model = accelerator.load(&network).map_err(|error| match error.kind() {
+        // Told by hundredths: a build has hundreds of steps, and each change is announced.
+        let told = AtomicU64::new(0);
+        let watch = |done: f64| {
+            let hundredth = (done.clamp(0.0, 1.0) * 100.0) as u64;
+            if hundredth > told.fetch_max(hundredth, Ordering::Relaxed) {
+                progress("engine", ENGINE + (GOLDEN - ENGINE) * done.clamp(0.0, 1.0));
+            }
+            true
+        };
+        let shapes = if keeps_engines(&*accelerator) { shapes(&package) } else { Vec::new() };
+        let wishes = accel::Wishes { shapes: &shapes, watch: &watch };
+        let mut model = accelerator.load_with(&network, &wishes).map_err(|error| match error.kind() {
             accel::AccelFault::BadModel => self.refuse(entry, &fingerprint, error.to_string()),
             _ => error.into(),
         })?;
         drop(network);
         let variant = variant.clone();
         if !entry.is_ready_on(&fingerprint) {
-            progress("golden", 0.85);
+            progress("golden", GOLDEN);
             // A simulated accelerator returns scripted answers, so comparing them with the golden output is pointless.
             // All results are marked as simulated.
             let difference = if description.simulated {
@@ -241,7 +265,7 @@ impl Shelf {
     /// Directory in which TensorRT keeps its engines for this package, device and driver. Engines for other devices and
     /// drivers are removed, because they would never be used again.
     fn engine_cache(&self, entry: &Entry, accelerator: &dyn Accelerator, fingerprint: &str) -> Option<PathBuf> {
-        if accelerator.describe().provider != Provider::TensorRt.name() {
+        if !keeps_engines(accelerator) {
             return None;
         }
         let engines = layout::engines(self.registry().directory());
@@ -260,6 +284,21 @@ impl Shelf {
             }
         }
     }
+}
+
+fn keeps_engines(accelerator: &dyn Accelerator) -> bool {
+    Provider::parse(&accelerator.describe().provider).is_ok_and(Provider::keeps_engines)
+}
+
+/// Extents with which the network will run: those of the golden input, and a whole patch of a volume. A GPU's engines for them are
+/// built now, not during a study.
+fn shapes(package: &Package) -> Vec<Vec<usize>> {
+    let golden = golden::input(package).map(|input| input.shape).ok();
+    let patch = package.manifest.volume().map(|volume| {
+        let [depth, rows, columns] = volume.input.patch;
+        vec![1, volume.input.windows_hu.len(), depth, rows, columns]
+    });
+    golden.into_iter().chain(patch).collect()
 }
 
 /// An unreadable key must not prevent the daemon from starting; packages that it signed are refused.

@@ -60,7 +60,9 @@ impl Family {
             (11, _) => Ok(Self::Eleven),
             (1, 3..=4) => Ok(Self::OldRtx),
             (1, 5..=7) => Ok(Self::Rtx),
-            _ => Err(format!("{version} is not known here; known are TensorRT 10.1 to 11 and TensorRT for RTX 1.3 to 1.7")),
+            _ => Err(format!(
+                "{version} is not known here; known are TensorRT 10.1 to 11 and TensorRT for RTX 1.3 to 1.7"
+            )),
         }
     }
 

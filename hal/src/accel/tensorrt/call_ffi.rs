@@ -148,7 +148,7 @@ impl Builder {
     pub fn network(&self) -> Option<Network<'_>> {
         let flags = self.library.family.strongly_typed();
         let network = call!(self.owned.raw(), self.places().builder_network, fn(u32) -> *mut c_void, flags);
-        Some(Network { owned: Owned::new(network)?, library: self.library, builder: PhantomData })
+        Some(Network { parser: None, owned: Owned::new(network)?, library: self.library, builder: PhantomData })
     }
 
     pub fn config(&self) -> Option<Config<'_>> {
@@ -180,6 +180,8 @@ impl Builder {
 /// `INetworkDefinition`.
 #[derive(Debug)]
 pub struct Network<'a> {
+    /// Has the constants of the network, which a build reads: it goes after the last build and before the network.
+    parser: Option<Parser>,
     owned: Owned,
     library: &'static Library,
     builder: PhantomData<&'a Builder>,
@@ -204,7 +206,7 @@ pub struct Described {
 
 impl Network<'_> {
     /// Fills the network. Whether that went well; if not, what the parser holds against it.
-    pub fn parse(&self, onnx: &[u8]) -> Result<(), Vec<Complaint>> {
+    pub fn parse(&mut self, onnx: &[u8]) -> Result<(), Vec<Complaint>> {
         let parser = self.library.parser(self.owned.object);
         let Some(parser) = parser.map(|parser| Parser { object: parser, places: &self.library.places }) else {
             return Err(Vec::new());
@@ -220,6 +222,7 @@ impl Network<'_> {
             path
         );
         let complaints = parser.complaints();
+        self.parser = Some(parser);
         if parsed && complaints.is_empty() { Ok(()) } else { Err(complaints) }
     }
 
@@ -266,6 +269,8 @@ pub struct Complaint {
     pub operator: String,
 }
 
+/// `IParser`.
+#[derive(Debug)]
 struct Parser {
     object: Raw,
     places: &'static Places,
@@ -414,13 +419,8 @@ impl Session {
     pub fn load(library: &'static Library, plan: &[u8], kernels: &[u8]) -> Result<Self, Missing> {
         let places = &library.places;
         let runtime = library.runtime().and_then(|runtime| Owned::new(runtime.as_ptr())).ok_or(Missing::Runtime)?;
-        let engine = call!(
-            runtime.raw(),
-            places.runtime_engine,
-            fn(*const u8, usize) -> *mut c_void,
-            plan.as_ptr(),
-            plan.len()
-        );
+        let engine =
+            call!(runtime.raw(), places.runtime_engine, fn(*const u8, usize) -> *mut c_void, plan.as_ptr(), plan.len());
         let engine = Owned::new(engine).ok_or(Missing::Engine)?;
         let (settings, cache) =
             if library.family.builds_for_others() { compiled(&engine, places, kernels) } else { (None, None) };
@@ -516,13 +516,8 @@ fn compiled(engine: &Owned, places: &Places, known: &[u8]) -> (Option<Owned>, Op
     let cache = Owned::new(call!(settings.raw(), places.runtime_config_cache, fn() -> *mut c_void));
     let Some(cache) = cache else { return (Some(settings), None) };
     if !known.is_empty() {
-        let taken = call!(
-            cache.raw(),
-            places.kernels_deserialize,
-            fn(*const u8, usize) -> bool,
-            known.as_ptr(),
-            known.len()
-        );
+        let taken =
+            call!(cache.raw(), places.kernels_deserialize, fn(*const u8, usize) -> bool, known.as_ptr(), known.len());
         tracing::debug!(taken, "kernels of an earlier session");
     }
     let object = cache.object.as_ptr();

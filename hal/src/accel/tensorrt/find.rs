@@ -51,14 +51,19 @@ fn resolve(configured: &Path, environment: Option<OsString>) -> Result<Files, St
     };
     let place = std::path::absolute(&place).map_err(|error| format!("{}: {error}", place.display()))?;
     let found = if place.is_dir() {
-        NAMES.iter().find_map(|(library, parser)| beside(Some(place.join(library)).filter(|file| file.is_file())?, parser))
+        NAMES
+            .iter()
+            .find_map(|(library, parser)| beside(Some(place.join(library)).filter(|file| file.is_file())?, parser))
     } else {
         let name = place.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let known = NAMES.iter().find(|(library, _)| name.starts_with(library));
         known.and_then(|(_, parser)| beside(Some(place.clone()).filter(|file| file.is_file())?, parser))
     };
     found.ok_or_else(|| {
-        format!("TensorRT and its parser of ONNX are not at {}; set accelerator.tensorrt to their folder", place.display())
+        format!(
+            "TensorRT and its parser of ONNX are not at {}; set accelerator.tensorrt to their folder",
+            place.display()
+        )
     })
 }
 

@@ -71,7 +71,6 @@ static MONITOR: Table<7> = Table {
     ],
 };
 
-
 /// The one logger of the process: TensorRT keeps the first it is given, and uses it for all that has no other.
 pub fn logger(family: Family) -> *mut c_void {
     #[repr(C)]

@@ -35,9 +35,7 @@ use self::card::Card;
 use self::model::Model;
 use self::store::Store;
 use self::supply::Maker;
-use super::{
-    Accelerator, AcceleratorConfig, Description, Error, LoadedModel, PROBE, Provider, Tensor, Wishes,
-};
+use super::{Accelerator, AcceleratorConfig, Description, Error, LoadedModel, PROBE, Provider, Tensor, Wishes};
 use crate::cuda::Urgency;
 
 /// Networks on the first card.
@@ -57,9 +55,8 @@ impl TensorRt {
     pub fn open(config: &AcceleratorConfig) -> Result<Self, Error> {
         let workshop = Workshop::open(&config.tensorrt)?;
         let library = workshop.version().to_string();
-        let at = |error: Error| {
-            Error::new(error.kind(), format!("{library} at {}: {error}", workshop.path().display()))
-        };
+        let at =
+            |error: Error| Error::new(error.kind(), format!("{library} at {}: {error}", workshop.path().display()));
         let card = Card::open(workshop, if config.live { Urgency::Live } else { Urgency::Study }).map_err(at)?;
         let facts = card.facts();
         let opened = Self::on(Arc::new(card), library.clone(), facts, config);

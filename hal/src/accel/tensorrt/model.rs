@@ -43,7 +43,8 @@ impl Model {
         let signature = maker.examine(onnx)?;
         let names = |ports: &[Port]| ports.iter().map(|port| port.name.clone()).collect();
         let (inputs, outputs) = (names(&signature.inputs), names(&signature.outputs));
-        let mut model = Self { maker, store, source: Source::new(onnx), signature, inputs, outputs, engines: Vec::new() };
+        let mut model =
+            Self { maker, store, source: Source::new(onnx), signature, inputs, outputs, engines: Vec::new() };
         let sets = model.known(shapes);
         let count = sets.len().max(1);
         for (number, set) in sets.into_iter().enumerate() {
@@ -126,4 +127,3 @@ impl LoadedModel for Model {
         Ok(answer)
     }
 }
-

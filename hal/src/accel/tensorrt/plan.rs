@@ -36,21 +36,21 @@ pub struct Binding {
 
 impl Binding {
     fn facts(&self) -> [(&'static str, String); 7] {
+        // A name of a card must not make a line of its own.
+        let line = |value: &str| value.replace(['\n', '\r'], " ");
         [
-            ("library", self.library.clone()),
-            ("device", self.device.clone()),
-            ("compute capability", self.capability.clone()),
-            ("driver", self.driver.clone()),
-            ("network", self.network.clone()),
-            ("shapes", self.shapes.clone()),
+            ("library", line(&self.library)),
+            ("device", line(&self.device)),
+            ("compute capability", line(&self.capability)),
+            ("driver", line(&self.driver)),
+            ("network", line(&self.network)),
+            ("shapes", line(&self.shapes)),
             ("workspace", format!("{} MiB", self.workspace_mib)),
         ]
     }
 
     fn text(&self) -> String {
-        // A name of a card must not make a line of its own.
-        let line = |(name, value): (&str, String)| format!("{name}: {}\n", value.replace(['\n', '\r'], " "));
-        self.facts().into_iter().map(line).collect()
+        self.facts().into_iter().map(|(name, value)| format!("{name}: {value}\n")).collect()
     }
 
     /// What a file of this network and these extents is called, whatever it was built by: an outdated engine is found, and replaced.

@@ -177,8 +177,10 @@ mod tests {
             store.keep_kernels(&binding(number), b"kernels").unwrap();
             assert!(matches!(store.engine(&binding(number)), Found::Engine(_)), "the newest is there");
         }
-        let mut names: Vec<String> =
-            fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect();
+        let mut names: Vec<String> = fs::read_dir(folder.path())
+            .unwrap()
+            .map(|e| e.unwrap().file_name().to_string_lossy().into_owned())
+            .collect();
         names.sort();
         let count = |end: &str| names.iter().filter(|name| name.ends_with(end)).count();
         assert_eq!((count(".engine"), count(".kernels"), count(".new")), (MOST, MOST, 0), "{names:?}");

@@ -78,11 +78,6 @@ impl Workshop {
         self.library.family.builds_for_others()
     }
 
-    /// Where each function is called. To be compared with NVIDIA's headers.
-    pub fn places(&self) -> Vec<(&'static str, Option<usize>)> {
-        self.library.places.rows()
-    }
-
     /// # Errors
     /// `AccelFault::BadModel`: no network, in the parser's words, or one that does not take and give 32-bit floats.
     pub fn examine(&self, onnx: &[u8]) -> Result<Examined, Error> {
@@ -166,11 +161,12 @@ impl Workshop {
     }
 
     fn parse<'a>(&self, builder: &'a Builder, onnx: &[u8], mark: log::Mark) -> Result<Network<'a>, Error> {
-        let bad = |why: String| Error::new(AccelFault::BadModel, format!("network refused by {}: {why}", self.version()));
+        let bad =
+            |why: String| Error::new(AccelFault::BadModel, format!("network refused by {}: {why}", self.version()));
         if onnx.is_empty() {
             return Err(bad("it is empty".into()));
         }
-        let network = builder.network().ok_or_else(|| self.failed("gave no empty network", mark))?;
+        let mut network = builder.network().ok_or_else(|| self.failed("gave no empty network", mark))?;
         match network.parse(onnx) {
             Ok(()) => Ok(network),
             Err(complaints) if complaints.is_empty() => Err(bad(mark.reason())),
@@ -281,7 +277,12 @@ fn kind_of(said: &str) -> AccelFault {
     let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
     if message::is_memory(said) || has(&["insufficient memory", "not enough memory"]) {
         AccelFault::OutOfMemory
-    } else if has(&["driver version is insufficient", "no cuda-capable device", "cuda initialization failure", "libcuda"]) {
+    } else if has(&[
+        "driver version is insufficient",
+        "no cuda-capable device",
+        "cuda initialization failure",
+        "libcuda",
+    ]) {
         AccelFault::NotPresent
     } else if has(&["cuda error", "cuda failure", "cuda runtime", "cudaerror", "cudnn", "cublas"]) {
         AccelFault::Device
@@ -300,7 +301,8 @@ mod tests {
 
     #[test]
     fn each_complaint_of_the_parser_names_its_node() {
-        let one = [complaint(7, "/down/conv", "no importer"), complaint(-1, "", "no graph"), complaint(3, "", "bad pads")];
+        let one =
+            [complaint(7, "/down/conv", "no importer"), complaint(-1, "", "no graph"), complaint(3, "", "bad pads")];
         assert_eq!(words(&one), "node 7 (/down/conv, Conv): no importer; no graph; node 3 (Conv): bad pads");
         let many = vec![complaint(-1, "", "bad"); 9];
         assert!(words(&many).ends_with("bad; and 4 more"), "{}", words(&many));
@@ -309,8 +311,14 @@ mod tests {
     #[test]
     fn the_words_of_the_log_become_the_faults_by_which_callers_decide() {
         for (said, fault) in [
-            ("Error Code 1: Cuda Runtime (CUDA driver version is insufficient for CUDA runtime version)", AccelFault::NotPresent),
-            ("[allocator] Requested amount of GPU memory (4096 bytes) could not be allocated: out of memory", AccelFault::OutOfMemory),
+            (
+                "Error Code 1: Cuda Runtime (CUDA driver version is insufficient for CUDA runtime version)",
+                AccelFault::NotPresent,
+            ),
+            (
+                "[allocator] Requested amount of GPU memory (4096 bytes) could not be allocated: out of memory",
+                AccelFault::OutOfMemory,
+            ),
             ("Error Code 1: Cuda Runtime (an illegal memory access was encountered)", AccelFault::Device),
             ("Could not find any implementation for node {ForeignNode[conv]}", AccelFault::BadModel),
             ("it gave no reason", AccelFault::BadModel),
