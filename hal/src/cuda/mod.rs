@@ -14,11 +14,19 @@ mod driver_ffi;
 mod context_ffi;
 mod memory_ffi;
 mod stream_ffi;
+mod signature;
+mod program_ffi;
+mod tables;
+mod kernels_ffi;
+#[cfg(any(test, feature = "sim"))]
+pub mod simulated_ffi;
 
 use std::sync::Arc;
 
+pub use kernels_ffi::Kernels;
 pub use memory_ffi::{DeviceBuffer, PinnedBuffer, Plain};
 pub use stream_ffi::{Event, Stream};
+pub use tables::{Box3, Pixels, Shares, Taper, Taps};
 
 use self::context_ffi::Context;
 use crate::accel::Error;
