@@ -205,11 +205,14 @@ pub struct Described {
 }
 
 impl Network<'_> {
-    /// Fills the network. Whether that went well; if not, what the parser holds against it.
-    pub fn parse(&mut self, onnx: &[u8]) -> Result<(), Vec<Complaint>> {
+    /// Fills the network.
+    ///
+    /// # Errors
+    /// What the parser holds against it; `None` when there is no parser.
+    pub fn parse(&mut self, onnx: &[u8]) -> Result<(), Option<Vec<Complaint>>> {
         let parser = self.library.parser(self.owned.object);
         let Some(parser) = parser.map(|parser| Parser { object: parser, places: &self.library.places }) else {
-            return Err(Vec::new());
+            return Err(None);
         };
         let path = std::ptr::null::<c_char>();
         let places = parser.places;
@@ -223,7 +226,7 @@ impl Network<'_> {
         );
         let complaints = parser.complaints();
         self.parser = Some(parser);
-        if parsed && complaints.is_empty() { Ok(()) } else { Err(complaints) }
+        if parsed && complaints.is_empty() { Ok(()) } else { Err(Some(complaints)) }
     }
 
     pub fn layers(&self) -> i32 {

@@ -19,6 +19,8 @@ mod model;
 mod phases;
 mod plan;
 mod run_ffi;
+#[cfg(any(test, feature = "sim"))]
+pub mod simulated_ffi;
 mod store;
 mod supply;
 #[cfg(test)]

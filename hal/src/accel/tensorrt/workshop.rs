@@ -129,7 +129,10 @@ impl Workshop {
         if monitor.is_cancelled() {
             return Err(cancelled());
         }
-        let plan = plan.ok_or_else(|| self.failed("built no engine", mark))?;
+        let plan = plan.ok_or_else(|| {
+            let said = mark.reason();
+            Error::new(kind_of(&said), format!("{} built no engine: {said}", self.version()))
+        })?;
         let timings = timings.filter(|_| used).and_then(|timings| timings.serialize()).unwrap_or_default();
         watch(1.0);
         Ok(Built { plan, timings })
@@ -143,7 +146,7 @@ impl Workshop {
         let mark = log::mark();
         Session::load(self.library, plan, kernels).map_err(|missing| match missing {
             Missing::Runtime => self.failed("cannot run engines", mark),
-            Missing::Engine => self.loading_failed(mark),
+            Missing::Engine => self.failed("did not load the engine", mark),
             Missing::Context => self.failed("gave no context for the engine", mark),
         })
     }
@@ -169,8 +172,9 @@ impl Workshop {
         let mut network = builder.network().ok_or_else(|| self.failed("gave no empty network", mark))?;
         match network.parse(onnx) {
             Ok(()) => Ok(network),
-            Err(complaints) if complaints.is_empty() => Err(bad(mark.reason())),
-            Err(complaints) => Err(bad(words(&complaints))),
+            Err(None) => Err(self.failed("gave no parser", mark)),
+            Err(Some(complaints)) if complaints.is_empty() => Err(bad(mark.reason())),
+            Err(Some(complaints)) => Err(bad(words(&complaints))),
         }
     }
 
@@ -197,16 +201,10 @@ impl Workshop {
         if build_for(capability) { Ok(()) } else { Err(absent("does not know")) }
     }
 
-    /// An answer of nothing: the reason is in the log.
+    /// An answer of nothing: the reason is in the log, and the network is not to blame.
     fn failed(&self, what: &str, mark: log::Mark) -> Error {
         let said = mark.reason();
-        Error::new(kind_of(&said), format!("{} {what}: {said}", self.version()))
-    }
-
-    /// The network is not to blame when an engine of it cannot be loaded.
-    fn loading_failed(&self, mark: log::Mark) -> Error {
-        let said = mark.reason();
-        Error::new(kind_of_run(&said), format!("{} did not load the engine: {said}", self.version()))
+        Error::new(kind_of_run(&said), format!("{} {what}: {said}", self.version()))
     }
 }
 
