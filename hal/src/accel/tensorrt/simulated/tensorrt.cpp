@@ -138,7 +138,7 @@ static Thing* layer(Implementation*, int32_t) {
 
 static void remember(Implementation* of, int32_t, std::size_t bytes) { of->owner->shape.extents[2] = static_cast<int64_t>(bytes); }
 static int32_t add_profile(Implementation* of, Thing* profile) { return of->owner->other = profile, 0; }
-static void streams(Implementation*, int32_t count) { said["auxiliary streams"] = count; }
+static void streams(Implementation*, int32_t count) { said["only our stream"] = count == 0; }
 static void watch(Implementation* of, void* monitor) { of->owner->addresses["monitor"] = monitor; }
 static bool capabilities(Implementation*, int32_t count) { return count == 1; }
 static bool capability(Implementation*, int32_t wanted, int32_t) { return said["capability"] = wanted, !fails("capability"); }
