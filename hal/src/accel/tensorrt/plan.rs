@@ -136,7 +136,7 @@ pub fn decode<'a>(file: &'a [u8], wanted: &Binding) -> Result<&'a [u8], Unfit> {
         binding.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")).unwrap_or_default().to_owned()
     };
     let differs = wanted.facts().into_iter().find(|(name, value)| found(name) != *value);
-    let (fact, wanted) = differs.unwrap_or(("form", "this one".into()));
+    let (fact, wanted) = differs.unwrap_or_else(|| ("form", "this one".into()));
     Err(Unfit::Other { fact: fact.into(), found: found(fact), wanted })
 }
 
