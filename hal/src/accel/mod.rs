@@ -1,6 +1,5 @@
 //! Accelerators: load a network, run it. ONNX Runtime is behind the interface, and TensorRT itself; callers see no difference.
 
-mod error;
 mod gpu;
 mod library;
 mod message;
@@ -14,7 +13,7 @@ pub mod scripted;
 
 use std::path::PathBuf;
 
-pub use error::{AccelFault, Error};
+pub use crate::accel_error::{AccelFault, Error};
 pub use library::ENVIRONMENT_KEY;
 pub use provider::Provider;
 

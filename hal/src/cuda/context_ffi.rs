@@ -11,7 +11,7 @@ use cudarc::driver::sys::{CUcontext, CUdevice, CUdevice_attribute as Attribute, 
 
 use super::driver_ffi::{self, Functions};
 use super::{Facts, Memory, fault};
-use crate::accel::{AccelFault, Error};
+use crate::accel_error::{AccelFault, Error};
 
 #[derive(Debug)]
 pub(super) struct Context {

@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use cudarc::driver::sys::{self, CUcontext, CUdevice, CUdeviceptr, CUevent, CUfunction, CUmodule, CUstream};
 
 use super::fault;
-use crate::accel::{AccelFault, Error};
+use crate::accel_error::{AccelFault, Error};
 
 macro_rules! functions {
     ($($name:ident($($argument:ty),*);)*) => {

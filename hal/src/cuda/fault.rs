@@ -2,7 +2,7 @@
 
 use cudarc::driver::sys::CUresult as Code;
 
-use crate::accel::AccelFault;
+use crate::accel_error::AccelFault;
 
 pub(super) const SUCCESS: i32 = Code::CUDA_SUCCESS as i32;
 pub(super) const NOT_READY: i32 = Code::CUDA_ERROR_NOT_READY as i32;

@@ -10,7 +10,7 @@ use super::memory_ffi::{DeviceBuffer, Plain};
 use super::program_ffi::{Argument, Kernel, Program};
 use super::stream_ffi::Stream;
 use super::{Box3, Device, Pixels, Shares, Taper, Taps};
-use crate::accel::{AccelFault, Error};
+use crate::accel_error::{AccelFault, Error};
 
 /// Compiled from `kernels.cu` for the oldest card by an old compiler, which every later driver takes; `make gpu-check` compares.
 pub(super) const PTX: &str = include_str!("kernels/kernels.ptx");

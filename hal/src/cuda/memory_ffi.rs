@@ -12,7 +12,7 @@ use std::sync::atomic::{Ordering, fence};
 use cudarc::driver::sys::CUdeviceptr;
 
 use super::context_ffi::{Context, Garbage};
-use crate::accel::{AccelFault, Error};
+use crate::accel_error::{AccelFault, Error};
 
 /// Numbers of which every pattern of bits is one.
 pub trait Plain: Copy + Send + Sync + std::fmt::Debug + Default + sealed::Sealed + 'static {}

@@ -29,7 +29,7 @@ pub use stream_ffi::{Event, Stream};
 pub use tables::{Box3, Pixels, Shares, Taper, Taps};
 
 use self::context_ffi::Context;
-use crate::accel::Error;
+use crate::accel_error::Error;
 
 /// What a card is.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -130,7 +130,7 @@ impl Device {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::accel::AccelFault;
+    use crate::accel_error::AccelFault;
 
     #[test]
     fn a_machine_without_driver_or_card_gets_an_error_that_names_the_remedy() {

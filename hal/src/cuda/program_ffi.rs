@@ -12,7 +12,7 @@ use super::context_ffi::Context;
 use super::memory_ffi::{DeviceBuffer, Plain};
 use super::signature::{self, Signature};
 use super::stream_ffi::Stream;
-use crate::accel::{AccelFault, Error};
+use crate::accel_error::{AccelFault, Error};
 
 /// Threads of one block, along x and y.
 const BLOCK: [u32; 2] = [32, 8];

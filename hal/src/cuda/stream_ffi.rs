@@ -15,7 +15,7 @@ use cudarc::driver::sys::{CUevent, CUevent_flags, CUstream, CUstream_flags};
 use super::context_ffi::Context;
 use super::memory_ffi::{DeviceBuffer, PinnedBuffer, Plain};
 use super::{Urgency, fault, wait};
-use crate::accel::{AccelFault, Error};
+use crate::accel_error::{AccelFault, Error};
 use crate::clock::System;
 
 /// Pieces of work that may be queued before somebody waits.

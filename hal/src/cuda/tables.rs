@@ -1,7 +1,7 @@
 //! What kernels read beside the numbers themselves: tables of shares and neighbours, made on the processor, checked, and copied once.
 
 use super::{Device, DeviceBuffer, Plain, Stream};
-use crate::accel::{AccelFault, Error};
+use crate::accel_error::{AccelFault, Error};
 
 /// How the bytes of a picture become grey.
 #[derive(Debug)]

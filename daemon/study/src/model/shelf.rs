@@ -2,7 +2,6 @@
 //! which is done once for each content and accelerator.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use custody::event::Event;
@@ -174,11 +173,12 @@ impl Shelf {
             .network(&description.provider)
             .map_err(|error| self.refuse(entry, &fingerprint, error.to_string()))?;
         // Told by hundredths: a build has hundreds of steps, and each change is announced.
-        let told = AtomicU64::new(0);
+        let told = Mutex::new(0.0);
         let watch = |done: f64| {
-            let hundredth = (done.clamp(0.0, 1.0) * 100.0) as u64;
-            if hundredth > told.fetch_max(hundredth, Ordering::Relaxed) {
-                progress("engine", ENGINE + (GOLDEN - ENGINE) * done.clamp(0.0, 1.0));
+            let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+            if done >= *told + 0.01 {
+                *told = done;
+                progress("engine", ENGINE + (GOLDEN - ENGINE) * done.min(1.0));
             }
             true
         };

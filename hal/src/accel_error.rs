@@ -1,4 +1,4 @@
-//! What can go wrong with an accelerator.
+//! What can go wrong with an accelerator, or a card.
 
 /// Callers decide by this value only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
