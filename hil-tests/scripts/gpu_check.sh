@@ -82,6 +82,7 @@ compile() {
 
 # ---------------------------------------------------------------- run
 
+"$scripts/kernels_check.sh"
 python3 -B "$scripts/operators.py"
 [ "$(uname -m)" = x86_64 ] || skip "there is no TensorRT library for $(uname -m) on PyPI"
 wheel
