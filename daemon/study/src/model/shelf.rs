@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use custody::event::Event;
 use hal::accel::{self, AcceleratorConfig, Provider};
+use hal::cuda::Urgency;
 use hal::{Accelerator, LoadedModel};
 use models::manifest::Variant;
 use models::registry::{Entry, Key, Outcome, Record, Registry, RegistryFault, Swept, layout};
 use models::signature::Trust;
+use models::steps::{self, Steps};
 use models::{golden, package::Package, task};
 use sha2::{Digest, Sha256};
 use tokio::sync::broadcast;
@@ -34,6 +36,8 @@ pub struct Loaded {
     pub accelerator: Box<dyn Accelerator>,
     pub package: Package,
     pub model: Box<dyn LoadedModel>,
+    /// What does the work before it.
+    pub steps: Arc<dyn Steps>,
     /// Who makes its runs, where there are hosts ([`super::Hosts`]).
     pub(super) tally: Tally,
 }
@@ -179,7 +183,8 @@ impl Shelf {
         }
         let (key, provider, fallback) = (&entry.key, &description.provider, &description.fallback);
         tracing::info!(package = %key, provider, library = description.library, fallback, "model loaded");
-        Ok(Loaded { key: key.clone(), accelerator, package, model, tally: Tally::default() })
+        let steps = steps::beside(&description, Urgency::Study);
+        Ok(Loaded { key: key.clone(), accelerator, package, model, steps, tally: Tally::default() })
     }
 
     /// Checks the signature and every file.

@@ -11,6 +11,7 @@ use hal::accel::{AccelFault, Tensor};
 use super::*;
 use crate::findings::{Mask, Nodule, Region, Side};
 use crate::manifest::{self, Channel, Clearance, FORMAT, Input, IntendedUse, Limits, Outputs, Reads, Threshold};
+use crate::steps::Cpu;
 use crate::task::{TaskFault, Unattended};
 use crate::testing::{CORONAL, Chest, FEET_FIRST, PRONE, SUPINE};
 use crate::volume::Geometry;
@@ -265,7 +266,7 @@ fn where_one_gate_is_open_no_number_of_another_finding_is_there() {
             *limits = Limits { max_slice_spacing_mm, least_size, ..Limits::default() };
         }
         let mut model = all_ten().load(b"network").unwrap();
-        let findings = by_plan(&volume, &Acquisition::default(), &plan, model.as_mut(), &Unattended).unwrap();
+        let findings = by_plan(&volume, &Acquisition::default(), &plan, (model.as_mut(), &Cpu), &Unattended).unwrap();
         let mut all = Vec::new();
         let json = serde_json::to_value(ChestFindings { timings_ms: Vec::new(), ..findings.clone() }).unwrap();
         numbers("", &json, &mut all);
@@ -412,7 +413,8 @@ fn all_nine_come_from_one_pass_whatever_the_number_of_threads() {
         pool.install(|| {
             let mut model = all_ten().load(b"network").unwrap();
             let plan = testing::plan();
-            let mut findings = by_plan(&volume, &Acquisition::default(), &plan, model.as_mut(), &Unattended).unwrap();
+            let mut findings =
+                by_plan(&volume, &Acquisition::default(), &plan, (model.as_mut(), &Cpu), &Unattended).unwrap();
             findings.timings_ms.clear();
             findings
         })
