@@ -2,8 +2,8 @@
 //! it runs at a lower priority of the scheduler, live work at a higher one. It never waits for long, so a study still
 //! finishes.
 //!
-//! On a GPU `crate::cuda` has streams of two priorities: pictures and volumes are prepared on them. Runs of ONNX Runtime are on a
-//! stream of its own, which has none: there only the waiting helps.
+//! On a GPU only the waiting helps: ONNX Runtime takes a CUDA stream of the caller's but makes none with a priority, and to make
+//! one ourselves we would have to link CUDA.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
