@@ -69,13 +69,16 @@ impl Task {
     pub fn on(manifest: &Manifest, sector: Sector, steps: &dyn Steps) -> Result<Self, Error> {
         let other =
             || Error::new(TaskFault::BadModel, format!("{} {} reads no pictures", manifest.id, manifest.version));
-        let plan = manifest.picture().ok_or_else(other)?.clone();
+        Ok(Self::of(manifest.picture().ok_or_else(other)?.clone(), sector, steps))
+    }
+
+    fn of(plan: Picture, sector: Sector, steps: &dyn Steps) -> Self {
         let [width, height] = plan.input.size;
         let letterbox = Letterbox::new([sector.width, sector.height], [width, height]);
+        let part = convert::Part { x: sector.x, y: sector.y, width: sector.width, height: sector.height };
+        let pictures = steps.pictures(part, [width, height]);
         let image = Tensor { shape: vec![1, 1, height, width], data: vec![0.0; height * width] };
-        let Sector { x, y, width: columns, height: rows } = sector;
-        let pictures = steps.pictures(convert::Part { x, y, width: columns, height: rows }, [width, height]);
-        Ok(Self { plan, sector, letterbox, pictures, image })
+        Self { plan, sector, letterbox, pictures, image }
     }
 
     pub fn sector(&self) -> Sector {

@@ -46,7 +46,7 @@ fn knows_nodules() -> Scripted {
 
 fn run_with(chest: &Chest, script: &Scripted) -> Result<ChestFindings, Error> {
     let mut model = script.load(b"network").unwrap();
-    run(&chest.volume(), &Acquisition::default(), &package(), model.as_mut(), &Unattended)
+    run(&chest.volume(), &Acquisition::default(), &package(), (model.as_mut(), &Cpu), &Unattended)
 }
 
 fn nodules(chest: &Chest) -> Vec<Nodule> {
@@ -142,7 +142,7 @@ fn in_thick_slices_small_nodules_are_left_out_and_the_findings_say_so() {
     let chest = |slice_mm| Chest { nodules: planted.clone(), spacing_mm: [1.25, 1.25, slice_mm], ..Chest::default() };
     let found = |slice_mm, acquisition: &Acquisition| {
         let mut model = knows_nodules().load(b"network").unwrap();
-        run(&chest(slice_mm).volume(), acquisition, &thick(), model.as_mut(), &Unattended).unwrap()
+        run(&chest(slice_mm).volume(), acquisition, &thick(), (model.as_mut(), &Cpu), &Unattended).unwrap()
     };
     let plain = Acquisition::default();
     let count = |findings: &ChestFindings| match &findings.nodules {
@@ -180,7 +180,8 @@ fn a_lesion_longer_than_30_mm_is_a_mass_wherever_it_replaces_lung() {
             let Reads::Volume(volume) = &mut package.manifest.reads else { panic!() };
             volume.findings = [(ChestFinding::Nodule, Limits::default())].into();
             let mut model = knows_nodules().load(b"network").unwrap();
-            let run = run(&chest.volume(), &Acquisition::default(), &package, model.as_mut(), &Unattended).unwrap();
+            let run =
+                run(&chest.volume(), &Acquisition::default(), &package, (model.as_mut(), &Cpu), &Unattended).unwrap();
             let Evaluated::Done(found) = run.nodules else { panic!("{why}, {slice_mm} mm: {:?}", run.nodules) };
             let [mass] = found.as_slice() else { panic!("{why}, {slice_mm} mm: {}", found.len()) };
             assert_eq!(mass.form, Form::Mass, "{why}");
@@ -209,7 +210,7 @@ fn a_large_solid_lesion_that_the_network_is_not_sure_of_is_left_out_and_a_small_
     for (confidence, expected) in [(0.95, 2), (0.985, 1)] {
         let package = with_threshold(|one| one.large = Some(manifest::Large { from: 10.0, confidence }));
         let mut model = knows_nodules().load(b"network").unwrap();
-        let run = run(&chest.volume(), &Acquisition::default(), &package, model.as_mut(), &Unattended).unwrap();
+        let run = run(&chest.volume(), &Acquisition::default(), &package, (model.as_mut(), &Cpu), &Unattended).unwrap();
         let Evaluated::Done(found) = run.nodules else { panic!() };
         assert_eq!(found.len(), expected, "{confidence}");
         assert!(confidence < 0.96 || found[0].diameter_mm < 10.0);
@@ -234,7 +235,7 @@ fn what_only_one_way_of_looking_shows_is_not_reported() {
         });
         let package = with_threshold(|one| one.look_again = look_again);
         let mut model = script.load(b"network").unwrap();
-        let run = run(&chest.volume(), &Acquisition::default(), &package, model.as_mut(), &Unattended).unwrap();
+        let run = run(&chest.volume(), &Acquisition::default(), &package, (model.as_mut(), &Cpu), &Unattended).unwrap();
         let Evaluated::Done(found) = run.nodules else { panic!() };
         (found.len(), script.runs() > first)
     };
@@ -285,7 +286,7 @@ fn where_one_gate_is_open_no_number_of_another_finding_is_there() {
 fn a_volume_without_lungs_gives_reasons_for_both() {
     let volume = Chest { nodules: vec![([0.0; 3], 500.0)], ..Chest::default() }.volume();
     let mut model = knows_nodules().load(b"network").unwrap();
-    let findings = run(&volume, &Acquisition::default(), &package(), model.as_mut(), &Unattended).unwrap();
+    let findings = run(&volume, &Acquisition::default(), &package(), (model.as_mut(), &Cpu), &Unattended).unwrap();
     assert!(matches!(findings.lungs, Evaluated::NotEvaluated(_)));
     assert_eq!(findings.nodules.refusal().unwrap().to_string(), "nodules not evaluated: no lungs were found");
 }
@@ -375,8 +376,8 @@ fn cancelling_stops_before_the_next_patch() {
     let script = knows_nodules();
     let mut model = script.load(b"network").unwrap();
     let control = CancelAfter { limit: 2, ..CancelAfter::default() };
-    let error =
-        run(&Chest::default().volume(), &Acquisition::default(), &package(), model.as_mut(), &control).unwrap_err();
+    let error = run(&Chest::default().volume(), &Acquisition::default(), &package(), (model.as_mut(), &Cpu), &control)
+        .unwrap_err();
     assert_eq!((error.kind(), script.runs()), (TaskFault::Cancelled, 2));
 }
 
