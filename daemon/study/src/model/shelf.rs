@@ -11,7 +11,8 @@ use hal::{Accelerator, LoadedModel};
 use models::manifest::Variant;
 use models::registry::{Entry, Key, Outcome, Record, Registry, RegistryFault, Swept, layout};
 use models::signature::Trust;
-use models::steps::{self, Steps};
+use models::steps::{self, Cpu, Steps};
+use models::task::NetworkInput;
 use models::{golden, package::Package, task};
 use sha2::{Digest, Sha256};
 use tokio::sync::broadcast;
@@ -183,7 +184,11 @@ impl Shelf {
         }
         let (key, provider, fallback) = (&entry.key, &description.provider, &description.fallback);
         tracing::info!(package = %key, provider, library = description.library, fallback, "model loaded");
-        let steps = steps::beside(&description, Urgency::Study);
+        // Pictures of the live path get theirs, of another urgency, from `for_live`.
+        let steps: Arc<dyn Steps> = match task::network(entry.task()) {
+            Some(NetworkInput::Volume) => steps::beside(&description, Urgency::Study),
+            _ => Arc::new(Cpu),
+        };
         Ok(Loaded { key: key.clone(), accelerator, package, model, steps, tally: Tally::default() })
     }
 
