@@ -236,6 +236,15 @@ fn sim_kernels_refuse_what_does_not_fit_before_they_start() {
     let mut short = card.buffer::<f32>(3).unwrap();
     bad(kernels.letterbox(&stream, (&picture, &pixels(0, 4, 1)), [&shares, &shares], &mut short), "the input");
 
+    // Rows that the picture lacks are black, and not read: there is other memory behind it.
+    let few = card.copied(&stream, &[200u8; 8]).unwrap();
+    let lacking = Pixels { rows: 2, levels: card.copied(&stream, &[100; 256]).unwrap(), ..pixels(0, 4, 1) };
+    kernels.letterbox(&stream, (&few, &lacking), [&shares, &shares], &mut out).unwrap();
+    let mut seen = card.pinned::<f32>(4).unwrap();
+    stream.download(&out, 0..4, &mut seen, 0).unwrap();
+    stream.wait(PATIENCE).unwrap();
+    assert_eq!(seen.read().unwrap(), [100.0 / 255.0, 100.0 / 255.0, 0.0, 0.0]);
+
     let taps = Taps::new(&card, &stream, &[(0, 1, 0.5), (1, 1, 0.0)]).unwrap();
     let volume = card.buffer::<i16>(8).unwrap();
     let mut grid = card.buffer::<f32>(8).unwrap();
@@ -263,5 +272,5 @@ fn sim_kernels_refuse_what_does_not_fit_before_they_start() {
     bad(kernels.mark(&stream, (&sums, 28), 9, &mut card.buffer(27).unwrap()), "beyond the values");
     stream.wait(PATIENCE).unwrap();
     drop((grid, out, sums));
-    assert_eq!((driver.say(c"launches", 0), driver.say(c"written beyond", 0)), (6, 0));
+    assert_eq!((driver.say(c"launches", 0), driver.say(c"written beyond", 0)), (7, 0));
 }

@@ -333,6 +333,7 @@ def report(work_name: str, out: str) -> None:
     work = Path(work_name)
     rows_of = {
         "contract": lambda: [line for line in text_rows(work / "contract.txt") if line.startswith("test result")],
+        "kernels": lambda: [line for line in text_rows(work / "kernels.txt") if line.startswith(("test result", "kernels on"))],
         "golden": lambda: of_golden(work),
         "ct": lambda: of_ct(work, "ct"),
         "ct_cpu": lambda: of_ct(work, "ct-cpu") + text_rows(work / "compare.txt"),

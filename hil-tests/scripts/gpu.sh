@@ -6,7 +6,7 @@
 #   gpu.sh                        builds, then runs everything on CUDA
 #   gpu.sh --accelerator cpu      the same without a card: tries the script itself
 #   gpu.sh --quick                small phantoms and short times
-#   gpu.sh --programs FOLDER      programs that were built elsewhere, instead of building (FOLDER/contract is the tests of `hal`)
+#   gpu.sh --programs FOLDER      programs that were built elsewhere, instead of building (FOLDER/contract is the tests of `hal`, FOLDER/steps the test steps_card of `models`)
 #   gpu.sh --only "golden ct"     only these steps
 #
 # SCANSIDE_ONNXRUNTIME names a libonnxruntime.so that was built with CUDA, its provider libraries beside it; the libraries of CUDA and
@@ -22,6 +22,8 @@ steps="phantoms contract golden ct ct_cpu pictures beside_thread beside_process 
 # The same on TensorRT itself; "not tried" where there is none.
 steps+=" trt_contract trt_golden trt_ct trt_pictures trt_beside_thread trt_live"
 inner=""
+# The arithmetic of the kernels, before anything that may use them.
+steps=${steps/contract/contract kernels}
 while [ $# -gt 0 ]; do
   case $1 in
     --accelerator) accelerator=$2; shift 2 ;;
@@ -59,6 +61,9 @@ build() {
     python3 -c 'import json, sys; print([m["executable"] for m in map(json.loads, sys.stdin) if m.get("executable")][-1])')
   programs=$root/target/release
   ln -sfn "$contract" "$programs/contract"
+  contract=$(cargo test --release --no-run -p models --test steps_card --message-format=json |
+    python3 -c 'import json, sys; print([m["executable"] for m in map(json.loads, sys.stdin) if m.get("executable")][-1])')
+  ln -sfn "$contract" "$programs/steps"
   ln -sfn "$programs/examples/measure" "$programs/measure"
 }
 
@@ -92,6 +97,13 @@ contract() {
   "$programs/contract" contract::tests::real_ --skip v4l2 --skip tensorrt --nocapture --test-threads=1 2>&1 | tee "$work/contract.txt"
   said=$(sed -n 's/^test result: ok. \([0-9]*\) passed.*/\1/p' "$work/contract.txt")
   [ "${said:-0}" -ge 3 ] || fail "only ${said:-0} contract tests ran"
+}
+
+# Each step on the card beside its twin on the processor, on random inputs, bit by bit (models/tests/steps_cases).
+kernels() {
+  [ "$accelerator" = cpu ] && { say "not run: no card"; exit "$not_tried"; }
+  SCANSIDE_GPU=required "$programs/steps" --nocapture 2>&1 | tee "$work/kernels.txt"
+  grep -q '^test result: ok. 1 passed' "$work/kernels.txt" || fail "the kernels were not compared"
 }
 
 golden() { "$programs/measure" golden "$packages" "$accelerator" | tee "$work/golden.jsonl"; }
@@ -256,7 +268,7 @@ limit() { # seconds for a step
 }
 
 [ -n "$programs" ] || build
-for program in scansided scansidectl phantom evaluate demo_live measure contract; do
+for program in scansided scansidectl phantom evaluate demo_live measure contract steps; do
   [ -x "$programs/$program" ] || fail "$programs/$program is missing"
 done
 [ -r "$SCANSIDE_ONNXRUNTIME" ] || fail "SCANSIDE_ONNXRUNTIME=$SCANSIDE_ONNXRUNTIME cannot be read"

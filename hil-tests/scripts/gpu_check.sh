@@ -84,6 +84,7 @@ places() {
 
 # ---------------------------------------------------------------- run
 
+"$scripts/kernels_check.sh"
 python3 -B "$scripts/operators.py"
 [ "$(uname -m)" = x86_64 ] || skip "there is no TensorRT library for $(uname -m) on PyPI"
 wheel

@@ -1,8 +1,11 @@
 //! Where the live path gets its model from.
 
+use std::sync::Arc;
+
 use hal::LoadedModel;
 use models::identity::{self, ModelIdentity, NOT_FOR_DIAGNOSIS_SHORT};
 use models::manifest::Manifest;
+use models::steps::Steps;
 
 use crate::view::MadeBy;
 
@@ -17,6 +20,8 @@ pub struct Ready {
     /// For example `cpu, ONNX Runtime 1.32.0`.
     pub accelerator: String,
     pub model: Box<dyn LoadedModel>,
+    /// What prepares pictures for it.
+    pub steps: Arc<dyn Steps>,
 }
 
 impl Ready {

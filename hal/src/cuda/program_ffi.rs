@@ -161,8 +161,8 @@ impl Kernel {
         let context = &self.program.context;
         let bad = |why: String| Error::new(AccelFault::BadInput, format!("kernel {}: {why}", self.name()));
         let sizes: Vec<usize> = arguments.iter().map(Argument::size).collect();
-        if sizes != self.signature.sizes {
-            return Err(bad(format!("called with {sizes:?} bytes, it takes {:?}", self.signature.sizes)));
+        if let Some(why) = self.signature.refusal(&sizes) {
+            return Err(Error::new(AccelFault::BadInput, why));
         }
         if !Arc::ptr_eq(context, stream.context()) {
             return Err(bad("a stream of another card".into()));

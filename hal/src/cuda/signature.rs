@@ -8,6 +8,14 @@ pub(super) struct Signature {
     pub sizes: Vec<usize>,
 }
 
+impl Signature {
+    /// Why a call with arguments of these sizes does not fit; `None` when it does.
+    pub fn refusal(&self, sizes: &[usize]) -> Option<String> {
+        let Self { name, sizes: own } = self;
+        (own != sizes).then(|| format!("kernel {name}: called with {sizes:?} bytes, it takes {own:?}"))
+    }
+}
+
 /// All kernels (`.entry`) of a text.
 pub(super) fn all(ptx: &str) -> Vec<Signature> {
     ptx.split(".entry ").skip(1).filter_map(one).collect()
@@ -39,5 +47,9 @@ mod tests {
         assert_eq!(found[0], Signature { name: "a".into(), sizes: vec![8, 4] });
         assert_eq!(found[1], Signature { name: "b".into(), sizes: vec![] });
         assert!(all("no text of a program").is_empty());
+        assert_eq!(found[0].refusal(&[8, 4]), None);
+        for wrong in [&[8, 8][..], &[8], &[8, 4, 4], &[4, 8]] {
+            assert!(found[0].refusal(wrong).unwrap().contains("kernel a"), "{wrong:?}");
+        }
     }
 }

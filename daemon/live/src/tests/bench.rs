@@ -157,6 +157,7 @@ impl Supply for Scripts {
             simulated: true,
             accelerator: "scripted".into(),
             model,
+            steps: Arc::new(models::steps::Cpu),
         })
     }
 

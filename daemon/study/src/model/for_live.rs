@@ -1,6 +1,8 @@
 //! Gives the live path its model: the package that is active for breast ultrasound.
 
+use hal::cuda::Urgency;
 use live::supply::{Ready, Supply, SupplyError};
+use models::steps;
 use models::task::US_BREAST;
 
 use super::{Error, Shelf};
@@ -29,6 +31,7 @@ impl Supply for FromShelf {
             simulated: on.simulated,
             accelerator: format!("{}, {}", on.provider, on.library),
             model: loaded.model,
+            steps: steps::beside(&on, Urgency::Live),
         })
     }
 

@@ -61,10 +61,10 @@ impl Hosts {
             })
             .collect();
         let tally = Tally::default();
-        let Loaded { key, accelerator, package, model: own, .. } = loaded;
+        let Loaded { key, accelerator, package, model: own, steps, .. } = loaded;
         let shared =
             Shared { own, stations, package: package.clone(), variant, tally: tally.clone(), begun: Instant::now() };
-        Loaded { key, accelerator, package, model: Box::new(shared), tally }
+        Loaded { key, accelerator, package, model: Box::new(shared), steps, tally }
     }
 }
 

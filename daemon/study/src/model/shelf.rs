@@ -6,10 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use custody::event::Event;
 use hal::accel::{self, AcceleratorConfig, Provider};
+use hal::cuda::Urgency;
 use hal::{Accelerator, LoadedModel};
 use models::manifest::Variant;
 use models::registry::{Entry, Key, Outcome, Record, Registry, RegistryFault, Swept, layout};
 use models::signature::Trust;
+use models::steps::{self, Cpu, Steps};
+use models::task::NetworkInput;
 use models::{golden, package::Package, task};
 use sha2::{Digest, Sha256};
 use tokio::sync::broadcast;
@@ -34,6 +37,8 @@ pub struct Loaded {
     pub accelerator: Box<dyn Accelerator>,
     pub package: Package,
     pub model: Box<dyn LoadedModel>,
+    /// What does the work before it.
+    pub steps: Arc<dyn Steps>,
     /// Who makes its runs, where there are hosts ([`super::Hosts`]).
     pub(super) tally: Tally,
 }
@@ -203,7 +208,12 @@ impl Shelf {
         }
         let (key, provider, fallback) = (&entry.key, &description.provider, &description.fallback);
         tracing::info!(package = %key, provider, library = description.library, fallback, "model loaded");
-        Ok(Loaded { key: key.clone(), accelerator, package, model, tally: Tally::default() })
+        // Pictures of the live path get theirs, of another urgency, from `for_live`.
+        let steps: Arc<dyn Steps> = match task::network(entry.task()) {
+            Some(NetworkInput::Volume) => steps::beside(&description, Urgency::Study),
+            _ => Arc::new(Cpu),
+        };
+        Ok(Loaded { key: key.clone(), accelerator, package, model, steps, tally: Tally::default() })
     }
 
     /// Checks the signature and every file.
