@@ -5,11 +5,13 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use hal::accel::tensorrt::TENSORRT_KEY;
 use hal::accel::tensorrt::simulated_ffi::Simulated;
 use hal::accel::{AccelFault, Accelerator, AcceleratorConfig, Error, Wishes, open};
 use hal::contract::{self, Known};
 use hal::cuda::simulated_ffi::Driver;
 use hal::{LoadedModel, Tensor};
+use needs::Lack;
 use tempfile::TempDir;
 
 const PROBE: &[u8] = include_bytes!("../src/accel/probe.onnx");
@@ -26,7 +28,12 @@ struct Site {
 }
 
 impl Site {
-    fn new(version: i32) -> Self {
+    /// `None` where the environment names another TensorRT, which wins.
+    fn new(version: i32) -> Option<Self> {
+        if std::env::var_os(TENSORRT_KEY).is_some_and(|value| !value.is_empty()) {
+            needs::skip(Lack::Host, format_args!("{TENSORRT_KEY} is set: it wins over the simulated one"));
+            return None;
+        }
         static ONE: Mutex<()> = Mutex::new(());
         let turn = ONE.lock().unwrap_or_else(PoisonError::into_inner);
         let place = Path::new(env!("CARGO_TARGET_TMPDIR"));
@@ -35,7 +42,7 @@ impl Site {
         let folder = tempfile::tempdir().unwrap();
         let library = Simulated::load(folder.path(), version).unwrap();
         let taken = driver.say(c"taken", 0);
-        Self { driver, library, folder, taken, _turn: turn }
+        Some(Self { driver, library, folder, taken, _turn: turn })
     }
 
     fn config(&self, live: bool) -> AcceleratorConfig {
@@ -78,7 +85,7 @@ fn run(model: &mut dyn LoadedModel, count: usize) -> Result<Vec<f32>, Error> {
 #[test]
 fn sim_every_known_version_keeps_the_contract_of_accelerators() {
     for version in VERSIONS {
-        let site = Site::new(version);
+        let Some(site) = Site::new(version) else { return };
         let device = site.open(false);
         let said = device.describe();
         assert_eq!((said.provider.as_str(), said.fallback), ("tensorrt", None), "{version}");
@@ -94,7 +101,7 @@ fn sim_every_known_version_keeps_the_contract_of_accelerators() {
 
 #[test]
 fn sim_live_work_runs_on_the_stream_that_goes_first() {
-    let site = Site::new(RTX);
+    let Some(site) = Site::new(RTX) else { return };
     for (live, priority) in [(false, 0), (true, -5)] {
         let _model = site.open(live).load_with(PROBE, &Wishes { shapes: &[vec![1, 2]], ..Wishes::default() }).unwrap();
         assert_eq!(site.driver.say(c"priority", 0), priority);
@@ -105,7 +112,7 @@ fn sim_live_work_runs_on_the_stream_that_goes_first() {
 #[test]
 fn sim_engines_and_what_was_compiled_are_kept_between_starts() {
     for version in VERSIONS {
-        let site = Site::new(version);
+        let Some(site) = Site::new(version) else { return };
         let shapes = [vec![1, 2], vec![3, 2]];
         for start in 0..2 {
             site.library.say(c"no plan", start);
@@ -127,7 +134,7 @@ fn sim_engines_and_what_was_compiled_are_kept_between_starts() {
 #[test]
 fn sim_whatever_answers_with_nothing_is_an_error_in_the_words_of_the_library() {
     for version in VERSIONS {
-        let site = Site::new(version);
+        let Some(site) = Site::new(version) else { return };
         let device = site.open(false);
         // What, of the parser's library, kind, words.
         let cases = [
@@ -167,7 +174,7 @@ fn sim_whatever_answers_with_nothing_is_an_error_in_the_words_of_the_library() {
 
 #[test]
 fn sim_a_card_that_the_library_does_not_know_is_a_reason_to_use_another_provider() {
-    let site = Site::new(RTX);
+    let Some(site) = Site::new(RTX) else { return };
     site.library.say(c"no capability", 1);
     // ONNX Runtime where it is, otherwise nothing.
     let told = match open(&site.config(false)) {
@@ -189,7 +196,7 @@ fn sim_a_card_that_the_library_does_not_know_is_a_reason_to_use_another_provider
 
 #[test]
 fn sim_a_run_that_fails_or_finds_no_memory_is_told_and_leaves_nothing_behind() {
-    let site = Site::new(RTX);
+    let Some(site) = Site::new(RTX) else { return };
     let device = site.open(false);
     let mut model = device.load(PROBE).unwrap();
     assert_eq!(run(model.as_mut(), 1).unwrap(), [1.5, 1.5]);
@@ -210,7 +217,7 @@ fn sim_a_run_that_fails_or_finds_no_memory_is_told_and_leaves_nothing_behind() {
 
 #[test]
 fn sim_a_card_that_hangs_does_not_hang_the_caller_and_nothing_it_uses_is_given_back() {
-    let site = Site::new(RTX);
+    let Some(site) = Site::new(RTX) else { return };
     let device = site.open(true);
     let mut model = device.load(PROBE).unwrap();
     assert_eq!(run(model.as_mut(), 1).unwrap(), [1.5, 1.5]);

@@ -27,7 +27,10 @@ pub struct Files {
 /// # Errors
 /// Why there is none, with the remedy.
 pub fn find(configured: &Path) -> Result<Files, String> {
-    let files = resolve(configured, std::env::var_os(TENSORRT_KEY))?;
+    inspected(resolve(configured, std::env::var_os(TENSORRT_KEY))?)
+}
+
+fn inspected(files: Files) -> Result<Files, String> {
     for file in [&files.library, &files.parser] {
         is_for_this_machine(file).map_err(|why| format!("TensorRT at {}: {why}", file.display()))?;
     }
@@ -108,7 +111,7 @@ mod tests {
     #[test]
     fn what_is_no_library_is_not_loaded() {
         let here = folder(&["libnvinfer.so.10", "libnvonnxparser.so.10"]);
-        let refused = find(here.path()).unwrap_err();
+        let refused = inspected(resolve(here.path(), None).unwrap()).unwrap_err();
         assert!(refused.contains("libnvinfer.so.10: not a shared library"), "{refused}");
     }
 }
