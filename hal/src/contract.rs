@@ -264,7 +264,7 @@ mod tests {
     }
 
     fn config(provider: &str, library: PathBuf) -> AcceleratorConfig {
-        AcceleratorConfig { provider: provider.into(), library, threads: 1, cache: None }
+        AcceleratorConfig { provider: provider.into(), library, threads: 1, ..AcceleratorConfig::default() }
     }
 
     #[test]
@@ -285,7 +285,7 @@ mod tests {
     #[test]
     fn real_a_provider_that_cannot_be_used_is_replaced_by_name() {
         let Some(library) = library() else { return };
-        for provider in ["cuda", "tensorrt"] {
+        for provider in ["cuda", "onnxruntime-tensorrt", "tensorrt"] {
             let device = open(&config(provider, library.clone())).unwrap();
             let description = device.describe();
             if description.provider != provider {
@@ -311,6 +311,39 @@ mod tests {
         }
         super::accelerator(device.as_ref(), &known());
         super::accelerator_checks_shapes(device.as_ref(), &known());
+    }
+
+    /// Once on the stream of studies, once on that of live pictures.
+    #[test]
+    fn real_tensorrt_accelerator_contract() {
+        if !Root::default().has_cuda_device() {
+            needs::skip(Lack::Gpu, "no CUDA device");
+            return;
+        }
+        let cache = tempfile::tempdir().unwrap();
+        for live in [false, true] {
+            let config = AcceleratorConfig {
+                provider: "tensorrt".into(),
+                library: library().unwrap_or_default(),
+                threads: 1,
+                cache: Some(cache.path().to_owned()),
+                live,
+                ..AcceleratorConfig::default()
+            };
+            let device = match open(&config) {
+                Ok(device) if device.describe().fallback.is_none() => device,
+                Ok(device) => {
+                    needs::skip(Lack::Gpu, device.describe().fallback.unwrap_or_default());
+                    return;
+                }
+                Err(error) => {
+                    needs::skip(Lack::Gpu, error);
+                    return;
+                }
+            };
+            super::accelerator(device.as_ref(), &known());
+            super::accelerator_checks_shapes(device.as_ref(), &known());
+        }
     }
 
     fn wanted(format: PixelFormat) -> Config {

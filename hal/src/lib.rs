@@ -15,7 +15,9 @@ pub mod urgency_ffi;
 pub mod heap_ffi;
 pub mod memory;
 pub mod capture;
+mod accel_error;
 pub mod accel;
+pub mod cuda;
 pub mod sensors;
 pub mod indicator;
 #[cfg(any(test, feature = "sim"))]

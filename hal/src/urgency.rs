@@ -2,8 +2,8 @@
 //! it runs at a lower priority of the scheduler, live work at a higher one. It never waits for long, so a study still
 //! finishes.
 //!
-//! On a GPU only the waiting helps: ONNX Runtime takes a CUDA stream of the caller's but makes none with a priority, and to make
-//! one ourselves we would have to link CUDA.
+//! On a GPU only the waiting helps with ONNX Runtime, which makes no stream with a priority; TensorRT itself runs live work on one that
+//! goes first (`accel::tensorrt`).
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

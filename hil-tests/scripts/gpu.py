@@ -237,9 +237,9 @@ def card_memory(work: Path, step: str) -> str:
     return f"card +{seen['most_mib'] - seen['before_mib']} MiB" if isinstance(seen, dict) else ""
 
 
-def of_golden(work: Path) -> list[str]:
+def of_golden(work: Path, name: str = "golden.jsonl") -> list[str]:
     rows = []
-    for one in lines_of(work / "golden.jsonl"):
+    for one in lines_of(work / name):
         if one["step"] == "golden":
             rows.append(
                 f"{one['network']} ({one['precision']}): differs by {one['difference']:.5f} of {one['tolerance']} allowed, "
@@ -281,12 +281,12 @@ def of_pictures(path: Path) -> list[str]:
     return rows
 
 
-def of_live(work: Path) -> list[str]:
-    figures = whole(work / "live" / "figures.json")
+def of_live(work: Path, name: str = "live") -> list[str]:
+    figures = whole(work / name / "figures.json")
     if not isinstance(figures, dict):
         return []
     stats = figures["stats"]
-    rows = [f"{stats['pictures']} pictures, {stats['lost']} lost, {stats['inferred']} analysed; {card_memory(work, 'live')}"]
+    rows = [f"{stats['pictures']} pictures, {stats['lost']} lost, {stats['inferred']} analysed; {card_memory(work, name)}"]
     for name, latency in stats["stages"]:
         if name in ("infer", "overlay", "present"):
             rows.append(f"{name}: p50 {latency['p50']:.2f}, p99 {latency['p99']:.2f}, p99.9 {latency['p999']:.2f} ms")
@@ -333,6 +333,7 @@ def report(work_name: str, out: str) -> None:
     work = Path(work_name)
     rows_of = {
         "contract": lambda: [line for line in text_rows(work / "contract.txt") if line.startswith("test result")],
+        "kernels": lambda: [line for line in text_rows(work / "kernels.txt") if line.startswith(("test result", "kernels on"))],
         "golden": lambda: of_golden(work),
         "ct": lambda: of_ct(work, "ct"),
         "ct_cpu": lambda: of_ct(work, "ct-cpu") + text_rows(work / "compare.txt"),
@@ -343,6 +344,12 @@ def report(work_name: str, out: str) -> None:
         "precision": lambda: of_precision(work),
         "memory": lambda: of_memory(work),
         "killed": lambda: text_rows(work / "killed.txt"),
+        "trt_contract": lambda: [line for line in text_rows(work / "trt-contract.txt") if line.startswith("test result")],
+        "trt_golden": lambda: of_golden(work, "trt-golden.jsonl"),
+        "trt_ct": lambda: of_ct(work, "ct-trt"),
+        "trt_pictures": lambda: of_pictures(work / "trt-pictures.jsonl"),
+        "trt_beside_thread": lambda: of_pictures(work / "trt-beside-thread.jsonl"),
+        "trt_live": lambda: of_live(work, "trt-live"),
     }
     facts = whole(work / "device.json")
     device_facts = facts if isinstance(facts, dict) else {}

@@ -6,11 +6,12 @@
 #   gpu.sh                        builds, then runs everything on CUDA
 #   gpu.sh --accelerator cpu      the same without a card: tries the script itself
 #   gpu.sh --quick                small phantoms and short times
-#   gpu.sh --programs FOLDER      programs that were built elsewhere, instead of building (FOLDER/contract is the tests of `hal`)
+#   gpu.sh --programs FOLDER      programs that were built elsewhere, instead of building (FOLDER/contract is the tests of `hal`, FOLDER/steps the test steps_card of `models`)
 #   gpu.sh --only "golden ct"     only these steps
 #
 # SCANSIDE_ONNXRUNTIME names a libonnxruntime.so that was built with CUDA, its provider libraries beside it; the libraries of CUDA and
-# cuDNN must be where the loader looks (LD_LIBRARY_PATH). The live step also needs dbus-daemon.
+# cuDNN must be where the loader looks (LD_LIBRARY_PATH). The live step also needs dbus-daemon. SCANSIDE_TENSORRT names the folder of
+# TensorRT's libraries (libnvinfer.so.11 or .10, or libtensorrt_rtx.so.1, and the parser of ONNX) for the steps trt_*.
 set -euo pipefail
 scripts=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$scripts/../.." && pwd)
@@ -18,7 +19,11 @@ cd "$root"
 
 accelerator=cuda programs="" quick="" only=""
 steps="phantoms contract golden ct ct_cpu pictures beside_thread beside_process live precision memory killed"
+# The same on TensorRT itself; "not tried" where there is none.
+steps+=" trt_contract trt_golden trt_ct trt_pictures trt_beside_thread trt_live"
 inner=""
+# The arithmetic of the kernels, before anything that may use them.
+steps=${steps/contract/contract kernels}
 while [ $# -gt 0 ]; do
   case $1 in
     --accelerator) accelerator=$2; shift 2 ;;
@@ -56,6 +61,9 @@ build() {
     python3 -c 'import json, sys; print([m["executable"] for m in map(json.loads, sys.stdin) if m.get("executable")][-1])')
   programs=$root/target/release
   ln -sfn "$contract" "$programs/contract"
+  contract=$(cargo test --release --no-run -p models --test steps_card --message-format=json |
+    python3 -c 'import json, sys; print([m["executable"] for m in map(json.loads, sys.stdin) if m.get("executable")][-1])')
+  ln -sfn "$contract" "$programs/steps"
   ln -sfn "$programs/examples/measure" "$programs/measure"
 }
 
@@ -86,9 +94,16 @@ phantoms() {
 contract() {
   local said
   [ "$accelerator" = cuda ] && export SCANSIDE_GPU=required
-  "$programs/contract" contract::tests::real_ --skip v4l2 --nocapture --test-threads=1 2>&1 | tee "$work/contract.txt"
+  "$programs/contract" contract::tests::real_ --skip v4l2 --skip tensorrt --nocapture --test-threads=1 2>&1 | tee "$work/contract.txt"
   said=$(sed -n 's/^test result: ok. \([0-9]*\) passed.*/\1/p' "$work/contract.txt")
   [ "${said:-0}" -ge 3 ] || fail "only ${said:-0} contract tests ran"
+}
+
+# Each step on the card beside its twin on the processor, on random inputs, bit by bit (models/tests/steps_cases).
+kernels() {
+  [ "$accelerator" = cpu ] && { say "not run: no card"; exit "$not_tried"; }
+  SCANSIDE_GPU=required "$programs/steps" --nocapture 2>&1 | tee "$work/kernels.txt"
+  grep -q '^test result: ok. 1 passed' "$work/kernels.txt" || fail "the kernels were not compared"
 }
 
 golden() { "$programs/measure" golden "$packages" "$accelerator" | tee "$work/golden.jsonl"; }
@@ -194,6 +209,46 @@ killed() {
   gpu_py compare "$work/after-kill.json" "$work/ct.json" same | tee -a "$work/killed.txt"
 }
 
+# ---------------------------------------------------------------- TensorRT itself
+
+trt() {
+  [ "$accelerator" = cpu ] && { say "there is no card"; exit "$not_tried"; }
+  [ -n "${SCANSIDE_TENSORRT:-}" ] || { say "SCANSIDE_TENSORRT names no TensorRT"; exit "$not_tried"; }
+}
+
+trt_contract() {
+  trt
+  SCANSIDE_GPU=required "$programs/contract" contract::tests::real_tensorrt --nocapture --test-threads=1 2>&1 | tee "$work/trt-contract.txt"
+  grep -q '^test result: ok. 1 passed' "$work/trt-contract.txt" || fail "the contract was not tried"
+}
+
+trt_golden() {
+  trt
+  "$programs/measure" golden "$packages" tensorrt | tee "$work/trt-golden.jsonl"
+}
+
+trt_ct() {
+  trt
+  watched "$work/ct-trt.memory" analyse tensorrt "$work/studies" ct-trt
+  gpu_py provider "$work/ct-trt.json" tensorrt
+  gpu_py compare "$work/ct-trt.json" "$work/ct.json" | tee "$work/trt-compare.txt"
+}
+
+trt_pictures() {
+  trt
+  "$programs/measure" picture "$packages" tensorrt "$seconds" | tee "$work/trt-pictures.jsonl"
+}
+
+trt_beside_thread() {
+  trt
+  "$programs/measure" picture "$packages" tensorrt "$seconds" beside | tee "$work/trt-beside-thread.jsonl"
+}
+
+trt_live() {
+  trt
+  watched "$work/trt-live.memory" "$programs/demo_live" --out "$work/trt-live" --accelerator tensorrt "${live[@]}"
+}
+
 # ---------------------------------------------------------------- run
 
 if [ -n "$inner" ]; then
@@ -204,14 +259,16 @@ fi
 limit() { # seconds for a step
   case $1 in
     phantoms | precision | ct_cpu) echo 150 ;;
-    live) echo 180 ;;
+    live | trt_live) echo 180 ;;
+    # TensorRT proper tries kernels for minutes.
+    trt_golden | trt_ct) echo 600 ;;
     memory) echo 200 ;;
     *) echo 90 ;;
   esac
 }
 
 [ -n "$programs" ] || build
-for program in scansided scansidectl phantom evaluate demo_live measure contract; do
+for program in scansided scansidectl phantom evaluate demo_live measure contract steps; do
   [ -x "$programs/$program" ] || fail "$programs/$program is missing"
 done
 [ -r "$SCANSIDE_ONNXRUNTIME" ] || fail "SCANSIDE_ONNXRUNTIME=$SCANSIDE_ONNXRUNTIME cannot be read"

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # `make gpu-check`: what can be known about the shipped networks and GPUs without a GPU. Their operators have kernels everywhere
-# (operators.py); NVIDIA's own parser knows them, and its builder makes an engine for each compute capability. That an engine
-# gives the right answer is not shown here: that takes a card (`make gpu`).
+# (operators.py); NVIDIA's own parser and builder make an engine of each for each compute capability, called by the product's own code
+# (hal/tests/tensorrt.rs); the places at which that code calls are those of NVIDIA's headers. That an engine gives the right answer is not
+# shown here: that takes a card (`make gpu`).
 #
 # The first run downloads 147 MB into .cache/tensorrt. Where they cannot be had, it says so and leaves that part out; with CI=true that
 # is a failure.
@@ -10,13 +11,6 @@ scripts=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$scripts/../.." && pwd)
 cache=$root/.cache/tensorrt
 cd "$root"
-
-# Turing, Ampere (server, desktop), Ada, Blackwell. This TensorRT refuses 87 (Orin), 90 (Hopper) and 110 (Thor).
-capabilities=(75 80 86 89 120)
-# NETWORK:CAPABILITY for which no engine is expected. Turing has no 3-D convolution in FP32; cards get FP16.
-exceptions="chest.onnx:75"
-# Stands for open extents: the patch of the CT network.
-extent=96
 
 skip() {
   [ "${CI:-}" = true ] && { echo "gpu-check: skipped, and with CI=true that is a failure: $*" >&2; exit 1; }
@@ -71,52 +65,31 @@ P
   rm -f "$file"
 }
 
-# CUDA's own header is not needed: two names of types are all that the others take from it.
-compile() {
-  probe=$cache/probe
-  [ "$probe" -nt hil-tests/tensorrt/probe.cpp ] && return
-  mkdir -p "$cache/stub"
+# Where functions stand by the headers of each version, in files for the test. CUDA's own header is not needed: two names of types are
+# all that the others take from it.
+places() {
+  local folder file
+  places=$cache/places
+  mkdir -p "$cache/stub" "$places"
   printf 'typedef struct CUstream_st* cudaStream_t;\ntypedef struct CUevent_st* cudaEvent_t;\n' >"$cache/stub/cuda_runtime_api.h"
-  g++ -std=c++17 -O1 -Wall -Wextra -isystem "$includes" -isystem "$cache/stub" hil-tests/tensorrt/probe.cpp -o "$probe" -ldl
+  for folder in "$(dirname "$includes")"/TRT-*/; do
+    file=$places/$(basename "$folder").txt
+    [ "$file" -nt hil-tests/tensorrt/places.cpp ] && continue
+    g++ -std=c++20 -O0 -Wall -Wextra -Wno-invalid-offsetof -Wno-deprecated-declarations -isystem "$folder" -isystem "$cache/stub" \
+      hil-tests/tensorrt/places.cpp -o "$cache/print-places"
+    "$cache/print-places" >"$file.new"
+    mv "$file.new" "$file"
+  done
 }
 
 # ---------------------------------------------------------------- run
 
+"$scripts/kernels_check.sh"
 python3 -B "$scripts/operators.py"
 [ "$(uname -m)" = x86_64 ] || skip "there is no TensorRT library for $(uname -m) on PyPI"
 wheel
 headers
-compile
-failed=0 said=$(mktemp)
-trap 'rm -f "$said"' EXIT
-printf '\n%-24s %6s %8s %10s %8s  %s\n' network layers seconds 'engine MB' 'peak MiB' 'engines for'
-for network in models/packages/*/*.onnx hal/src/accel/*.onnx models/src/*.onnx; do
-  name=$(basename "$network")
-  if ! row=$(LD_LIBRARY_PATH=$libraries "$probe" "$network" "$extent" "${capabilities[@]}" 2>"$said"); then
-    failed=1
-    printf '%-24s FAILED\n' "$name"
-    sed 's/^/    /' "$said"
-    continue
-  fi
-  IFS=$'\t' read -r layers seconds bytes peak built not_built loaded <<<"$row"
-  printf '%-24s %6s %8s %10s %8s  %s\n' "$name" "$layers" "$seconds" "$(awk -v b="$bytes" 'BEGIN {printf "%.1f", b / 1e6}')" "$peak" "$built"
-  for capability in ${not_built//,/ }; do
-    if [ "$capability" = - ]; then continue; fi
-    if [[ " $exceptions " == *" $name:$capability "* ]]; then
-      echo "    none for $capability, as is known"
-    else
-      failed=1
-      echo "    NO ENGINE for $capability"
-      sed 's/^/    /' "$said"
-    fi
-  done
-  last=$loaded
-done
-# What is no network must not pass.
-echo "no network" >"$said"
-if LD_LIBRARY_PATH=$libraries "$probe" "$said" "$extent" 80 >/dev/null 2>&1; then
-  failed=1
-  echo "THE PARSER ACCEPTS WHAT IS NO NETWORK"
-fi
-echo "an engine without a driver: ${last:-not tried}"
-exit "$failed"
+places
+# One after the other: the table has the time and the memory of each network.
+SCANSIDE_TENSORRT=$libraries SCANSIDE_TENSORRT_PLACES=$places \
+  cargo test --quiet --workspace --test tensorrt -- --nocapture --test-threads 1

@@ -23,6 +23,9 @@ stored=$(code | grep -vE '^models/src/reason.rs|^daemon/report/src/words/|/tests
 rule 'a new reason is a variant of models::Reason, not a stored sentence' "$stored"
 rule 'links in documents resolve' "$(python3 -B hil-tests/scripts/links.py)"
 rule 'a model package names the hashes of its files' "$(for m in models/packages/*/model.toml; do [ -f "$m" ] && { grep -q 'sha256' "$m" || echo "$m"; }; done)"
+kernels=hal/src/cuda/kernels/kernels
+rule 'kernels.ptx is made from kernels.cu: SCANSIDE_BLESS=1 hil-tests/scripts/kernels_check.sh' \
+  "$(grep -q "$(sha256sum <$kernels.cu | cut -d ' ' -f 1)" $kernels.ptx || echo $kernels.ptx)"
 # Every dependency of the programs with its features: once as `cargo build --workspace` builds it, once as `cargo test --workspace` does.
 built() { cargo tree --workspace --edges "$1" --prefix none --format '{p} {f}' 2>/dev/null | sed 's/ (\*)$//' | sort -u; }
 rule 'programs and tests share one build of every dependency: name these features in hil-tests/Cargo.toml' \

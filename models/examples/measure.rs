@@ -39,9 +39,10 @@ fn main() -> Outcome<()> {
 
 /// # Errors
 /// When another accelerator than the wanted one would be used, with the reason.
-fn open(provider: &str) -> Outcome<Box<dyn Accelerator>> {
+fn open(provider: &str, live: bool) -> Outcome<Box<dyn Accelerator>> {
     let library = std::env::var_os(ENVIRONMENT_KEY).unwrap_or_else(|| "libonnxruntime.so".into()).into();
-    let device = accel::open(&AcceleratorConfig { provider: provider.into(), library, threads: 0, cache: None })?;
+    let config = AcceleratorConfig { provider: provider.into(), library, live, ..AcceleratorConfig::default() };
+    let device = accel::open(&config)?;
     match device.describe().fallback {
         None => Ok(device),
         Some(reason) => Err(reason.into()),
@@ -60,7 +61,7 @@ fn networks(package: &Package) -> Vec<&Variant> {
 }
 
 fn golden_runs(packages: &Path, provider: &str) -> Outcome<()> {
-    let device = open(provider)?;
+    let device = open(provider, false)?;
     println!("{}", json!({ "step": "device", "fingerprint": device.fingerprint() }));
     let mut wrong = Vec::new();
     for id in ["ct-chest", "us-breast", "mg-breast"] {
@@ -105,7 +106,7 @@ fn patch_beside_cpu(package: &Package, device: &dyn Accelerator) -> Outcome<()> 
         let (mut answer, again) = timed()?;
         Ok((answer.pop().ok_or("no answer")?, [first, again]))
     };
-    let cpu = open("cpu")?;
+    let cpu = open("cpu", false)?;
     let fp32 = package.manifest.variants.last().ok_or("no variant")?;
     let (expected, _) = run(cpu.as_ref(), &fp32.network)?;
     for variant in networks(package) {
@@ -150,7 +151,7 @@ fn keep_busy(package: &Package, model: &mut dyn LoadedModel, stop: &dyn Fn() -> 
 }
 
 fn load(packages: &Path, provider: &str, seconds: f64) -> Outcome<()> {
-    let device = open(provider)?;
+    let device = open(provider, false)?;
     let package = Package::open(&packages.join("ct-chest"))?;
     let mut model = device.load(&package.network(provider)?.1)?;
     let end = Instant::now() + Duration::from_secs_f64(seconds);
@@ -160,7 +161,7 @@ fn load(packages: &Path, provider: &str, seconds: f64) -> Outcome<()> {
 }
 
 fn pictures(packages: &Path, provider: &str, seconds: f64, beside: bool) -> Outcome<()> {
-    let device = open(provider)?;
+    let device = open(provider, true)?;
     let package = Package::open(&packages.join("us-breast"))?;
     let ct = Package::open(&packages.join("ct-chest"))?;
     let stop = AtomicBool::new(false);
@@ -168,7 +169,7 @@ fn pictures(packages: &Path, provider: &str, seconds: f64, beside: bool) -> Outc
         let other = beside.then(|| {
             scope.spawn(|| -> Result<(u32, f64), String> {
                 let busy = || -> Outcome<_> {
-                    let mut model = device.load(&ct.network(provider)?.1)?;
+                    let mut model = open(provider, false)?.load(&ct.network(provider)?.1)?;
                     keep_busy(&ct, model.as_mut(), &|| stop.load(Ordering::Relaxed))
                 };
                 busy().map_err(|error| error.to_string())

@@ -32,6 +32,7 @@ pub mod signature;
 #[cfg(any(test, feature = "development"))]
 pub mod specimen;
 mod step;
+pub mod steps;
 pub mod task;
 #[cfg(test)]
 mod testing;

@@ -96,7 +96,8 @@ impl Fits {
             Self::Any => true,
             Self::Cpu => provider == "cpu",
             Self::Cuda => provider == "cuda",
-            Self::Tensorrt => provider == "tensorrt",
+            // By itself or within ONNX Runtime.
+            Self::Tensorrt => matches!(provider, "tensorrt" | "onnxruntime-tensorrt"),
         }
     }
 }

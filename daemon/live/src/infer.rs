@@ -188,7 +188,7 @@ impl Infer {
         }
         let (Some(ready), None) = (&mut self.state.loaded, &self.state.eye) else { return Ok(true) };
         // The first run of a network is slow; afterwards there are newer pictures than this one.
-        let eye = Eye::new(&ready.manifest, profile)?;
+        let eye = Eye::new(&ready.manifest, profile, ready.steps.as_ref())?;
         eye.infer(ready.model.as_mut())?;
         self.state.eye = Some(eye);
         Ok(false)

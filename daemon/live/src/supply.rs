@@ -1,10 +1,12 @@
 //! Where the live path gets its model from.
 
 use std::fmt;
+use std::sync::Arc;
 
 use hal::LoadedModel;
 use models::identity::{self, ModelIdentity, NOT_FOR_DIAGNOSIS_SHORT};
 use models::manifest::Manifest;
+use models::steps::Steps;
 
 use crate::view::MadeBy;
 
@@ -18,6 +20,8 @@ pub struct Ready {
     pub simulated: bool,
     pub accelerator: RunsOn,
     pub model: Box<dyn LoadedModel>,
+    /// What prepares pictures for it.
+    pub steps: Arc<dyn Steps>,
 }
 
 /// What makes the runs of a model, in words, for example `cpu, ONNX Runtime 1.32.0`. It may become another one while the model runs.

@@ -46,7 +46,7 @@ pub fn look(
         provider: "cpu".into(),
         library: settings.accelerator.library.clone(),
         threads: 1,
-        cache: None,
+        ..AcceleratorConfig::default()
     };
     async move {
         let own = &settings.live;

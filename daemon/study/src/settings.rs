@@ -134,11 +134,14 @@ pub struct Models {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Accelerator {
-    /// `cpu`, `cuda` or `tensorrt` (`scripted` in simulation builds). If a GPU provider is not available, `cpu` is used
-    /// and the reason is logged.
+    /// `cpu`, `cuda`, `tensorrt` (itself) or `onnxruntime-tensorrt` (within ONNX Runtime); `scripted` in simulation builds. What is
+    /// not available is replaced, in the order `tensorrt`, `onnxruntime-tensorrt`, `cuda`, `cpu`, and the reason is logged.
     pub provider: String,
     /// Path of libonnxruntime.so; the environment variable `SCANSIDE_ONNXRUNTIME` overrides it.
     pub library: PathBuf,
+    /// Folder of TensorRT's libraries; empty for the system's library folders. The environment variable `SCANSIDE_TENSORRT`
+    /// overrides it.
+    pub tensorrt: PathBuf,
     /// Number of threads; 0 uses all cores.
     pub threads: usize,
 }
@@ -182,7 +185,12 @@ impl Default for Models {
 
 impl Default for Accelerator {
     fn default() -> Self {
-        Self { provider: Provider::Cpu.name().into(), library: "libonnxruntime.so".into(), threads: 0 }
+        Self {
+            provider: Provider::Cpu.name().into(),
+            library: "libonnxruntime.so".into(),
+            tensorrt: PathBuf::new(),
+            threads: 0,
+        }
     }
 }
 

@@ -32,6 +32,14 @@ fn devices(folder: &Path) -> Vec<String> {
     found
 }
 
+/// For example `570.86.15`, or Jetson's release of the board support package.
+pub(super) fn driver_version() -> Option<String> {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let number = driver(&read("/proc/driver/nvidia/version"));
+    let number = number.map(|text| text.trim_start_matches("driver ").to_owned());
+    number.or_else(|| read("/etc/nv_tegra_release").lines().next().map(str::to_owned))
+}
+
 /// `NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.104.05  Sat Aug 19 ...` -> `driver 535.104.05`.
 fn driver(version: &str) -> Option<String> {
     let line = version.lines().find(|line| line.starts_with("NVRM version:"))?;

@@ -53,7 +53,7 @@ fn resolve(configured: &Path, environment: Option<OsString>) -> Result<PathBuf, 
 }
 
 /// A bare name is looked for where the loader would look, so that it can be inspected first.
-fn search(name: &Path) -> Option<PathBuf> {
+pub(super) fn search(name: &Path) -> Option<PathBuf> {
     let triplet = format!("{}-linux-gnu", std::env::consts::ARCH);
     let system = ["/usr/local/lib".into(), format!("/usr/lib/{triplet}"), "/usr/lib64".into(), "/usr/lib".into()];
     let configured = std::env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
@@ -63,19 +63,33 @@ fn search(name: &Path) -> Option<PathBuf> {
         .find(|path| path.is_absolute() && path.is_file())
 }
 
+/// # Errors
+/// Why a file is no library for this processor, in words.
+pub(super) fn is_for_this_machine(path: &Path) -> Result<(), String> {
+    let mut head = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(20).read_to_end(&mut head));
+    read.map_err(|error| error.to_string())?;
+    elf(&head)
+}
+
+fn elf(head: &[u8]) -> Result<(), String> {
+    if !head.starts_with(b"\x7fELF") {
+        return Err("not a shared library".into());
+    }
+    let machine = head.get(18..20).map(|b| u16::from_le_bytes([b[0], b[1]]));
+    if machine == Some(OUR_MACHINE) {
+        return Ok(());
+    }
+    Err(format!("built for another processor than {}", std::env::consts::ARCH))
+}
+
 fn inspect(path: &Path) -> Result<Library, Error> {
     let refuse = |why: String| not_present(&format!("ONNX Runtime at {}: {why}", path.display()));
     let mut file = File::open(path).map_err(|e| refuse(e.to_string()))?;
     let mut head = Vec::new();
     // The symbol version stands in the string table near the start of the file (at 25 kB in 1.32).
     file.by_ref().take(4 << 20).read_to_end(&mut head).map_err(|e| refuse(e.to_string()))?;
-    if !head.starts_with(b"\x7fELF") {
-        return Err(refuse("not a shared library".into()));
-    }
-    let machine = head.get(18..20).map(|b| u16::from_le_bytes([b[0], b[1]]));
-    if machine != Some(OUR_MACHINE) {
-        return Err(refuse(format!("built for another processor than {}", std::env::consts::ARCH)));
-    }
+    elf(&head).map_err(refuse)?;
     if !contains(&head, b"OrtGetApiBase") {
         return Err(refuse("a shared library, but not ONNX Runtime (no OrtGetApiBase)".into()));
     }

@@ -1,19 +1,19 @@
-//! Accelerators: load a network, run it. The interface has three calls, so that a direct TensorRT binding can be added
-//! beside ONNX Runtime without a change in its callers.
+//! Accelerators: load a network, run it. ONNX Runtime is behind the interface, and TensorRT itself; callers see no difference.
 
-mod error;
 mod gpu;
 mod library;
 mod message;
 mod onnxruntime;
 mod provider;
 mod runtime;
+mod shape;
+pub mod tensorrt;
 #[cfg(any(test, feature = "sim"))]
 pub mod scripted;
 
 use std::path::PathBuf;
 
-pub use error::{AccelFault, Error};
+pub use crate::accel_error::{AccelFault, Error};
 pub use library::ENVIRONMENT_KEY;
 pub use provider::Provider;
 
@@ -28,7 +28,7 @@ pub struct Tensor {
 /// What an accelerator is and how it came to be chosen; shown to people and written into every result.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Description {
-    /// Execution provider in use: `cpu`, `cuda`, `tensorrt`, `scripted`.
+    /// What runs the networks: `cpu`, `cuda`, `tensorrt`, `onnxruntime-tensorrt`, `scripted`.
     pub provider: String,
     /// Library and version, for example `ONNX Runtime 1.32.0`.
     pub library: String,
@@ -54,6 +54,37 @@ pub trait Accelerator: Send + Sync + std::fmt::Debug {
     /// `AccelFault::BadModel` when the bytes are no network this device can run, `AccelFault::OutOfMemory`, `AccelFault::NotPresent`
     /// when the device or its library has gone.
     fn load(&self, onnx: &[u8]) -> Result<Box<dyn LoadedModel>, Error>;
+
+    /// The same for a caller that knows more, and wants to hear how far it is. Accelerators that build nothing tell nothing.
+    ///
+    /// # Errors
+    /// As [`Accelerator::load`]; `AccelFault::Cancelled` when the caller has ended it.
+    fn load_with(&self, onnx: &[u8], _: &Wishes<'_>) -> Result<Box<dyn LoadedModel>, Error> {
+        self.load(onnx)
+    }
+}
+
+/// Hears how much of a load is done, from 0 to 1, never less than before, on any thread; answers whether it goes on.
+pub type Watch<'a> = &'a (dyn Fn(f64) -> bool + Sync);
+
+/// What a caller knows of a network beforehand.
+#[derive(Clone, Copy)]
+pub struct Wishes<'a> {
+    /// Extents with which a network of one input will run, so that engines for them are ready.
+    pub shapes: &'a [Vec<usize>],
+    pub watch: Watch<'a>,
+}
+
+impl Default for Wishes<'_> {
+    fn default() -> Self {
+        Self { shapes: &[], watch: &|_| true }
+    }
+}
+
+impl std::fmt::Debug for Wishes<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Wishes").field("shapes", &self.shapes).finish_non_exhaustive()
+    }
 }
 
 /// One input or output of a network: its name, and its extents, -1 where the network leaves one open.
@@ -92,7 +123,7 @@ pub trait LoadedModel: Send + std::fmt::Debug {
 /// Which accelerator to open, and with what.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AcceleratorConfig {
-    /// `cpu` (also when empty), `cuda`, `tensorrt`; `scripted` in simulation builds.
+    /// `cpu` (also when empty), `cuda`, `tensorrt`, `onnxruntime-tensorrt`; `scripted` in simulation builds.
     pub provider: String,
     /// libonnxruntime.so: a path, or a bare name for the loader's search path. The environment variable
     /// [`ENVIRONMENT_KEY`] overrides it.
@@ -101,7 +132,15 @@ pub struct AcceleratorConfig {
     pub threads: usize,
     /// Where TensorRT keeps built engines and timings between starts; without it each load builds anew.
     pub cache: Option<PathBuf>,
+    /// Folder of TensorRT's libraries; empty for the loader's search path. The environment variable [`tensorrt::TENSORRT_KEY`]
+    /// overrides it.
+    pub tensorrt: PathBuf,
+    /// Its runs go before those of study work on the same card, where the accelerator can do that (`tensorrt`).
+    pub live: bool,
 }
+
+/// A network of one addition (float `[N, 2]`, y = x + 1): if an accelerator runs this, its driver and device are there.
+const PROBE: &[u8] = include_bytes!("probe.onnx");
 
 /// Opens the configured accelerator; when a GPU provider cannot be used, the next best one, with the reason in
 /// [`Description::fallback`].
@@ -117,6 +156,18 @@ pub fn open(config: &AcceleratorConfig) -> Result<Box<dyn Accelerator>, Error> {
     if wanted == Provider::Scripted {
         return Ok(Box::new(scripted::Scripted::zeros()));
     }
-    let library = library::find(&config.library)?;
-    Ok(Box::new(onnxruntime::OnnxRuntime::open(wanted, library, config)?))
+    let mut reasons = Vec::new();
+    let mut provider = wanted;
+    if let (Provider::TensorRt, Some(next)) = (provider, provider.fallback()) {
+        match tensorrt::TensorRt::open(config) {
+            Ok(opened) => return Ok(Box::new(opened)),
+            Err(why) => reasons.push(format!("{} requested; {why}", provider.name())),
+        }
+        provider = next;
+    }
+    let library = library::find(&config.library).map_err(|error| match reasons.first() {
+        Some(before) => Error::new(error.kind(), format!("{before}; {error}")),
+        None => error,
+    })?;
+    Ok(Box::new(onnxruntime::OnnxRuntime::open(provider, reasons, library, config)?))
 }

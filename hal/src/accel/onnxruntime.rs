@@ -6,12 +6,9 @@ use ort::value::{TensorElementType, TensorRef, ValueType};
 
 use super::library::Library;
 use super::{
-    AccelFault, Accelerator, AcceleratorConfig, Description, Error, LoadedModel, Port, Provider, Signature, Tensor,
-    message, runtime,
+    AccelFault, Accelerator, AcceleratorConfig, Description, Error, LoadedModel, PROBE, Port, Provider, Signature,
+    Tensor, message, runtime, shape,
 };
-
-/// A network of one addition (float `[N, 2]`, y = x + 1): if a provider runs this, its driver and device are there.
-const PROBE: &[u8] = include_bytes!("probe.onnx");
 
 #[derive(Debug)]
 pub(super) struct OnnxRuntime {
@@ -22,12 +19,16 @@ pub(super) struct OnnxRuntime {
 }
 
 impl OnnxRuntime {
-    /// Takes the first provider, from `wanted` downwards, that runs the probe network.
+    /// Takes the first provider, from `wanted` downwards, that runs the probe network. `reasons`: why better ones are not used.
     ///
     /// # Errors
     /// `AccelFault::NotPresent` when the library cannot be loaded.
-    pub(super) fn open(wanted: Provider, library: Library, config: &AcceleratorConfig) -> Result<Self, Error> {
-        let mut reasons = Vec::new();
+    pub(super) fn open(
+        wanted: Provider,
+        mut reasons: Vec<String>,
+        library: Library,
+        config: &AcceleratorConfig,
+    ) -> Result<Self, Error> {
         let mut provider = wanted;
         while let Some(next) = provider.fallback() {
             runtime::environment(&library)?;
@@ -125,10 +126,7 @@ struct LoadedSession {
     session: Session,
     inputs: Vec<String>,
     outputs: Vec<String>,
-    /// Extents of each input, -1 where the network leaves them open.
-    shapes: Vec<Vec<i64>>,
-    /// The same of each output.
-    output_shapes: Vec<Vec<i64>>,
+    signature: Signature,
 }
 
 impl LoadedSession {
@@ -139,31 +137,15 @@ impl LoadedSession {
                 Err(Error::new(AccelFault::BadModel, format!("\"{name}\" is {other}, not a tensor of 32-bit floats")))
             }
         };
-        let shapes =
-            session.inputs().iter().map(|i| float_shape(i.name(), i.dtype())).collect::<Result<Vec<_>, _>>()?;
-        let output_shapes =
-            session.outputs().iter().map(|o| float_shape(o.name(), o.dtype())).collect::<Result<Vec<_>, _>>()?;
-        let inputs = session.inputs().iter().map(|i| i.name().to_owned()).collect();
-        let outputs = session.outputs().iter().map(|o| o.name().to_owned()).collect();
-        Ok(Self { session, inputs, outputs, shapes, output_shapes })
-    }
-
-    fn check(&self, inputs: &[Tensor]) -> Result<(), Error> {
-        let bad = |why: String| Err(Error::new(AccelFault::BadInput, why));
-        if inputs.len() != self.inputs.len() {
-            return bad(format!("{} inputs given, the network has {}", inputs.len(), self.inputs.len()));
-        }
-        for ((tensor, name), shape) in inputs.iter().zip(&self.inputs).zip(&self.shapes) {
-            let fits = tensor.shape.len() == shape.len()
-                && tensor.shape.iter().zip(shape).all(|(have, want)| *want < 0 || i64::try_from(*have) == Ok(*want));
-            if !fits {
-                return bad(format!("\"{name}\" is {:?}, the network wants {shape:?} (-1 is any)", tensor.shape));
-            }
-            if tensor.shape.iter().product::<usize>() != tensor.data.len() {
-                return bad(format!("\"{name}\" holds {} values for shape {:?}", tensor.data.len(), tensor.shape));
-            }
-        }
-        Ok(())
+        let port = |name: &str, kind: &ValueType| {
+            Ok::<_, Error>(Port { name: name.to_owned(), shape: float_shape(name, kind)? })
+        };
+        let inputs = session.inputs().iter().map(|i| port(i.name(), i.dtype())).collect::<Result<Vec<_>, _>>()?;
+        let outputs = session.outputs().iter().map(|o| port(o.name(), o.dtype())).collect::<Result<Vec<_>, _>>()?;
+        let names = |ports: &[Port]| ports.iter().map(|port| port.name.clone()).collect();
+        let (input_names, output_names) = (names(&inputs), names(&outputs));
+        let signature = Signature { inputs, outputs };
+        Ok(Self { session, inputs: input_names, outputs: output_names, signature })
     }
 }
 
@@ -177,17 +159,11 @@ impl LoadedModel for LoadedSession {
     }
 
     fn signature(&self) -> Option<Signature> {
-        let ports = |names: &[String], shapes: &[Vec<i64>]| {
-            names.iter().zip(shapes).map(|(name, shape)| Port { name: name.clone(), shape: shape.clone() }).collect()
-        };
-        Some(Signature {
-            inputs: ports(&self.inputs, &self.shapes),
-            outputs: ports(&self.outputs, &self.output_shapes),
-        })
+        Some(self.signature.clone())
     }
 
     fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>, Error> {
-        self.check(inputs)?;
+        shape::check(inputs, &self.signature.inputs)?;
         let values = inputs
             .iter()
             .map(|t| TensorRef::from_array_view((t.shape.clone(), t.data.as_slice())).map(SessionInputValue::from))

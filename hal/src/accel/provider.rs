@@ -1,15 +1,18 @@
-//! Execution providers: which exist, in which order they replace each other, and the options they are given.
+//! Providers: which exist, in which order they replace each other, and the options that ONNX Runtime's are given.
 
 use ort::ep::{self, ExecutionProvider, ExecutionProviderDispatch};
 
 use super::{AccelFault, AcceleratorConfig, Error};
 
-/// The ONNX Runtime execution provider that runs a network's operators.
+/// What runs a network's operators: an execution provider of ONNX Runtime, or TensorRT itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Provider {
     Cpu,
     Cuda,
+    /// TensorRT itself.
     TensorRt,
+    /// TensorRT within ONNX Runtime.
+    OnnxRuntimeTensorRt,
     /// Scripted answers; simulation builds only.
     Scripted,
 }
@@ -17,9 +20,9 @@ pub enum Provider {
 impl Provider {
     /// Those that this build knows.
     pub const KNOWN: &[Self] = if cfg!(any(test, feature = "sim")) {
-        &[Self::Cpu, Self::Cuda, Self::TensorRt, Self::Scripted]
+        &[Self::Cpu, Self::Cuda, Self::TensorRt, Self::OnnxRuntimeTensorRt, Self::Scripted]
     } else {
-        &[Self::Cpu, Self::Cuda, Self::TensorRt]
+        &[Self::Cpu, Self::Cuda, Self::TensorRt, Self::OnnxRuntimeTensorRt]
     };
 
     /// By its name in the configuration; an empty one is the CPU.
@@ -44,7 +47,12 @@ impl Provider {
 
     /// Builds an engine for the device before it runs a network, which may take minutes.
     pub fn builds_engines(self) -> bool {
-        matches!(self, Self::Cuda | Self::TensorRt)
+        matches!(self, Self::Cuda) || self.keeps_engines()
+    }
+
+    /// Keeps engines on the disk between starts.
+    pub fn keeps_engines(self) -> bool {
+        matches!(self, Self::TensorRt | Self::OnnxRuntimeTensorRt)
     }
 
     pub fn name(self) -> &'static str {
@@ -52,6 +60,7 @@ impl Provider {
             Self::Cpu => "cpu",
             Self::Cuda => "cuda",
             Self::TensorRt => "tensorrt",
+            Self::OnnxRuntimeTensorRt => "onnxruntime-tensorrt",
             Self::Scripted => "scripted",
         }
     }
@@ -59,7 +68,8 @@ impl Provider {
     /// The provider to try next when this one cannot be used.
     pub(super) fn fallback(self) -> Option<Self> {
         match self {
-            Self::TensorRt => Some(Self::Cuda),
+            Self::TensorRt => Some(Self::OnnxRuntimeTensorRt),
+            Self::OnnxRuntimeTensorRt => Some(Self::Cuda),
             Self::Cuda => Some(Self::Cpu),
             Self::Cpu | Self::Scripted => None,
         }
@@ -68,7 +78,7 @@ impl Provider {
     /// Was the loaded library built with it? Says nothing about drivers and devices.
     pub(super) fn built_in(self) -> Result<bool, ort::Error> {
         match self {
-            Self::TensorRt => ep::TensorRT::is_available(),
+            Self::TensorRt | Self::OnnxRuntimeTensorRt => ep::TensorRT::is_available(),
             Self::Cuda => ep::CUDA::is_available(),
             Self::Cpu | Self::Scripted => Ok(true),
         }
@@ -80,7 +90,9 @@ impl Provider {
         let cpu = ep::CPU::default().with_arena_allocator(false).build().error_on_failure();
         let cuda = || ep::CUDA::default().build().error_on_failure();
         match self {
-            Self::TensorRt => vec![tensorrt(config).build().error_on_failure(), cuda(), cpu],
+            Self::TensorRt | Self::OnnxRuntimeTensorRt => {
+                vec![tensorrt(config).build().error_on_failure(), cuda(), cpu]
+            }
             Self::Cuda => vec![cuda(), cpu],
             Self::Cpu | Self::Scripted => vec![cpu],
         }
@@ -106,13 +118,13 @@ mod tests {
 
     #[test]
     fn every_provider_ends_at_the_cpu() {
-        for start in ["tensorrt", "cuda", "cpu"] {
-            let mut provider = Provider::parse(start).unwrap();
-            while let Some(next) = provider.fallback() {
-                provider = next;
-            }
-            assert_eq!(provider, Provider::Cpu);
+        let mut provider = Provider::parse("tensorrt").unwrap();
+        let mut order = vec![provider.name()];
+        while let Some(next) = provider.fallback() {
+            order.push(next.name());
+            provider = next;
         }
+        assert_eq!(order, ["tensorrt", "onnxruntime-tensorrt", "cuda", "cpu"]);
     }
 
     #[test]

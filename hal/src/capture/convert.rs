@@ -13,6 +13,20 @@ pub struct Part {
     pub height: usize,
 }
 
+impl Part {
+    /// # Errors
+    /// `CaptureFault::BadInput` when it reaches beyond the picture.
+    fn check(self, frame: &Frame) -> Result<(), Error> {
+        let (width, height) = (frame.shape.width as usize, frame.shape.height as usize);
+        let within =
+            |start: usize, length: usize, whole: usize| start.checked_add(length).is_some_and(|end| end <= whole);
+        if within(self.x, self.width, width) && within(self.y, self.height, height) {
+            return Ok(());
+        }
+        Err(Error::new(CaptureFault::BadInput, format!("{self:?} reaches beyond {width}x{height}")))
+    }
+}
+
 /// Luma, one byte for each pixel, 0 is black and 255 white, into `out` (its memory is used again).
 ///
 /// # Errors
@@ -28,11 +42,8 @@ pub fn grey(frame: &Frame, out: &mut Vec<u8>) -> Result<(), Error> {
 /// # Errors
 /// As for [`grey`], and when the part reaches beyond the picture.
 pub fn grey_part(frame: &Frame, part: Part, out: &mut Vec<u8>) -> Result<(), Error> {
+    part.check(frame)?;
     let (width, height) = (frame.shape.width as usize, frame.shape.height as usize);
-    let within = |start: usize, length: usize, whole: usize| start.checked_add(length).is_some_and(|end| end <= whole);
-    if !within(part.x, part.width, width) || !within(part.y, part.height, height) {
-        return Err(Error::new(CaptureFault::BadInput, format!("{part:?} reaches beyond {width}x{height}")));
-    }
     if frame.shape.format == PixelFormat::Mjpeg {
         out.resize(width * height, 0);
         jpeg::grey(frame, out)?;
@@ -65,6 +76,51 @@ pub fn grey_part(frame: &Frame, part: Part, out: &mut Vec<u8>) -> Result<(), Err
             })
         }
     }
+}
+
+/// A part of a picture as it lies in memory, and how its bytes become grey: for a device that converts by itself, as [`grey_part`] does.
+#[derive(Debug, Clone)]
+pub struct Raw<'a> {
+    /// From the part's first pixel to its last.
+    pub bytes: &'a [u8],
+    /// From the start of a row to the start of the next.
+    pub stride: usize,
+    /// Bytes of a pixel: 1 luma, 2 luma and chroma, 3 red, green, blue.
+    pub pixel: usize,
+    /// What each value of a byte is in full range.
+    pub levels: [u8; 256],
+    /// Of red, green and blue in luma, 65536ths.
+    pub weights: [i32; 3],
+}
+
+impl<'a> Raw<'a> {
+    /// A grey picture of full range without gaps between rows.
+    pub fn of_grey(grey: &'a [u8], width: usize) -> Self {
+        Self { bytes: grey, stride: width, pixel: 1, levels: expansion(Range::Full), weights: [0; 3] }
+    }
+}
+
+/// The bytes of a part; `None` for JPEG, which has no pixels before it is decoded.
+///
+/// # Errors
+/// As for [`grey_part`].
+pub fn raw_part(frame: &Frame, part: Part) -> Result<Option<Raw<'_>>, Error> {
+    part.check(frame)?;
+    let pixel = match frame.shape.format {
+        PixelFormat::Grey | PixelFormat::Nv12 => 1,
+        PixelFormat::Yuyv => 2,
+        PixelFormat::Rgb24 => 3,
+        PixelFormat::Mjpeg => return Ok(None),
+    };
+    let rows = Rows::of(frame, 0)?;
+    let first = part.y * rows.stride + part.x * pixel;
+    let end = match (part.width, part.height) {
+        (0, _) | (_, 0) => first,
+        (width, height) => first + (height - 1) * rows.stride + width * pixel,
+    };
+    let bytes = rows.bytes.get(first..end).unwrap_or(&[]);
+    let Colour { range, matrix } = frame.shape.colour;
+    Ok(Some(Raw { bytes, stride: rows.stride, pixel, levels: expansion(range), weights: luma_weights(matrix) }))
 }
 
 /// Moves the rows of a part together, in place.

@@ -60,7 +60,12 @@ fn a_name_on_the_screen_is_read_right_or_said_to_be_unreadable() {
     assert!(strips.len() >= 200);
     assert!(strips.iter().map(|strip| &strip.font).collect::<BTreeSet<_>>().len() >= 5);
     let patients: BTreeSet<&str> = strips.iter().map(|strip| strip.patient.as_str()).collect();
-    let config = AcceleratorConfig { provider: "cpu".into(), library: tools::onnxruntime(), threads: 1, cache: None };
+    let config = AcceleratorConfig {
+        provider: "cpu".into(),
+        library: tools::onnxruntime(),
+        threads: 1,
+        ..AcceleratorConfig::default()
+    };
     let mut reader = Reader::open(hal::accel::open(&config).unwrap().as_ref()).unwrap();
     let (mut own, mut others, mut of) = (Tally::default(), Tally::default(), BTreeMap::<String, Tally>::new());
     for strip in &strips {

@@ -39,7 +39,7 @@ struct Loaded {
 
 fn load(directory: &Path) -> Result<Loaded> {
     let library = std::env::var_os(ENVIRONMENT_KEY).unwrap_or_else(|| "libonnxruntime.so".into()).into();
-    let device = accel::open(&AcceleratorConfig { provider: "cpu".into(), library, threads: 0, cache: None })?;
+    let device = accel::open(&AcceleratorConfig { provider: "cpu".into(), library, ..AcceleratorConfig::default() })?;
     let package = Package::open(directory)?;
     let (_, network) = package.network("cpu")?;
     let plan = package.manifest.mammogram().context("the package reads no mammograms")?;

@@ -86,6 +86,11 @@ impl Blend {
         });
     }
 
+    /// Along x, y, z: the weight of each voxel of a patch, and the sum of all patches' weights at each point of the grid.
+    pub fn weights(&self) -> [(&[f32], &[f32]); 3] {
+        [0, 1, 2].map(|a| (self.taper[a].as_slice(), self.total[a].as_slice()))
+    }
+
     /// One array a channel, 0 to [`ONE`].
     pub fn finish(self) -> Vec<Vec<u16>> {
         self.channels

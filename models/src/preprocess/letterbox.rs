@@ -36,6 +36,16 @@ impl Letterbox {
         self.scale
     }
 
+    /// For each column of the input the first pixel of the source that it covers, and the weight of each from there on.
+    pub fn across(&self) -> impl Iterator<Item = (usize, &[f32])> {
+        self.across.iter().map(|share| (share.first, share.weights.as_slice()))
+    }
+
+    /// The same for each row.
+    pub fn down(&self) -> impl Iterator<Item = (usize, &[f32])> {
+        self.down.iter().map(|share| (share.first, share.weights.as_slice()))
+    }
+
     /// The picture `grey`, row by row without gaps, into `out` as 0..1: whole steps of 1/255, as in training. Pixels that
     /// `grey` lacks are black.
     pub fn fill(&mut self, grey: &[u8], out: &mut Vec<f32>) {

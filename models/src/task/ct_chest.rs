@@ -54,9 +54,10 @@ use crate::findings::{Evaluated, Lobe, Lung, Region, Side};
 use crate::manifest::Manifest;
 use crate::package::Package;
 use crate::reason::{NotEvaluated, Reason, Topic};
+use crate::steps::Steps;
 use crate::volume::Volume;
 
-/// Runs the whole task. Each finding is evaluated, or says why it is not, on its own; lungs and lobes need no network.
+/// Runs the whole task; `steps` do the work before the network. Each finding is evaluated, or says why it is not, on its own; lungs and lobes need no network.
 ///
 /// # Errors
 /// `TaskFault::Cancelled`, `TaskFault::BadModel`, `TaskFault::BadOutput`, `TaskFault::Accelerator`; never for what the images show: that
@@ -65,10 +66,10 @@ pub fn run(
     volume: &Volume,
     acquisition: &Acquisition,
     package: &Package,
-    model: &mut dyn LoadedModel,
+    (model, steps): (&mut dyn LoadedModel, &dyn Steps),
     control: &dyn Control,
 ) -> Result<ChestFindings, Error> {
-    let findings = by_plan(volume, acquisition, &Plan::of(&package.manifest)?, model, control)?;
+    let findings = by_plan(volume, acquisition, &Plan::of(&package.manifest)?, (model, steps), control)?;
     Ok(ChestFindings { acquisition: acquisition.clone(), ..findings })
 }
 
@@ -104,7 +105,7 @@ fn by_plan(
     volume: &Volume,
     acquisition: &Acquisition,
     plan: &Plan,
-    model: &mut dyn LoadedModel,
+    (model, steps): (&mut dyn LoadedModel, &dyn Steps),
     control: &dyn Control,
 ) -> Result<ChestFindings, Error> {
     let (examined, mut findings) = examine(volume, control)?;
@@ -127,7 +128,7 @@ fn by_plan(
         clock = Instant::now();
         control.progress(stage, 1.0);
     };
-    let prepared = network::prepare(volume, &examined.lungs, plan);
+    let prepared = network::prepare(volume, &examined.lungs, plan, steps);
     go_on(control)?;
     lap("resample", &mut findings);
     let mut answer = network::infer(prepared, plan, model, control)?;

@@ -11,12 +11,14 @@ pub mod sector;
 pub mod terms;
 pub mod words;
 
+use hal::capture::{self, Frame, convert};
 use hal::{LoadedModel, Tensor};
 
 pub use self::candidates::{Detection, Signs};
 use super::{Error, TaskFault};
 use crate::manifest::{Manifest, Picture};
 use crate::preprocess::letterbox::Letterbox;
+use crate::steps::{Cpu, Pictures, Steps};
 
 /// Position of the ultrasound image on the screen, pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +43,7 @@ pub struct Task {
     plan: Picture,
     sector: Sector,
     letterbox: Letterbox,
+    pictures: Box<dyn Pictures>,
     image: Tensor,
 }
 
@@ -51,16 +54,31 @@ pub struct Map {
 }
 
 impl Task {
+    /// On the processor.
+    ///
     /// # Errors
     /// `TaskFault::BadModel` for a package of another kind of task.
     pub fn new(manifest: &Manifest, sector: Sector) -> Result<Self, Error> {
+        Self::on(manifest, sector, &Cpu)
+    }
+
+    /// As [`Task::new`]; `steps` prepare captured pictures.
+    ///
+    /// # Errors
+    /// `TaskFault::BadModel` for a package of another kind of task.
+    pub fn on(manifest: &Manifest, sector: Sector, steps: &dyn Steps) -> Result<Self, Error> {
         let other =
             || Error::new(TaskFault::BadModel, format!("{} {} reads no pictures", manifest.id, manifest.version));
-        let plan = manifest.picture().ok_or_else(other)?.clone();
+        Ok(Self::of(manifest.picture().ok_or_else(other)?.clone(), sector, steps))
+    }
+
+    fn of(plan: Picture, sector: Sector, steps: &dyn Steps) -> Self {
         let [width, height] = plan.input.size;
         let letterbox = Letterbox::new([sector.width, sector.height], [width, height]);
+        let part = convert::Part { x: sector.x, y: sector.y, width: sector.width, height: sector.height };
+        let pictures = steps.pictures(part, [width, height]);
         let image = Tensor { shape: vec![1, 1, height, width], data: vec![0.0; height * width] };
-        Ok(Self { plan, sector, letterbox, image })
+        Self { plan, sector, letterbox, pictures, image }
     }
 
     pub fn sector(&self) -> Sector {
@@ -72,6 +90,15 @@ impl Task {
     pub fn prepare(&mut self, grey: &[u8]) -> &Tensor {
         self.letterbox.fill(grey, &mut self.image.data);
         &self.image
+    }
+
+    /// As [`Task::prepare`], of the sector in a captured picture.
+    ///
+    /// # Errors
+    /// When its bytes do not hold together or it is smaller than the sector.
+    pub fn prepare_frame(&mut self, frame: &Frame) -> Result<&Tensor, capture::Error> {
+        self.pictures.fill(frame, &mut self.image.data)?;
+        Ok(&self.image)
     }
 
     /// Runs the network on what was prepared last.

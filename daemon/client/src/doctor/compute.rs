@@ -1,5 +1,6 @@
 //! Models, the accelerator that runs them, heat, memory, and jobs that came to nothing.
 
+use hal::accel::Provider;
 use hal::sensors::{Cause, Readings, Throttle, Zone};
 
 use super::facts::{Accelerator, Memory, Opened};
@@ -37,9 +38,13 @@ fn slower() -> Text {
     )
 }
 
+fn is_gpu(provider: &str) -> bool {
+    Provider::parse(provider).is_ok_and(Provider::builds_engines)
+}
+
 fn accelerator(facts: &Accelerator) -> Option<Finding> {
     let wanted = &facts.wanted;
-    let wants_gpu = matches!(wanted.as_str(), "cuda" | "tensorrt");
+    let wants_gpu = is_gpu(wanted);
     let said = match &facts.opened {
         Some(Opened::Not(why)) => why.clone(),
         Some(Opened::As { fallback: Some(why), .. }) => why.clone(),
@@ -123,7 +128,7 @@ fn lost(facts: &Facts) -> Option<Finding> {
 /// What the daemon itself used when it last checked the active package.
 fn engine_elsewhere(facts: &Facts) -> Option<Finding> {
     let wanted = facts.config.provider.as_str();
-    let gpu = matches!(wanted, "cuda" | "tensorrt");
+    let gpu = is_gpu(wanted);
     let active = facts.models.iter().find(|model| model.state == "active" && model.accelerator.is_some())?;
     let used = active.accelerator.as_deref()?;
     (gpu && !used.starts_with(wanted)).then(|| {

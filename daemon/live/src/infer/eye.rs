@@ -6,6 +6,7 @@ use std::time::Duration;
 use hal::LoadedModel;
 use hal::capture::convert;
 use models::manifest::Manifest;
+use models::steps::Steps;
 use models::task::us_breast::{Detection, Map, Sector, Task};
 
 use super::still::Stillness;
@@ -31,9 +32,9 @@ pub struct Eye {
 impl Eye {
     /// # Errors
     /// When the package is of another kind.
-    pub fn new(manifest: &Manifest, profile: Arc<Profile>) -> Result<Self, Trouble> {
+    pub fn new(manifest: &Manifest, profile: Arc<Profile>, steps: &dyn Steps) -> Result<Self, Trouble> {
         let Area { x, y, width, height } = profile.sector;
-        let task = Task::new(manifest, Sector { x, y, width, height })?;
+        let task = Task::on(manifest, Sector { x, y, width, height }, steps)?;
         let mm_per_pixel = profile.fixed_scale();
         Ok(Self { profile, task, stillness: Stillness::default(), grey: Vec::new(), mm_per_pixel, scaled_at: None })
     }
@@ -49,8 +50,7 @@ impl Eye {
     /// [`Trouble::Picture`] when its bytes do not hold together.
     pub fn take(&mut self, picture: &Picture) -> Result<bool, Trouble> {
         self.read_scale(picture)?;
-        convert::grey_part(&picture.frame, self.profile.sector.into(), &mut self.grey)?;
-        let image = self.task.prepare(&self.grey);
+        let image = self.task.prepare_frame(&picture.frame)?;
         Ok(self.stillness.observe(&image.data, picture.captured))
     }
 

@@ -159,6 +159,7 @@ impl Supply for Scripts {
             simulated: true,
             accelerator: RunsOn::new(move || on.lock().unwrap().clone()),
             model,
+            steps: Arc::new(models::steps::Cpu),
         })
     }
 

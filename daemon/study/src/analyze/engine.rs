@@ -106,7 +106,13 @@ impl Engine {
             },
         };
         loaded.begin();
-        let findings = task::ct_chest::run(volume, acquisition, &loaded.package, loaded.model.as_mut(), control);
+        let findings = task::ct_chest::run(
+            volume,
+            acquisition,
+            &loaded.package,
+            (loaded.model.as_mut(), loaded.steps.as_ref()),
+            control,
+        );
         let used = self.keep(CT_CHEST, loaded);
         Ok((findings?, used))
     }
@@ -177,7 +183,13 @@ impl Engine {
             Some(loaded) => loaded,
             None => self.shelf.load(candidate, &|_, _| {})?,
         };
-        let findings = task::ct_chest::run(volume, acquisition, &loaded.package, loaded.model.as_mut(), control);
+        let findings = task::ct_chest::run(
+            volume,
+            acquisition,
+            &loaded.package,
+            (loaded.model.as_mut(), loaded.steps.as_ref()),
+            control,
+        );
         self.beside = Some(loaded);
         Ok(findings?)
     }

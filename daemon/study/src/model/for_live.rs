@@ -1,6 +1,8 @@
 //! Gives the live path its model: the package that is active for breast ultrasound.
 
+use hal::cuda::Urgency;
 use live::supply::{Ready, RunsOn, Supply, SupplyError};
+use models::steps;
 use models::task::US_BREAST;
 
 use super::{Error, Shelf};
@@ -23,15 +25,17 @@ impl Supply for FromShelf {
     fn load(&mut self) -> Result<Ready, SupplyError> {
         let loaded = self.0.load_active(US_BREAST).map_err(|error| why(&error))?;
         let device = loaded.device;
+        let now = device.now();
         Ok(Ready {
             manifest: loaded.package.manifest,
             sha256: loaded.package.sha256,
-            simulated: device.now().simulated,
+            simulated: now.simulated,
             accelerator: RunsOn::new(move || {
                 let on = device.now();
                 format!("{}, {}", on.provider, on.library)
             }),
             model: loaded.model,
+            steps: steps::beside(&now, Urgency::Live),
         })
     }
 

@@ -60,7 +60,7 @@ impl Hosts {
             })
             .collect();
         let tally = Tally::default();
-        let Loaded { key, device, package, variant, model: own, .. } = loaded;
+        let Loaded { key, device, package, variant, model: own, steps, .. } = loaded;
         let shared = Shared {
             own,
             stations,
@@ -69,7 +69,7 @@ impl Hosts {
             tally: tally.clone(),
             begun: Instant::now(),
         };
-        Loaded { key, device, package, variant, model: Box::new(shared), tally }
+        Loaded { key, device, package, variant, model: Box::new(shared), steps, tally }
     }
 }
 

@@ -153,7 +153,7 @@ impl Models {
         self.announce(key);
     }
 
-    /// Loads the package and reports progress. The accelerator reports none while it builds, so the fraction is then
+    /// Loads the package and reports progress. An accelerator that reports none while it builds gets a fraction that is
     /// estimated from the elapsed time and stays below 1. `None`: the build panicked.
     fn watched(&self, key: &Key) -> Option<Result<(), Error>> {
         const TICK: Duration = Duration::from_millis(500);
@@ -177,7 +177,8 @@ impl Models {
             });
             while ended.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
                 let (name, fraction, since) = stage.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                if name == "engine" {
+                // An accelerator that tells how far it is has moved it already.
+                if name == "engine" && fraction <= super::shelf::ENGINE {
                     let waited = since.elapsed().as_secs_f64() / TYPICAL.as_secs_f64();
                     self.progress(key, &name, fraction + 0.65 * (1.0 - (-waited).exp()));
                 }

@@ -7,11 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use custody::event::Event;
 use hal::accel::{self, AcceleratorConfig, Description, Provider};
 use hal::clock::System;
+use hal::cuda::Urgency;
 use hal::{Accelerator, LoadedModel};
 use models::choice::{self, Measured};
 use models::manifest::Variant;
 use models::registry::{Entry, Key, Outcome, Record, Registry, RegistryFault, Swept, layout};
 use models::signature::Trust;
+use models::steps::{self, Cpu, Steps};
+use models::task::NetworkInput;
 use models::{golden, package::Package, task};
 use sha2::{Digest, Sha256};
 use tokio::sync::broadcast;
@@ -54,6 +57,8 @@ pub struct Loaded {
     /// The one of its networks that was loaded.
     pub variant: Variant,
     pub model: Box<dyn LoadedModel>,
+    /// What does the work before it.
+    pub steps: Arc<dyn Steps>,
     /// Who makes its runs, where there are hosts ([`super::Hosts`]).
     pub(super) tally: Tally,
 }
@@ -99,12 +104,63 @@ impl Tried {
     }
 }
 
+/// What is loaded, and on what.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    entry: &'a Entry,
+    package: &'a Package,
+    accelerator: &'a dyn Accelerator,
+    fingerprint: &'a str,
+}
+
+impl Place<'_> {
+    /// `progress` goes from [`ENGINE`] to [`GOLDEN`].
+    fn load(&self, variant: &Variant, progress: Progress<'_>) -> Result<Box<dyn LoadedModel>, Tried> {
+        let network = self.package.read(&variant.network).map_err(|error| Tried::Wrong(error.to_string()))?;
+        // Told by hundredths: a build has hundreds of steps, and each change is announced.
+        let told = Mutex::new(0.0);
+        let watch = |done: f64| {
+            let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+            if done >= *told + 0.01 {
+                *told = done;
+                progress("engine", ENGINE + (GOLDEN - ENGINE) * done.min(1.0));
+            }
+            true
+        };
+        let shapes = if keeps_engines(self.accelerator) { shapes(self.package) } else { Vec::new() };
+        self.accelerator.load_with(&network, &accel::Wishes { shapes: &shapes, watch: &watch }).map_err(Tried::of)
+    }
+
+    /// Golden run, accuracy set and, where there is a choice, speed. `progress` goes from 0 to 1.
+    fn tried(&self, variant: &Variant, is_timed: bool, progress: Progress<'_>) -> Result<(Ready, Option<f64>), Tried> {
+        let wrong = |error: &dyn std::fmt::Display| Tried::Wrong(error.to_string());
+        let mut model = self.load(variant, &|stage, done| progress(stage, (done - ENGINE) / (1.0 - ENGINE)))?;
+        progress("golden", (GOLDEN - ENGINE) / (1.0 - ENGINE));
+        task::check(self.entry.task(), model.as_mut()).map_err(|error| wrong(&error))?;
+        let of_golden = |error: golden::Error| match error {
+            golden::Error::Run(error) if error.kind() != accel::AccelFault::BadInput => Tried::Device(error),
+            error => wrong(&error),
+        };
+        let passed = choice::prove(self.package, variant, model.as_mut()).map_err(of_golden)?;
+        let run_ms = if is_timed {
+            Some(choice::time(self.package, model.as_mut()).map_err(of_golden)?.as_secs_f64() * 1e3)
+        } else {
+            None
+        };
+        Ok((Ready { model, difference: passed.difference }, run_ms))
+    }
+}
+
 fn unmeasured(variant: &Variant) -> Measured {
     Measured { network: variant.network.clone(), precision: variant.precision, run_ms: None, refused: None }
 }
 
 /// Called with stage and completed fraction during a load.
-pub type Progress<'a> = &'a dyn Fn(&str, f64);
+pub type Progress<'a> = &'a (dyn Fn(&str, f64) + Sync);
+
+/// Fractions of a load at which the engine is begun, and at which the golden run is.
+pub const ENGINE: f64 = 0.15;
+const GOLDEN: f64 = 0.85;
 
 impl Shelf {
     /// The shelf of the daemon: opens the registry and removes leftovers.
@@ -136,7 +192,8 @@ impl Shelf {
             provider: accelerator.provider.clone(),
             library: accelerator.library.clone(),
             threads: accelerator.threads,
-            cache: None,
+            tensorrt: accelerator.tensorrt.clone(),
+            ..AcceleratorConfig::default()
         };
         Self {
             registry: Arc::new(Mutex::new(registry)),
@@ -157,10 +214,12 @@ impl Shelf {
         Self { open: OpenAccelerator(Arc::new(open)), ..self }
     }
 
-    /// The shelf of the live path: so many threads for each of its networks; 0 for all cores.
+    /// The shelf of the live path: so many threads for each of its networks, 0 for all cores; on a card that can do that its runs go
+    /// before those of studies.
     #[must_use]
     pub fn for_live(mut self, threads: usize) -> Self {
         self.config.threads = threads;
+        self.config.live = true;
         self.work = Some("live pictures");
         self
     }
@@ -231,7 +290,12 @@ impl Shelf {
                 (model, Device::alone(on), variant)
             }
         };
-        Ok(Loaded { key: entry.key.clone(), device, package, variant, model, tally: Tally::default() })
+        // Pictures of the live path get theirs, of another urgency, from `for_live`.
+        let steps: Arc<dyn Steps> = match task::network(entry.task()) {
+            Some(NetworkInput::Volume) => steps::beside(&device.now(), Urgency::Study),
+            _ => Arc::new(Cpu),
+        };
+        Ok(Loaded { key: entry.key.clone(), device, package, variant, model, steps, tally: Tally::default() })
     }
 
     fn with_standby(
@@ -289,14 +353,15 @@ impl Shelf {
         if let Some(cache) = self.engine_cache(entry, &*accelerator, &fingerprint) {
             accelerator = (self.open.0)(&AcceleratorConfig { cache: Some(cache), ..config.clone() })?;
         }
-        progress("engine", 0.15);
+        progress("engine", ENGINE);
         let mut description = accelerator.describe();
         let fitting = package.fitting(&description.provider);
         let fitting = fitting.map_err(|error| self.refuse(entry, &fingerprint, error.to_string()))?;
         let known = entry.ready_on(&fingerprint);
+        let at = Place { entry, package, accelerator: &*accelerator, fingerprint: &fingerprint };
         let (variant, model) = match fitting.iter().find(|variant| Some(variant.network.as_str()) == known) {
-            Some(variant) => ((*variant).clone(), self.load_one(entry, package, variant, &*accelerator)?),
-            None => self.choose(entry, package, &fitting, &*accelerator, progress)?,
+            Some(variant) => ((*variant).clone(), self.load_one(at, variant, progress)?),
+            None => self.choose(at, &fitting, progress)?,
         };
         description.library = format!("{}, {}", description.library, variant.precision.as_str());
         let (key, provider, fallback) = (&entry.key, &description.provider, &description.fallback);
@@ -306,16 +371,13 @@ impl Shelf {
 
     fn load_one(
         &self,
-        entry: &Entry,
-        package: &Package,
+        at: Place<'_>,
         variant: &Variant,
-        accelerator: &dyn Accelerator,
+        progress: Progress<'_>,
     ) -> Result<Box<dyn LoadedModel>, Error> {
-        let refuse = |why: String| self.refuse(entry, &accelerator.fingerprint(), why);
-        let network = package.read(&variant.network).map_err(|error| refuse(error.to_string()))?;
-        accelerator.load(&network).map_err(|error| match error.kind() {
-            accel::AccelFault::BadModel => refuse(error.to_string()),
-            _ => error.into(),
+        at.load(variant, progress).map_err(|tried| match tried {
+            Tried::Wrong(why) => self.refuse(at.entry, at.fingerprint, why),
+            Tried::Device(error) => error.into(),
         })
     }
 
@@ -326,25 +388,26 @@ impl Shelf {
     /// `Refused` when none answers rightly, with the reason of the first; `Accelerator` when the device failed.
     fn choose(
         &self,
-        entry: &Entry,
-        package: &Package,
+        at: Place<'_>,
         fitting: &[&Variant],
-        accelerator: &dyn Accelerator,
         progress: Progress<'_>,
     ) -> Result<(Variant, Box<dyn LoadedModel>), Error> {
-        let fingerprint = accelerator.fingerprint();
+        let Place { entry, fingerprint, .. } = at;
+        let kept = |outcome, network, measured| self.record(entry, fingerprint.to_owned(), outcome, network, measured);
         // A simulated accelerator returns scripted answers, so comparing them with the golden output is pointless.
         // All results are marked as simulated.
-        if accelerator.describe().simulated {
-            let model = self.load_one(entry, package, fitting[0], accelerator)?;
+        if at.accelerator.describe().simulated {
+            let model = self.load_one(at, fitting[0], progress)?;
             let network = fitting[0].network.clone();
-            self.record(entry, fingerprint, Outcome::Ready { difference: None }, network, Vec::new())?;
+            kept(Outcome::Ready { difference: None }, network, Vec::new())?;
             return Ok((fitting[0].clone(), model));
         }
         let (mut tried, mut failed) = (Vec::new(), None);
         for (index, variant) in fitting.iter().enumerate() {
-            progress("golden", 0.6 + 0.35 * index as f64 / fitting.len() as f64);
-            let (mut measured, ready) = match self.tried(entry, package, variant, accelerator, fitting.len() > 1) {
+            let part = |stage: &str, done: f64| {
+                progress(stage, ENGINE + (1.0 - ENGINE) * (index as f64 + done) / fitting.len() as f64);
+            };
+            let (measured, ready) = match at.tried(variant, fitting.len() > 1, &part) {
                 Ok((ready, run_ms)) => (Measured { run_ms, ..unmeasured(variant) }, Some(ready)),
                 Err(Tried::Wrong(why)) => (Measured { refused: Some(why), ..unmeasured(variant) }, None),
                 Err(Tried::Device(error)) => {
@@ -353,8 +416,6 @@ impl Shelf {
                     (Measured { refused, ..unmeasured(variant) }, None)
                 }
             };
-            // One that does not lie in memory is no choice.
-            measured.refused = measured.refused.or_else(|| ready.is_none().then(String::new));
             tried.push((measured, ready));
         }
         let measured: Vec<Measured> = tried.iter().map(|(measured, _)| measured.clone()).collect();
@@ -364,7 +425,7 @@ impl Shelf {
                 Some(error) => error.into(),
                 None => {
                     let why = measured.first().and_then(|one| one.refused.clone()).unwrap_or_default();
-                    self.refuse(entry, &fingerprint, why)
+                    self.refuse(entry, fingerprint, why)
                 }
             });
         };
@@ -375,34 +436,9 @@ impl Shelf {
         let network = fitting[index].network.clone();
         // Of several, one that the device could not run now may be run later: then all are looked at again.
         if failed.is_none() {
-            self.record(entry, fingerprint, Outcome::Ready { difference: Some(difference) }, network, measured)?;
+            kept(Outcome::Ready { difference: Some(difference) }, network, measured)?;
         }
         Ok((fitting[index].clone(), model))
-    }
-
-    fn tried(
-        &self,
-        entry: &Entry,
-        package: &Package,
-        variant: &Variant,
-        accelerator: &dyn Accelerator,
-        is_timed: bool,
-    ) -> Result<(Ready, Option<f64>), Tried> {
-        let wrong = |error: &dyn std::fmt::Display| Tried::Wrong(error.to_string());
-        let network = package.read(&variant.network).map_err(|error| wrong(&error))?;
-        let mut model = accelerator.load(&network).map_err(Tried::of)?;
-        task::check(entry.task(), model.as_mut()).map_err(|error| wrong(&error))?;
-        let of_golden = |error: golden::Error| match error {
-            golden::Error::Run(error) if error.kind() != accel::AccelFault::BadInput => Tried::Device(error),
-            error => wrong(&error),
-        };
-        let passed = choice::prove(package, variant, model.as_mut()).map_err(of_golden)?;
-        let run_ms = if is_timed {
-            Some(choice::time(package, model.as_mut()).map_err(of_golden)?.as_secs_f64() * 1e3)
-        } else {
-            None
-        };
-        Ok((Ready { model, difference: passed.difference }, run_ms))
     }
 
     /// Checks the signature and every file.
@@ -457,7 +493,7 @@ impl Shelf {
     /// Directory in which TensorRT keeps its engines for this package, device and driver. Engines for other devices and
     /// drivers are removed, because they would never be used again.
     fn engine_cache(&self, entry: &Entry, accelerator: &dyn Accelerator, fingerprint: &str) -> Option<PathBuf> {
-        if accelerator.describe().provider != Provider::TensorRt.name() {
+        if !keeps_engines(accelerator) {
             return None;
         }
         let engines = layout::engines(self.registry().directory());
@@ -476,6 +512,21 @@ impl Shelf {
             }
         }
     }
+}
+
+fn keeps_engines(accelerator: &dyn Accelerator) -> bool {
+    Provider::parse(&accelerator.describe().provider).is_ok_and(Provider::keeps_engines)
+}
+
+/// Extents with which the network will run: those of the golden input, and a whole patch of a volume. A GPU's engines for them are
+/// built now, not during a study.
+fn shapes(package: &Package) -> Vec<Vec<usize>> {
+    let golden = golden::input(package).map(|input| input.shape).ok();
+    let patch = package.manifest.volume().map(|volume| {
+        let [depth, rows, columns] = volume.input.patch;
+        vec![1, volume.input.windows_hu.len(), depth, rows, columns]
+    });
+    golden.into_iter().chain(patch).collect()
 }
 
 /// An unreadable key must not prevent the daemon from starting; packages that it signed are refused.

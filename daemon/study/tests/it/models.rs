@@ -220,7 +220,7 @@ fn real_shipped_packages_answer_the_same_in_any_batch_on_any_threads_and_after_a
         let Some(golden) = package.manifest.golden.clone() else { continue };
         let loaded = |threads| {
             let library = library().unwrap();
-            let config = accel::AcceleratorConfig { provider: "cpu".into(), library, threads, cache: None };
+            let config = accel::AcceleratorConfig { provider: "cpu".into(), library, threads, ..Default::default() };
             let accelerator = accel::open(&config).unwrap();
             accelerator.load(&package.network("cpu").unwrap().1).unwrap()
         };

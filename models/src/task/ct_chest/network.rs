@@ -7,12 +7,12 @@ use rayon::prelude::*;
 use super::looks::{self, Place};
 use super::plan::{Channel, Plan, Thresholds};
 use super::regions::level;
-use crate::cast::round_hu_f32;
 use crate::findings::{Lung, Mask};
 use crate::morphology;
 use crate::postprocess::components;
 use crate::postprocess::patches::{self, Blend};
-use crate::preprocess::resample::{self, Target};
+use crate::preprocess::resample::Target;
+use crate::steps::Steps;
 use crate::task::{Control, Error, TaskFault, go_on};
 use crate::volume::Volume;
 
@@ -60,12 +60,11 @@ fn lungs_only(plan: &Plan) -> bool {
     plan.channels.iter().all(|(c, _)| *c == Channel::Nodule)
 }
 
-pub fn prepare(volume: &Volume, lungs: &[Lung], plan: &Plan) -> Prepared {
+pub fn prepare(volume: &Volume, lungs: &[Lung], plan: &Plan, steps: &dyn Steps) -> Prepared {
     let [d, h, w] = plan.patch;
     let margin = if lungs_only(plan) { LUNG_MARGIN_MM } else { MARGIN_MM };
     let target = Target::cover(&volume.geometry, extent(lungs), margin, plan.spacing_mm, [w, h, d]);
-    // Within i16: interpolated between values of that type.
-    let hu = resample::trilinear(volume, &target).into_par_iter().map(round_hu_f32).collect();
+    let hu = steps.resample(volume, &target);
     let mut inside = vec![0u8; target.grid.len()];
     for lung in lungs {
         points_in(&target, &lung.mask, volume.geometry.dims).into_iter().for_each(|i| inside[i] = 1);

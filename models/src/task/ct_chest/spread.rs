@@ -92,7 +92,7 @@ mod tests {
         let elsewhere = ball([70.0, 0.0, 40.0], 20.0);
         let solid = ball([-70.0, 22.0, 40.0], 6.0);
         let answer = |spread: Option<f32>| {
-            let prepared = prepare(&volume, &examined.lungs, &plan());
+            let prepared = prepare(&volume, &examined.lungs, &plan(), &crate::steps::Cpu);
             let target = &prepared.target;
             let at = |i: usize| volume.geometry.to_patient(target.voxel_at(target.grid.at(i)));
             let hazy = |p: [f64; 3]| match () {

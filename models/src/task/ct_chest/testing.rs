@@ -6,6 +6,7 @@ use super::network::{self, Answer};
 use super::plan::{Channel, Limits, Plan, Thresholds};
 use crate::findings::{ChestFinding, Lung};
 use crate::postprocess::patches::ONE;
+use crate::steps::Cpu;
 use crate::testing::Chest;
 use crate::volume::Volume;
 
@@ -43,7 +44,7 @@ pub type Shape<'a> = (Channel, &'a (dyn Fn([f64; 3]) -> f64 + Sync));
 /// wide as a voxel of the network's grid.
 pub fn perfect(volume: &Volume, lungs: &[Lung], shapes: &[Shape<'_>]) -> Answer {
     let plan = plan();
-    let prepared = network::prepare(volume, lungs, &plan);
+    let prepared = network::prepare(volume, lungs, &plan, &Cpu);
     let target = &prepared.target;
     let channels = shapes.iter().map(|(channel, distance)| {
         let value = |i: usize| {

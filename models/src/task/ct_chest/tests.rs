@@ -11,6 +11,7 @@ use hal::accel::{AccelFault, Tensor};
 use super::*;
 use crate::findings::{Mask, Nodule, Region, Side};
 use crate::manifest::{self, Channel, Clearance, FORMAT, Input, IntendedUse, Limits, Outputs, Reads, Threshold};
+use crate::steps::Cpu;
 use crate::task::{TaskFault, Unattended};
 use crate::testing::{CORONAL, Chest, FEET_FIRST, PRONE, SUPINE};
 use crate::volume::Geometry;
@@ -46,7 +47,7 @@ fn knows_nodules() -> Scripted {
 
 fn run_with(chest: &Chest, script: &Scripted) -> Result<ChestFindings, Error> {
     let mut model = script.load(b"network").unwrap();
-    run(&chest.volume(), &Acquisition::default(), &package(), model.as_mut(), &Unattended)
+    run(&chest.volume(), &Acquisition::default(), &package(), (model.as_mut(), &Cpu), &Unattended)
 }
 
 fn nodules(chest: &Chest) -> Vec<Nodule> {
@@ -142,7 +143,7 @@ fn in_thick_slices_small_nodules_are_left_out_and_the_findings_say_so() {
     let chest = |slice_mm| Chest { nodules: planted.clone(), spacing_mm: [1.25, 1.25, slice_mm], ..Chest::default() };
     let found = |slice_mm, acquisition: &Acquisition| {
         let mut model = knows_nodules().load(b"network").unwrap();
-        run(&chest(slice_mm).volume(), acquisition, &thick(), model.as_mut(), &Unattended).unwrap()
+        run(&chest(slice_mm).volume(), acquisition, &thick(), (model.as_mut(), &Cpu), &Unattended).unwrap()
     };
     let plain = Acquisition::default();
     let count = |findings: &ChestFindings| match &findings.nodules {
@@ -180,7 +181,8 @@ fn a_lesion_longer_than_30_mm_is_a_mass_wherever_it_replaces_lung() {
             let Reads::Volume(volume) = &mut package.manifest.reads else { panic!() };
             volume.findings = [(ChestFinding::Nodule, Limits::default())].into();
             let mut model = knows_nodules().load(b"network").unwrap();
-            let run = run(&chest.volume(), &Acquisition::default(), &package, model.as_mut(), &Unattended).unwrap();
+            let run =
+                run(&chest.volume(), &Acquisition::default(), &package, (model.as_mut(), &Cpu), &Unattended).unwrap();
             let Evaluated::Done(found) = run.nodules else { panic!("{why}, {slice_mm} mm: {:?}", run.nodules) };
             let [mass] = found.as_slice() else { panic!("{why}, {slice_mm} mm: {}", found.len()) };
             assert_eq!(mass.form, Form::Mass, "{why}");
@@ -209,7 +211,7 @@ fn a_large_solid_lesion_that_the_network_is_not_sure_of_is_left_out_and_a_small_
     for (confidence, expected) in [(0.95, 2), (0.985, 1)] {
         let package = with_threshold(|one| one.large = Some(manifest::Large { from: 10.0, confidence }));
         let mut model = knows_nodules().load(b"network").unwrap();
-        let run = run(&chest.volume(), &Acquisition::default(), &package, model.as_mut(), &Unattended).unwrap();
+        let run = run(&chest.volume(), &Acquisition::default(), &package, (model.as_mut(), &Cpu), &Unattended).unwrap();
         let Evaluated::Done(found) = run.nodules else { panic!() };
         assert_eq!(found.len(), expected, "{confidence}");
         assert!(confidence < 0.96 || found[0].diameter_mm < 10.0);
@@ -234,7 +236,7 @@ fn what_only_one_way_of_looking_shows_is_not_reported() {
         });
         let package = with_threshold(|one| one.look_again = look_again);
         let mut model = script.load(b"network").unwrap();
-        let run = run(&chest.volume(), &Acquisition::default(), &package, model.as_mut(), &Unattended).unwrap();
+        let run = run(&chest.volume(), &Acquisition::default(), &package, (model.as_mut(), &Cpu), &Unattended).unwrap();
         let Evaluated::Done(found) = run.nodules else { panic!() };
         (found.len(), script.runs() > first)
     };
@@ -266,7 +268,7 @@ fn where_one_gate_is_open_no_number_of_another_finding_is_there() {
             *limits = Limits { max_slice_spacing_mm, least_size, ..Limits::default() };
         }
         let mut model = all_ten().load(b"network").unwrap();
-        let findings = by_plan(&volume, &Acquisition::default(), &plan, model.as_mut(), &Unattended).unwrap();
+        let findings = by_plan(&volume, &Acquisition::default(), &plan, (model.as_mut(), &Cpu), &Unattended).unwrap();
         let mut all = Vec::new();
         let json = serde_json::to_value(ChestFindings { timings_ms: Vec::new(), ..findings.clone() }).unwrap();
         numbers("", &json, &mut all);
@@ -285,7 +287,7 @@ fn where_one_gate_is_open_no_number_of_another_finding_is_there() {
 fn a_volume_without_lungs_gives_reasons_for_both() {
     let volume = Chest { nodules: vec![([0.0; 3], 500.0)], ..Chest::default() }.volume();
     let mut model = knows_nodules().load(b"network").unwrap();
-    let findings = run(&volume, &Acquisition::default(), &package(), model.as_mut(), &Unattended).unwrap();
+    let findings = run(&volume, &Acquisition::default(), &package(), (model.as_mut(), &Cpu), &Unattended).unwrap();
     assert!(matches!(findings.lungs, Evaluated::NotEvaluated(_)));
     assert_eq!(findings.nodules.refusal().unwrap().to_string(), "nodules not evaluated: no lungs were found");
 }
@@ -375,8 +377,8 @@ fn cancelling_stops_before_the_next_patch() {
     let script = knows_nodules();
     let mut model = script.load(b"network").unwrap();
     let control = CancelAfter { limit: 2, ..CancelAfter::default() };
-    let error =
-        run(&Chest::default().volume(), &Acquisition::default(), &package(), model.as_mut(), &control).unwrap_err();
+    let error = run(&Chest::default().volume(), &Acquisition::default(), &package(), (model.as_mut(), &Cpu), &control)
+        .unwrap_err();
     assert_eq!((error.kind(), script.runs()), (TaskFault::Cancelled, 2));
 }
 
@@ -413,7 +415,8 @@ fn all_nine_come_from_one_pass_whatever_the_number_of_threads() {
         pool.install(|| {
             let mut model = all_ten().load(b"network").unwrap();
             let plan = testing::plan();
-            let mut findings = by_plan(&volume, &Acquisition::default(), &plan, model.as_mut(), &Unattended).unwrap();
+            let mut findings =
+                by_plan(&volume, &Acquisition::default(), &plan, (model.as_mut(), &Cpu), &Unattended).unwrap();
             findings.timings_ms.clear();
             findings
         })

@@ -20,8 +20,21 @@ fn task(sector: Sector) -> Task {
         lesion: Threshold::plain(0.8, 0.4, 2.0),
         malignant: 0.5,
     };
-    let letterbox = Letterbox::new([sector.width, sector.height], [256, 256]);
-    Task { plan, sector, letterbox, image: Tensor { shape: vec![1, 1, 256, 256], data: vec![0.0; 256 * 256] } }
+    Task::of(plan, sector, &Cpu)
+}
+
+#[test]
+fn a_captured_picture_becomes_what_its_grey_pixels_become() {
+    let bytes: Vec<u8> = (0..1280 * 720 * 2u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let shape = capture::frame::Shape::tight(capture::PixelFormat::Yuyv, 1280, 720, capture::Colour::default());
+    let frame = Frame::new(shape, 0, std::time::Duration::ZERO, std::sync::Arc::new(bytes));
+    let part = convert::Part { x: SECTOR.x, y: SECTOR.y, width: SECTOR.width, height: SECTOR.height };
+    let mut grey = Vec::new();
+    convert::grey_part(&frame, part, &mut grey).unwrap();
+    let want = task(SECTOR).prepare(&grey).clone();
+    assert_eq!(*task(SECTOR).prepare_frame(&frame).unwrap(), want);
+    let beyond = Sector { x: 700, ..SECTOR };
+    assert!(task(beyond).prepare_frame(&frame).is_err(), "a sector beyond the picture");
 }
 
 /// An ellipse of the map with a soft rim that crosses 0.4 at its edge, and the same value in each other channel.

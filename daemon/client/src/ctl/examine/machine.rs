@@ -96,7 +96,8 @@ impl Machine<'_> {
             provider: wanted.provider.clone(),
             library: wanted.library.clone(),
             threads: 1,
-            cache: None,
+            tensorrt: wanted.tensorrt.clone(),
+            ..AcceleratorConfig::default()
         };
         let opened = match accel::open(&config) {
             Ok(device) => {

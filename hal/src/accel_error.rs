@@ -1,4 +1,4 @@
-//! What can go wrong with an accelerator.
+//! What can go wrong with an accelerator, or a card.
 
 /// Callers decide by this value only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub enum AccelFault {
     OutOfMemory,
     /// The run itself failed.
     Device,
+    /// The caller has ended it.
+    Cancelled,
 }
 
 #[derive(Debug, thiserror::Error)]
