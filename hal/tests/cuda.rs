@@ -1,5 +1,6 @@
 //! Cards by the driver's interface, on the simulated driver: what happens to memory, streams and errors. The arithmetic of the kernels
 //! is compared with the processor's in `models/tests/steps.rs`.
+#![allow(clippy::unwrap_used)]
 
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
