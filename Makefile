@@ -49,7 +49,7 @@ bench: ## measure a release build and compare it with Orthanc and DCMTK; figures
 gpu: setup ## measure on this machine's NVIDIA card, in about 5 minutes (docs/testing.md says what it needs)
 	@hil-tests/scripts/gpu.sh $(OPTIONS)
 
-gpu-check: setup ## what can be known of the networks on GPUs without one: operators, NVIDIA's parser and builder (downloads 147 MB)
+gpu-check: setup ## what can be known of the networks on GPUs without one: operators, NVIDIA's parser and builder (downloads 228 MB)
 	@hil-tests/scripts/gpu_check.sh
 
 deb: ## build the Debian package in out/deb, from a release build (ARCH=arm64 cross-compiles)

@@ -1,5 +1,6 @@
 //! The steps that a card can do, on a simulated driver that runs the kernels' own source: the same numbers as the processor's, and what
 //! happens when the card fails. `steps_card.rs` runs the same cases on a real one.
+#![allow(clippy::unwrap_used)]
 
 mod steps_cases;
 

@@ -63,10 +63,8 @@ pub(super) fn open(ordinal: u32) -> Result<(Arc<Context>, Facts), Error> {
     let attribute = |which: Attribute| {
         let mut value = 0;
         // SAFETY: writes one number; an attribute that the driver does not know is an error code.
-        checked(
-            unsafe { (functions.cuDeviceGetAttribute)(&raw mut value, which as c_uint, device) },
-            "asking the card",
-        )?;
+        let code = unsafe { (functions.cuDeviceGetAttribute)(&raw mut value, which as c_uint, device) };
+        checked(code, "asking the card")?;
         Ok::<_, Error>(value)
     };
     let mut name = [0; 256];

@@ -142,10 +142,8 @@ impl Kernel {
         let mut value = 0;
         let which = Attribute::CU_FUNC_ATTRIBUTE_NUM_REGS as c_uint;
         // SAFETY: writes one number.
-        context.checked(
-            unsafe { (context.functions.cuFuncGetAttribute)(&raw mut value, which, self.raw) },
-            "asking a kernel",
-        )?;
+        let code = unsafe { (context.functions.cuFuncGetAttribute)(&raw mut value, which, self.raw) };
+        context.checked(code, "asking a kernel")?;
         Ok(value.unsigned_abs())
     }
 

@@ -119,8 +119,7 @@ impl Stream {
         to: &mut DeviceBuffer<T>,
         at: usize,
     ) -> Result<(), Error> {
-        let count =
-            self.fits((from.is_of(&self.context), from.len()), &range, (to.is_of(&self.context), to.len()), at)?;
+        let count = fits((from.is_of(&self.context), from.len()), &range, (to.is_of(&self.context), to.len()), at)?;
         self.admit()?;
         let size = size_of::<T>();
         // The length of a buffer in bytes fits an address.
@@ -146,8 +145,7 @@ impl Stream {
         to: &mut PinnedBuffer<T>,
         at: usize,
     ) -> Result<(), Error> {
-        let count =
-            self.fits((from.is_of(&self.context), from.len()), &range, (to.is_of(&self.context), to.len()), at)?;
+        let count = fits((from.is_of(&self.context), from.len()), &range, (to.is_of(&self.context), to.len()), at)?;
         self.admit()?;
         let size = size_of::<T>();
         let source = from.address() + (range.start * size) as u64;
@@ -166,7 +164,7 @@ impl Stream {
     /// As for [`Stream::upload`].
     pub fn clear<T: Plain>(&self, buffer: &mut DeviceBuffer<T>) -> Result<(), Error> {
         let of_here = (buffer.is_of(&self.context), buffer.len());
-        let count = self.fits(of_here, &(0..buffer.len()), of_here, 0)?;
+        let count = fits(of_here, &(0..buffer.len()), of_here, 0)?;
         self.admit()?;
         // SAFETY: the whole of one buffer, which the stream holds until this has ended.
         let code =
@@ -174,19 +172,6 @@ impl Stream {
         self.context.checked(code, "clearing memory of the card")?;
         self.hold_buffer(buffer);
         Ok(())
-    }
-
-    /// How many numbers are copied.
-    fn fits(&self, from: (bool, usize), range: &Range<usize>, to: (bool, usize), at: usize) -> Result<usize, Error> {
-        if !(from.0 && to.0) {
-            return Err(Error::new(AccelFault::BadInput, "a buffer of another card"));
-        }
-        let count = range.end.checked_sub(range.start).filter(|_| range.end <= from.1);
-        let count = count.filter(|count| at.checked_add(*count).is_some_and(|end| end <= to.1));
-        count.ok_or_else(|| {
-            let message = format!("{range:?} of {} numbers to {at} of {} does not fit", from.1, to.1);
-            Error::new(AccelFault::BadInput, message)
-        })
     }
 
     /// A mark after what is queued now.
@@ -251,6 +236,19 @@ impl Stream {
             }
         }
     }
+}
+
+/// How many numbers are copied.
+fn fits(from: (bool, usize), range: &Range<usize>, to: (bool, usize), at: usize) -> Result<usize, Error> {
+    if !(from.0 && to.0) {
+        return Err(Error::new(AccelFault::BadInput, "a buffer of another card"));
+    }
+    let count = range.end.checked_sub(range.start).filter(|_| range.end <= from.1);
+    let count = count.filter(|count| at.checked_add(*count).is_some_and(|end| end <= to.1));
+    count.ok_or_else(|| {
+        let message = format!("{range:?} of {} numbers to {at} of {} does not fit", from.1, to.1);
+        Error::new(AccelFault::BadInput, message)
+    })
 }
 
 impl Drop for Stream {

@@ -1,4 +1,5 @@
 //! Each step on a card gives what the processor gives, bit by bit: the cases, for a simulated card and for a real one.
+#![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
 use std::time::Duration;
