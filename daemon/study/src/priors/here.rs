@@ -115,6 +115,13 @@ mod tests {
         };
         assert_eq!(half(1), "1.2", "fetched whole");
         assert_eq!(half(0), "1.1", "fetched in part");
+        connection.execute("DELETE FROM fetched_series", []).unwrap();
+        // More of it came since: what was found is of a part, whatever is known of who sent it.
+        for change in ["state = 'receiving'", "state = 'complete', version = 2"] {
+            connection.execute(&format!("UPDATE series SET {change} WHERE study_uid = '1.2'"), []).unwrap();
+            let found = find(&connection, &header("P1", "ZHANG^SAN^^", "20260101", "1.9")).unwrap().unwrap();
+            assert_eq!(found.study_uid, "1.1", "{change}");
+        }
         let silent = Header { birth_date: String::new(), ..header("P1", "Zhang^San", "20260101", "1.9") };
         assert_eq!(find(&connection, &silent).unwrap(), None, "ID and name alone are not enough");
     }
