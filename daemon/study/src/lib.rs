@@ -68,9 +68,9 @@ use tokio::task::{JoinError, block_in_place};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::analyze::conclude;
 use crate::analyze::task::StudyTask;
 use crate::analyze::ultrasound;
+use crate::analyze::{conclude, sent};
 use crate::assemble::{Assembler, CompletedBy};
 use crate::closing::Closing;
 use crate::parts::StudyParts;
@@ -256,7 +256,7 @@ impl Story {
         }
         let mut connection = self.parts.store.connect(Durability::Full)?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        priors::sent::settle(&transaction, &self.parts.settings)?;
+        sent::settle(&transaction, &self.parts.settings)?;
         transaction.commit()?;
         self.parts.outbox_wake.notify_one();
         Ok(())

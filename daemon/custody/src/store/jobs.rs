@@ -353,7 +353,7 @@ pub fn analysed_before(connection: &Connection, header: &Header) -> Result<Vec<A
          AND lower(json_extract(i.header, '$.patient_id')) = lower(?2) \
          AND NOT EXISTS (SELECT 1 FROM fetched_series f WHERE f.study_uid = s.study_uid AND f.series_uid = s.series_uid \
            AND f.whole = 0) \
-         AND j.version = s.version AND s.state IN ('processed', 'evicted') \
+         AND s.state <> 'receiving' AND (j.version = s.version OR s.completed_by IN ('rerun', 'review', 'chosen')) \
          AND length(day) = 8 AND day < ?3 AND NOT {} ORDER BY day DESC, j.id DESC",
         outdated()
     ))?;

@@ -364,7 +364,8 @@ async fn a_series_that_was_asked_for_is_recognised_without_move_originator() {
         assert!(priors::fetching(&transaction, "1.2.3.9", &prior, &now_utc()).unwrap());
         transaction.commit().unwrap();
         let is_true = lie == json!({});
-        let more = json!({ "get": false, "nameless": true, "sends_as": lie, "move": { "SCANSIDE": node.address.port() } });
+        let more =
+            json!({ "get": false, "nameless": true, "sends_as": lie, "move": { "SCANSIDE": node.address.port() } });
         let Some((_archive, target)) = peer(folder.path(), more).await else { return };
         let (_, brought) = fetched(&target, Fetch::Move, &node).await;
         let brought = brought.unwrap();

@@ -305,7 +305,8 @@ fn judge(brought: &Brought, prior: SeriesKey, budget_secs: u64) -> Came {
     }
     let images = brought.kept;
     if brought.too_large {
-        let reason = format!("no prior: it is larger than half of what is left of this box's disk ({images} images came)");
+        let reason =
+            format!("no prior: it is larger than half of what is left of this box's disk ({images} images came)");
         return Came::Closed(reason, true);
     }
     if brought.whole {

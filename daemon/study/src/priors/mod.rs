@@ -9,7 +9,6 @@
 pub mod ask;
 pub mod here;
 pub mod pick;
-pub(crate) mod sent;
 
 use std::time::Duration;
 
@@ -292,7 +291,10 @@ mod tests {
             closed(&mut connection, true);
             assert_eq!(waits(&mut connection, &on(), &job, &row).unwrap(), None, "{created}: it has asked");
             let next = JobRow { id: job.id + 1, ..job };
-            assert!(waits(&mut connection, &on(), &next, &row).unwrap().is_some(), "{created}: the next rerun asks again");
+            assert!(
+                waits(&mut connection, &on(), &next, &row).unwrap().is_some(),
+                "{created}: the next rerun asks again"
+            );
         }
     }
 

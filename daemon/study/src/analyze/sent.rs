@@ -4,7 +4,7 @@
 use custody::store::{self, events, priors, results, series};
 use rusqlite::Transaction;
 
-use crate::analyze::conclude;
+use super::conclude;
 use crate::settings::Settings;
 
 /// Queues the results of every such series. Returns whether there was one.
