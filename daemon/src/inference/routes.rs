@@ -54,12 +54,12 @@ pub struct Site {
     pub largest: usize,
     /// From the last byte of a head to the answer.
     pub deadline: Duration,
-    places: Semaphore,
+    places: Arc<Semaphore>,
 }
 
 impl Site {
     pub fn new(door: Door, runner: Runner, figures: Figures, audit: Audit, largest: usize, deadline: Duration) -> Self {
-        Self { door, runner, figures, audit, largest, deadline, places: Semaphore::new(AT_ONCE) }
+        Self { door, runner, figures, audit, largest, deadline, places: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
     /// Notes who was refused; few rows for many requests.
@@ -201,12 +201,13 @@ async fn asked(site: &Site, place: &Place, headers: &HeaderMap, body: Body) -> R
         Some(length) => length,
         None => None,
     };
-    let _place = site.places.try_acquire().map_err(|_| Refused::Busy(format!("{AT_ONCE} requests are in work")))?;
+    let busy = |_| Refused::Busy(format!("{AT_ONCE} requests are in work"));
+    let held = site.places.clone().try_acquire_owned().map_err(busy)?;
     let too_long = |_| bad(format!("the body broke off, or has more than {} bytes", site.largest));
     let bytes = to_bytes(body, site.largest).await.map_err(too_long)?;
     // Numbers are read and written behind everything else, one request at a time.
     let (model, version) = (place.model.clone(), place.version.clone());
-    site.runner.run(Asking { model, version, header, bytes }).await
+    site.runner.run(Asking { model, version, header, bytes, held }).await
 }
 
 fn late() -> Refused {

@@ -14,7 +14,7 @@ use node::inference::metadata;
 use node::inference::wire::{self, Message, Named};
 use sha2::{Digest, Sha256};
 use study::model::{Loaded, Shelf};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::First;
 
@@ -82,6 +82,8 @@ pub struct Asking {
     /// How many bytes are JSON, where tensors follow.
     pub header: Option<usize>,
     pub bytes: Bytes,
+    /// Its place among the requests that are held, given back once it is done or nobody waits for it.
+    pub held: OwnedSemaphorePermit,
 }
 
 /// The way to the thread, which ends when this is dropped.
@@ -164,7 +166,7 @@ impl Desk {
     fn run(&mut self, asking: Asking) -> Result<(Offer, Message), Refused> {
         self.first.studies.give_way(OWN_STUDIES);
         self.first.live.give_way(urgency::LONGEST_WAIT);
-        let Asking { model, version, header, bytes } = asking;
+        let Asking { model, version, header, bytes, held: _held } = asking;
         let (loaded, offer) = self.find(&model)?;
         let offer = offer.clone();
         if !offer.is_version(version.as_deref()) {
