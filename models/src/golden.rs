@@ -98,6 +98,22 @@ impl Due {
     }
 }
 
+/// The largest picture that a mammogram can have, each way, mm.
+const LARGEST_DETECTOR_MM: f64 = 450.0;
+
+/// Values of the largest input that a task gives to the network of this package.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a few thousand pixels each way
+pub fn largest_input(manifest: &Manifest) -> usize {
+    match &manifest.reads {
+        Reads::Volume(volume) => volume.input.windows_hu.len() * volume.input.patch.iter().product::<usize>(),
+        Reads::Picture(picture) => picture.input.size.iter().product(),
+        Reads::Mammogram(mammogram) => {
+            let side = (LARGEST_DETECTOR_MM / mammogram.input.pixel_mm).ceil().max(0.0) as usize;
+            2 * side.next_multiple_of(mammogram.input.multiple.max(1)).pow(2)
+        }
+    }
+}
+
 /// The golden input and the expected answer of `variant`.
 ///
 /// # Errors

@@ -136,7 +136,8 @@ impl Settings {
     /// Every file with certificates that is in use, once.
     pub fn certificates(&self) -> Vec<Configured> {
         let page = self.console.listen().and(self.console.certificate.as_ref());
-        certificates::configured(&self.dicom, &self.destination, &self.worklist, &self.mpps, &self.prior, page)
+        let hosts = (&self.inference_host, &self.inference);
+        certificates::configured(&self.dicom, &self.destination, &self.worklist, &self.mpps, &self.prior, hosts, page)
     }
 }
 

@@ -14,6 +14,9 @@ pub struct Origin {
     /// Fingerprint of the certificate that the sender showed by TLS. Only in the custody log, not in the database.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<String>,
+    /// This box has asked an archive for it (`node::retrieve`). Only in the custody log, not in the database.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub asked_for: bool,
 }
 
 /// Where the Part 10 bytes of an instance are stored.

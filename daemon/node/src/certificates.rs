@@ -1,9 +1,11 @@
 //! Which files with certificates the configuration names, and who needs each: listener, senders, destinations, worklist server,
-//! manager, archive of earlier studies, page.
+//! manager, archive of earlier studies, inference hosts, the box's own service for neighbours, page.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use crate::inference::InferenceHost;
+use crate::inference::settings::InferenceService;
 use crate::manager::settings::StepManager;
 use crate::retrieve::settings::PriorArchive;
 use crate::settings::{Destination, Dicom};
@@ -19,6 +21,7 @@ pub fn configured(
     worklist: &WorklistServer,
     manager: &StepManager,
     prior: &PriorArchive,
+    hosts: (&BTreeMap<String, InferenceHost>, &InferenceService),
     page: Option<&PathBuf>,
 ) -> Vec<Configured> {
     let mut found: BTreeMap<(PathBuf, bool), Vec<User>> = BTreeMap::new();
@@ -49,6 +52,13 @@ pub fn configured(
     if prior.is_on() {
         prior.tls.iter().for_each(|tls| sending(tls, &User::PriorArchive));
     }
+    let (hosts, service) = hosts;
+    for (name, host) in hosts.iter().filter(|(_, host)| host.url.is_secure()) {
+        host.tls.iter().for_each(|tls| sending(tls, &User::InferenceHost(name.clone())));
+    }
+    if service.listen().is_some() {
+        service.certificate.iter().for_each(|file| add(file, false, User::InferenceService));
+    }
     page.into_iter().for_each(|file| found.entry((file.clone(), false)).or_default().push(User::Page));
     found.into_iter().map(|((file, is_ca), users)| Configured { file, is_ca, users }).collect()
 }
@@ -78,7 +88,16 @@ mod tests {
             let page = dicom.tls.certificate.as_ref().map(|_| PathBuf::from("/page.pem"));
             let tls = DestinationTls { ca: vec!["/prior.pem".into()], ..DestinationTls::default() };
             let prior = PriorArchive { address: worklist.address.clone(), tls: Some(tls), ..PriorArchive::default() };
-            let found = configured(dicom, destinations, worklist, &manager, &prior, page.as_ref()).into_iter();
+            let tls = DestinationTls { ca: vec!["/hosts.pem".into()], ..DestinationTls::default() };
+            let scheme = if worklist.address.is_some() { "https" } else { "http" };
+            let url = format!("{scheme}://gpu1:8000").parse().unwrap();
+            let host = InferenceHost { tls: Some(tls), ..InferenceHost::at(url) };
+            let hosts = BTreeMap::from([("gpu1".to_owned(), host)]);
+            let address = if worklist.address.is_some() { "0.0.0.0:8485" } else { "off" };
+            let certificate = Some("/service.pem".into());
+            let service = InferenceService { address: address.into(), certificate, ..InferenceService::default() };
+            let hosts = (&hosts, &service);
+            let found = configured(dicom, destinations, worklist, &manager, &prior, hosts, page.as_ref()).into_iter();
             found.map(|one| (one.file.display().to_string(), one.is_ca, one.users)).collect::<Vec<_>>()
         };
         let pacs = || User::Destination("pacs".into());
@@ -99,11 +118,13 @@ mod tests {
         let both = || vec![User::Listener, pacs()];
         let expected = [
             ("/ca.pem".into(), true, both()),
+            ("/hosts.pem".into(), true, vec![User::InferenceHost("gpu1".into())]),
             ("/manager.pem".into(), true, vec![User::StepManager]),
             ("/own.pem".into(), false, both()),
             ("/page.pem".into(), false, vec![User::Page]),
             ("/prior.pem".into(), true, vec![User::PriorArchive]),
             ("/ris.pem".into(), true, vec![User::WorklistServer]),
+            ("/service.pem".into(), false, vec![User::InferenceService]),
             ("/vendor.pem".into(), true, vec![User::Sender("CT1".into())]),
         ];
         assert_eq!(all(&dicom, &destinations, &worklist), expected);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use custody::instance::{Instance, Origin};
 use custody::level::Level;
 use custody::spool::{self, Incoming, Outcome};
+use dicom::header::Header;
 
 use crate::message::Command;
 use crate::negotiate::Context;
@@ -18,8 +19,17 @@ pub(super) struct Reception {
     request: Command,
     context: Context,
     state: Progress,
-    /// What was asked for, of an object that comes because of that: another one is not kept.
-    wanted: Option<Arc<Wanted>>,
+    /// What was asked for, of an object that comes, or may come, because of that.
+    wanted: Option<For>,
+    /// Of its data set, so far.
+    bytes: u64,
+}
+
+#[derive(Debug)]
+struct For {
+    wanted: Arc<Wanted>,
+    /// Another one is not kept.
+    only: bool,
 }
 
 #[derive(Debug)]
@@ -46,7 +56,18 @@ impl Reception {
             Ok(incoming) => Progress::Keeping(Box::new(incoming)),
             Err(answer) => Progress::Answered(answer),
         };
-        Self { request, context, state, wanted: None }
+        Self { request, context, state, wanted: None, bytes: 0 }
+    }
+
+    /// As [`Reception::begin`], of a peer that may send anything, and of which something was asked for.
+    pub(super) fn begin_perhaps_wanted(
+        intake: &Intake,
+        origin: &Origin,
+        request: Command,
+        context: Context,
+        wanted: Arc<Wanted>,
+    ) -> Self {
+        Self { wanted: Some(For { wanted, only: false }), ..Self::begin(intake, origin, request, context) }
     }
 
     /// As [`Reception::begin`], of an object that is to be what was asked for.
@@ -58,29 +79,38 @@ impl Reception {
         wanted: Arc<Wanted>,
     ) -> Self {
         match wanted.has_room() {
-            Ok(()) => Self { wanted: Some(wanted), ..Self::begin(intake, origin, request, context) },
+            Ok(()) => {
+                Self { wanted: Some(For { wanted, only: true }), ..Self::begin(intake, origin, request, context) }
+            }
             Err(reason) => Self::answered(say(Refusal::NotAuthorised, &reason), request, context),
         }
     }
 
     /// A request whose answer does not depend on its data set.
     pub(super) fn answered(answer: Answer, request: Command, context: Context) -> Self {
-        Self { request, context, state: Progress::Answered(answer), wanted: None }
+        Self { request, context, state: Progress::Answered(answer), wanted: None, bytes: 0 }
     }
 
     pub(super) async fn write(&mut self, bytes: &[u8]) {
-        if let Progress::Keeping(incoming) = &mut self.state
-            && let Err(error) = incoming.write(bytes).await
-        {
-            self.state = Progress::Answered(refused(&error));
-        }
+        let Progress::Keeping(incoming) = &mut self.state else { return };
+        self.bytes = self.bytes.saturating_add(bytes.len() as u64);
+        let only = self.wanted.as_ref().filter(|asked| asked.only);
+        let has_room = only.map_or(Ok(()), |asked| asked.wanted.has_room_for(self.bytes));
+        let answer = match has_room {
+            Err(reason) => say(Refusal::NotAuthorised, &reason),
+            Ok(()) => match incoming.write(bytes).await {
+                Ok(()) => return,
+                Err(error) => refused(&error),
+            },
+        };
+        self.state = Progress::Answered(answer);
     }
 
     pub(super) async fn finish(self) -> Received {
-        let Self { request, context, state, wanted } = self;
+        let Self { request, context, state, wanted, bytes } = self;
         let (answer, kept) = match state {
             Progress::Answered(answer) => (answer, None),
-            Progress::Keeping(incoming) => match commit(*incoming, wanted).await {
+            Progress::Keeping(incoming) => match commit(*incoming, wanted, bytes).await {
                 Ok(Outcome::New(instance)) => (Answer::success(), Some(instance)),
                 Ok(Outcome::AlreadySo(_) | Outcome::Conflict(_)) => (Answer::success(), None),
                 Ok(Outcome::Quarantined { reason }) => (say(Refusal::Quarantined, &reason), None),
@@ -92,12 +122,20 @@ impl Reception {
 }
 
 /// What was asked for counts once it is durable.
-async fn commit(incoming: Incoming, wanted: Option<Arc<Wanted>>) -> spool::Result<Outcome> {
-    let Some(wanted) = wanted else { return incoming.commit().await };
+async fn commit(incoming: Incoming, asked: Option<For>, bytes: u64) -> spool::Result<Outcome> {
+    let Some(For { wanted, only }) = asked else { return incoming.commit().await };
     let judge = wanted.clone();
-    let outcome = incoming.commit_if(Box::new(move |header| judge.judge(header))).await;
-    if let Ok(Outcome::New(instance) | Outcome::AlreadySo(instance)) = &outcome {
-        wanted.has_come(&instance.header.sop_instance_uid);
+    let judge = move |header: Result<&Header, &str>| match header {
+        Ok(header) if only => judge.judge(header).map(|()| true),
+        Ok(header) => judge.may_be(header),
+        Err(reason) if only => Err(reason.to_owned()),
+        Err(_) => Ok(false),
+    };
+    let outcome = incoming.commit_if(Box::new(judge)).await;
+    if let Ok(Outcome::New(instance) | Outcome::AlreadySo(instance)) = &outcome
+        && wanted.is_of(&instance.header)
+    {
+        wanted.has_come(&instance.header.sop_instance_uid, bytes);
     }
     outcome
 }

@@ -21,7 +21,7 @@ use crate::negotiate::Role;
 use crate::open::{Limit, Proposed};
 use crate::send::{self, Association, Fetched, Next, Sink, Target};
 use crate::status::{SUCCESS, Words, in_words};
-use crate::wanted::Wanted;
+use crate::wanted::{Arrived, Wanted};
 use crate::{Arrival, Intake, STUDY_FIND, STUDY_GET, STUDY_MOVE};
 
 /// At most this many answers to one question are taken.
@@ -157,6 +157,10 @@ pub struct Brought {
     pub of_another: usize,
     /// Objects that were not asked for, which were not kept.
     pub not_asked_for: usize,
+    /// Objects of another series that came by C-MOVE, perhaps because of an older one; they were not kept.
+    pub strays: usize,
+    /// The series has more bytes than are taken.
+    pub too_large: bool,
     /// Everything that the archive has of the series is here, as far as it says.
     pub whole: bool,
     /// The time was over before that.
@@ -246,7 +250,7 @@ impl<'a> Retrieval<'a> {
         if self.can_get {
             let got = self.get(intake, (study_uid, series_uid), wanted).await;
             let came = wanted.arrived();
-            let nothing = came.kept.is_empty() && came.of_another + came.not_asked_for == 0;
+            let nothing = came.kept.is_empty() && came.of_another + came.not_asked_for == 0 && !came.too_large;
             // Some answer success and send nothing.
             let refuses = matches!(&got, Ok(Fetched { status: Some(_), late: false, .. }));
             let moves = nothing && refuses && self.can_move && !self.association.is_over();
@@ -279,6 +283,7 @@ impl<'a> Retrieval<'a> {
             peer_address: host.to_owned(),
             association,
             certificate: None,
+            asked_for: false,
         };
         let identifier = |syntax| query::fetch_identifier(study_uid, series_uid, syntax);
         let sink = Sink { intake, origin: &origin };
@@ -322,15 +327,16 @@ fn brought(
 ) -> Result<Brought, Error> {
     let came = wanted.arrived();
     let kept = came.kept.len();
-    let deceived = came.of_another + came.not_asked_for > 0;
+    let deceived = came.of_another + came.not_asked_for > 0 || came.too_large;
+    let nothing = kept == 0 && !deceived && came.strays == 0;
     let fetched = match ended {
         Ok(fetched) => fetched,
         // What came is told all the same.
-        Err(error) if kept > 0 || deceived => Fetched { comment: error.to_string(), ..Fetched::default() },
+        Err(error) if !nothing => Fetched { comment: error.to_string(), ..Fetched::default() },
         Err(error) => return Err(error.into()),
     };
     match fetched.status {
-        Some(status) if status != SUCCESS && kept == 0 && !deceived && !fetched.late => {
+        Some(status) if status != SUCCESS && nothing && !fetched.late => {
             return Err(Error::Refused { status });
         }
         _ => {}
@@ -348,7 +354,8 @@ fn brought(
         None => fetched.comment,
     };
     let late = fetched.late;
-    Ok(Brought { kept, of_another: came.of_another, not_asked_for: came.not_asked_for, whole, late, by, words })
+    let Arrived { of_another, not_asked_for, strays, too_large, .. } = came;
+    Ok(Brought { kept, of_another, not_asked_for, strays, too_large, whole, late, by, words })
 }
 
 #[cfg(test)]
@@ -375,7 +382,7 @@ mod tests {
     fn a_series_is_whole_only_when_all_came_and_the_archive_says_so() {
         let wanted = |count: usize| {
             let wanted = Wanted::new("1", "2", &Header::default(), 99);
-            (0..count).for_each(|uid| wanted.has_come(&uid.to_string()));
+            (0..count).for_each(|uid| wanted.has_come(&uid.to_string(), 1));
             wanted
         };
         let ended = |status, failed, completed| {

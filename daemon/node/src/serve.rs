@@ -115,6 +115,7 @@ where
             peer_address: peer.ip().to_canonical().to_string(),
             association: number,
             certificate: tls.and_then(|tls| tls.fingerprint).map(|fingerprint| fingerprint.to_string()),
+            asked_for: false,
         },
         tally: Tally::default(),
         only_awaited,
@@ -417,21 +418,25 @@ impl<R: AsyncRead + Unpin + Send, W: AsyncWrite + Unpin + Send> Association<R, W
         Ok(None)
     }
 
-    /// From an archive that was asked for something by C-MOVE only that is kept, unless it may send anyway and does not say that this
-    /// object is for that.
+    /// From an archive that was asked for something by C-MOVE only that is kept. One that may send anyway says by Move Originator that
+    /// this object is for that; when it names nobody, its series tells.
     fn reception(&self, intake: &Intake, request: Command, context: Context) -> Reception {
         let (called, calling) = (&self.origin.called_ae, &self.origin.calling_ae);
         let is_sent_for = !request.move_originator.is_empty() && request.move_originator == called.trim();
-        let wanted = intake.services.awaited.of(called, calling).filter(|_| is_sent_for || self.only_awaited);
-        match wanted {
-            Some(wanted) => Reception::begin_wanted(intake, &self.origin, request, context, wanted),
+        match intake.services.awaited.of(called, calling) {
+            Some(wanted) if is_sent_for || self.only_awaited => {
+                Reception::begin_wanted(intake, &self.origin, request, context, wanted)
+            }
+            Some(wanted) if request.move_originator.is_empty() => {
+                Reception::begin_perhaps_wanted(intake, &self.origin, request, context, wanted)
+            }
             // Nobody else than this box has the title by which the C-MOVE was asked for: it comes too late.
-            None if self.only_awaited || is_sent_for => {
+            _ if self.only_awaited || is_sent_for => {
                 let reason = "nothing is asked for any more";
                 let answer = Answer::new(status::of(status::Refusal::NotAuthorised), reason);
                 Reception::answered(answer, request, context)
             }
-            None => Reception::begin(intake, &self.origin, request, context),
+            _ => Reception::begin(intake, &self.origin, request, context),
         }
     }
 

@@ -13,8 +13,9 @@ pub struct Wanted {
     study_uid: String,
     series_uid: String,
     patient: Identity,
-    /// Objects that are taken.
+    /// Objects that are taken, and their bytes.
     most: usize,
+    most_bytes: u64,
     arrived: Mutex<Arrived>,
 }
 
@@ -23,10 +24,18 @@ pub struct Wanted {
 pub struct Arrived {
     /// SOP Instance UIDs of those that are kept.
     pub kept: HashSet<String>,
+    /// Their data sets.
+    pub bytes: u64,
     /// Of another person: not kept.
     pub of_another: usize,
     /// Of another series or study, or more than are taken: not kept.
     pub not_asked_for: usize,
+    /// Of another series or study, by C-MOVE: not kept. They may be of an older C-MOVE with which the archive goes on.
+    pub strays: usize,
+    /// More bytes came than are taken.
+    pub too_large: bool,
+    /// It is asked for by C-MOVE.
+    by_move: bool,
     /// The retrieval is over: nothing more is taken.
     over: bool,
 }
@@ -39,8 +48,15 @@ impl Wanted {
             series_uid: series_uid.to_owned(),
             patient: Identity::of(patient),
             most,
+            most_bytes: u64::MAX,
             arrived: Mutex::default(),
         }
+    }
+
+    /// The same, of which no more than so many bytes are taken.
+    #[must_use]
+    pub fn within(self, most_bytes: u64) -> Self {
+        Self { most_bytes, ..self }
     }
 
     pub fn arrived(&self) -> Arrived {
@@ -57,7 +73,32 @@ impl Wanted {
             arrived.not_asked_for += 1;
             return Err(format!("more than {} objects, which is the limit for one series", self.most));
         }
-        Ok(())
+        drop(arrived);
+        self.has_room_for(0)
+    }
+
+    /// Whether an object of which so many bytes have come may go on.
+    pub(crate) fn has_room_for(&self, bytes: u64) -> Result<(), String> {
+        let mut arrived = self.locked();
+        if arrived.bytes.saturating_add(bytes) < self.most_bytes {
+            return Ok(());
+        }
+        arrived.too_large = true;
+        Err(format!("more than {} bytes, which is the limit for one series", self.most_bytes))
+    }
+
+    /// Whether an object is of the series that was asked for.
+    pub(crate) fn is_of(&self, header: &Header) -> bool {
+        header.study_instance_uid == self.study_uid && header.series_instance_uid == self.series_uid
+    }
+
+    /// Of a peer that may send anyway and does not say what for: whether this object comes because it was asked for. An error: it is, and
+    /// is not kept.
+    pub(crate) fn may_be(&self, header: &Header) -> Result<bool, String> {
+        let arrived = self.locked();
+        let is_awaited = !arrived.over && arrived.kept.len() < self.most && self.is_of(header);
+        drop(arrived);
+        if is_awaited { self.judge(header).map(|()| true) } else { Ok(false) }
     }
 
     /// Why this object is not what was asked for.
@@ -65,8 +106,14 @@ impl Wanted {
         if self.locked().over {
             return Err("it was asked for, and is too late".into());
         }
-        if header.study_instance_uid != self.study_uid || header.series_instance_uid != self.series_uid {
-            self.locked().not_asked_for += 1;
+        if !self.is_of(header) {
+            let mut arrived = self.locked();
+            // An archive that goes on with an old C-MOVE deceives nobody, as long as it is no flood.
+            if arrived.by_move && arrived.strays < self.most {
+                arrived.strays += 1;
+            } else {
+                arrived.not_asked_for += 1;
+            }
             return Err("another series was asked for".into());
         }
         if !self.patient.is_same_person(&Identity::of(header)) {
@@ -76,14 +123,18 @@ impl Wanted {
         Ok(())
     }
 
-    pub(crate) fn has_come(&self, sop_instance_uid: &str) {
-        self.locked().kept.insert(sop_instance_uid.to_owned());
+    /// `bytes`: of its data set.
+    pub(crate) fn has_come(&self, sop_instance_uid: &str, bytes: u64) {
+        let mut arrived = self.locked();
+        if arrived.kept.insert(sop_instance_uid.to_owned()) {
+            arrived.bytes = arrived.bytes.saturating_add(bytes);
+        }
     }
 
-    /// Something came that was not asked for: nothing more is wanted of this archive.
+    /// Something came that was not asked for, or too much: nothing more is wanted of this archive.
     pub(crate) fn is_deceived(&self) -> bool {
         let arrived = self.locked();
-        arrived.of_another + arrived.not_asked_for > 0
+        arrived.too_large || arrived.of_another + arrived.not_asked_for > 0
     }
 
     fn close(&self) {
@@ -115,6 +166,7 @@ impl Awaited {
             our_title: our_title.trim().to_owned(),
             wanted: wanted.clone(),
         };
+        wanted.locked().by_move = true;
         *self.locked() = Some(underway);
         Waiting(self.clone())
     }
@@ -170,11 +222,55 @@ mod tests {
         assert!(wanted.judge(&header("P1", "Zhang^San", "1.9", "1.1.1")).unwrap_err().contains("series"));
         for uid in ["1", "2", "2"] {
             wanted.has_room().unwrap_or_else(|reason| assert!(uid == "2", "{reason}"));
-            wanted.has_come(uid);
+            wanted.has_come(uid, 100);
         }
         assert!(wanted.has_room().unwrap_err().contains("more than 2"));
         let arrived = wanted.arrived();
         assert_eq!((arrived.kept.len(), arrived.of_another, arrived.not_asked_for), (2, 2, 4));
+        assert_eq!(arrived.bytes, 200, "each once");
+    }
+
+    /// Promise: an archive that goes on with an old C-MOVE brings nothing and does not make the next question fail.
+    #[test]
+    fn what_comes_late_of_another_series_is_refused_and_no_deception_unless_it_is_a_flood() {
+        let person = header("P1", "Zhang^San", "1.2", "1.2.1");
+        let wanted = Arc::new(Wanted::new("1.1", "1.1.1", &person, 3));
+        let awaited = Awaited::default();
+        let _waiting = awaited.begin("PACS", "BOX", &wanted);
+        let late = header("P9", "Li^Si", "1.7", "1.7.1");
+        for _ in 0..3 {
+            assert!(wanted.judge(&late).unwrap_err().contains("another series"));
+            assert!(!wanted.is_deceived());
+        }
+        assert!(wanted.judge(&header("P1", "Zhang^San", "1.1", "1.1.1")).is_ok());
+        assert!(wanted.judge(&late).is_err() && wanted.is_deceived(), "more than a series may have");
+        let got = Wanted::new("1.1", "1.1.1", &person, 3);
+        assert!(got.judge(&late).is_err() && got.is_deceived(), "by C-GET it can be nothing old");
+    }
+
+    /// Promise: a series takes no more of the disk than it may, be it in one object.
+    #[test]
+    fn more_bytes_than_a_series_may_have_end_the_retrieval() {
+        let wanted = Wanted::new("1", "2", &Header::default(), 9).within(1000);
+        assert!(wanted.has_room_for(999).is_ok());
+        wanted.has_come("1", 600);
+        assert!(wanted.has_room().is_ok() && wanted.has_room_for(399).is_ok() && !wanted.is_deceived());
+        assert!(wanted.has_room_for(400).unwrap_err().contains("1000 bytes"));
+        assert!(wanted.is_deceived() && wanted.arrived().too_large);
+    }
+
+    /// Promise: of an archive that is a sender, too, the series that was asked for is recognised while it is, and nothing else is hindered.
+    #[test]
+    fn a_sender_that_does_not_say_what_for_is_taken_for_the_archive_for_the_wanted_series_only() {
+        let person = header("P1", "Zhang^San", "1.2", "1.2.1");
+        let wanted = Arc::new(Wanted::new("1.1", "1.1.1", &person, 3));
+        let awaited = Awaited::default();
+        let waiting = awaited.begin("PACS", "BOX", &wanted);
+        assert_eq!(wanted.may_be(&header("P1", "Zhang^San", "1.1", "1.1.1")), Ok(true));
+        assert_eq!(wanted.may_be(&header("P7", "Li^Si", "1.8", "1.8.1")), Ok(false), "an ordinary one");
+        assert!(wanted.may_be(&header("P7", "Li^Si", "1.1", "1.1.1")).is_err(), "of another person");
+        drop(waiting);
+        assert_eq!(wanted.may_be(&header("P1", "Zhang^San", "1.1", "1.1.1")), Ok(false), "it is over");
     }
 
     /// Promise: an archive that is no sender may send only while it is asked to.

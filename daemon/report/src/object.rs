@@ -11,6 +11,9 @@ use crate::provenance::{DEVICE_MODEL, MANUFACTURER};
 use crate::uid::Uids;
 use crate::{Error, Provenance, ResultObject, Source, asked, identity};
 
+/// Characters of Contribution Description (VR ST).
+const LONGEST_DESCRIPTION: usize = 1024;
+
 /// What every writer needs.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
@@ -188,7 +191,7 @@ impl Context<'_> {
         device.text(tags::DEVICE_UID, VR::UI, &p.device_uid);
         let (date, time) = date_and_time(&p.created_utc);
         device.text(tags::CONTRIBUTION_DATE_TIME, VR::DT, &format!("{date}{time}+0000"));
-        device.text(tags::CONTRIBUTION_DESCRIPTION, VR::ST, &p.line());
+        device.text(tags::CONTRIBUTION_DESCRIPTION, VR::ST, &p.line_within(LONGEST_DESCRIPTION));
         items.push(device);
         set.sequence(tags::CONTRIBUTING_EQUIPMENT_SEQUENCE, items);
     }

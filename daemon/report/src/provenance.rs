@@ -1,8 +1,10 @@
 //! Provenance: which device, software and model made a result, and whether it must carry the mark.
 
 use dicom::uid;
+use dicom_core::VR;
 pub use models::identity::{ModelIdentity, NOT_FOR_DIAGNOSIS};
 
+use crate::dataset::ascii;
 use crate::settings;
 use crate::words::Language;
 
@@ -63,19 +65,43 @@ impl Provenance {
         (!models::identity::for_diagnosis(clearance, self.simulated)).then_some(NOT_FOR_DIAGNOSIS)
     }
 
-    /// All of it in one line, for equipment descriptions.
+    /// All of it in one line.
     pub fn line(&self) -> String {
+        self.line_within(usize::MAX)
+    }
+
+    /// The same in printable ASCII of so many characters at most, for equipment descriptions: the words for the accelerator, which may name
+    /// many machines, are cut before anything else is, and the mark never.
+    pub fn line_within(&self, most: usize) -> String {
         let model = match &self.model {
             Some(m) => format!("model {} {}, sha256 {}, thresholds: {}", m.id, m.version, m.sha256, m.thresholds),
             None => "no model".into(),
         };
         let simulated = if self.simulated { "; simulated device" } else { "" };
         let mark = self.mark().map(|m| format!("; {m}")).unwrap_or_default();
-        format!(
-            "scansided {}, device {} ({}); {model}; accelerator: {}{simulated}{mark}",
-            self.software_version, self.serial_number, self.station_name, self.accelerator
-        )
+        let head = format!(
+            "scansided {}, device {} ({}); {model}; accelerator: ",
+            self.software_version, self.serial_number, self.station_name
+        );
+        let tail = format!("{simulated}{mark}");
+        if most == usize::MAX {
+            return format!("{head}{}{tail}", self.accelerator);
+        }
+        let [head, accelerator, tail] = [head, self.accelerator.clone(), tail].map(|text| ascii(&text, VR::UT));
+        let head = cut(head, most.saturating_sub(tail.len()));
+        let accelerator = cut(accelerator, most.saturating_sub(head.len() + tail.len()));
+        format!("{head}{accelerator}{tail}")
     }
+}
+
+/// ASCII text of so many characters at most; what was cut off is seen.
+fn cut(mut text: String, most: usize) -> String {
+    const CUT: &str = "...";
+    if text.len() > most {
+        text.truncate(most.saturating_sub(CUT.len()));
+        text.push_str(&CUT[..most.min(CUT.len())]);
+    }
+    text
 }
 
 #[cfg(test)]
@@ -84,6 +110,23 @@ mod tests {
 
     use super::*;
     use crate::testing;
+
+    /// Promise: however many machines had a part in a result, its mark stands in the description of the equipment.
+    #[test]
+    fn many_hosts_do_not_push_the_mark_out_of_the_line() {
+        let mut provenance = testing::provenance();
+        provenance.simulated = true;
+        let short = provenance.line_within(1024);
+        assert_eq!(short, provenance.line());
+        provenance.accelerator = "inference host, gpu1 (http://gpu1:8000, triton \u{2264} 2.59); ".repeat(40);
+        let line = provenance.line_within(1024);
+        assert_eq!(line.len(), 1024);
+        assert!(line.ends_with(&format!("...; simulated device; {NOT_FOR_DIAGNOSIS}")), "{line}");
+        assert!(line.contains("gpu1") && line.contains(&provenance.model.as_ref().unwrap().sha256));
+        provenance.station_name = "x".repeat(2000);
+        let line = provenance.line_within(1024);
+        assert!(line.len() <= 1024 && line.ends_with(NOT_FOR_DIAGNOSIS), "{line}");
+    }
 
     #[test]
     fn only_a_cleared_package_on_a_real_device_is_without_the_mark() {

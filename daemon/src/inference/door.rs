@@ -10,6 +10,8 @@ use subtle::ConstantTimeEq;
 #[derive(Debug)]
 pub struct Door {
     neighbours: Vec<IpAddr>,
+    /// Programs on this machine, too.
+    loopback: bool,
     /// Of the token.
     hash: Option<[u8; 32]>,
 }
@@ -17,15 +19,15 @@ pub struct Door {
 impl Door {
     /// # Errors
     /// In words, when the token cannot be read.
-    pub fn new(neighbours: &[IpAddr], token_file: Option<&Path>) -> Result<Self, String> {
+    pub fn new(neighbours: &[IpAddr], loopback: bool, token_file: Option<&Path>) -> Result<Self, String> {
         let hash = token_file.map(read).transpose()?;
-        Ok(Self { neighbours: neighbours.to_vec(), hash })
+        Ok(Self { neighbours: neighbours.to_vec(), loopback, hash })
     }
 
-    /// Programs on this machine, and the neighbours that are named.
+    /// The neighbours that are named, and programs on this machine, where they may.
     pub fn knows(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        address.is_loopback() || self.neighbours.iter().any(|known| known.to_canonical() == address)
+        (self.loopback && address.is_loopback()) || self.neighbours.iter().any(|known| known.to_canonical() == address)
     }
 
     /// Whether a request shows the token, where one is wanted.
@@ -51,12 +53,15 @@ mod tests {
 
     #[test]
     fn only_named_neighbours_and_this_machine_are_known() {
-        let door = Door::new(&["192.0.2.7".parse().unwrap()], None).unwrap();
+        let door = Door::new(&["192.0.2.7".parse().unwrap()], true, None).unwrap();
         for (address, known) in
             [("192.0.2.7", true), ("::ffff:192.0.2.7", true), ("127.0.0.1", true), ("192.0.2.8", false), ("::1", true)]
         {
             assert_eq!(door.knows(address.parse().unwrap()), known, "{address}");
         }
+        let door = Door::new(&["::1".parse().unwrap()], false, None).unwrap();
+        assert!(!door.knows("127.0.0.1".parse().unwrap()), "behind a proxy that is everybody");
+        assert!(door.knows("::1".parse().unwrap()), "named");
     }
 
     #[test]
@@ -64,9 +69,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("token");
         std::fs::write(&file, "\n").unwrap();
-        assert!(Door::new(&[], Some(&file)).unwrap_err().contains("first line"));
+        assert!(Door::new(&[], true, Some(&file)).unwrap_err().contains("first line"));
         std::fs::write(&file, "hunter2\nmore\n").unwrap();
-        let door = Door::new(&[], Some(&file)).unwrap();
+        let door = Door::new(&[], true, Some(&file)).unwrap();
         let shows = |text: Option<&str>| {
             let mut headers = HeaderMap::new();
             if let Some(text) = text {

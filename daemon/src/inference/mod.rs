@@ -2,12 +2,13 @@
 //! Off by default.
 //!
 //! ```text
-//! neighbour -> door (address, token) -> routes (protocol, limits) -> runner (one thread: live and own studies first) -> answer
+//! neighbour -> door (address, token) -> routes (limits) -> runner (one thread, live and own studies first: tensors, network, answer)
 //! ```
 //!
 //! Only tensors come in and go out: no patient, no study. `node::inference` has the client's side and the encoding.
 
 mod door;
+mod patient;
 mod routes;
 mod runner;
 mod server;

@@ -14,7 +14,7 @@ use axum::{Extension, Router};
 use custody::audit::{Audit, Entry};
 use hal::accel::Port;
 use node::inference::metadata::{Model, Server, Tensor as Declared};
-use node::inference::wire::{self, FP32, Named};
+use node::inference::wire::{self, FP32};
 use node::inference::{BINARY, HEADER_LENGTH};
 use serde::Serialize;
 use serde_json::json;
@@ -23,7 +23,7 @@ use tokio::time::timeout;
 
 use super::Figures;
 use super::door::Door;
-use super::runner::{Offer, Refused, Runner};
+use super::runner::{Asking, Offer, Refused, Runner};
 
 /// Requests whose tensors are held at the same time.
 const AT_ONCE: usize = 4;
@@ -54,12 +54,12 @@ pub struct Site {
     pub largest: usize,
     /// From the last byte of a head to the answer.
     pub deadline: Duration,
-    places: Semaphore,
+    places: Arc<Semaphore>,
 }
 
 impl Site {
     pub fn new(door: Door, runner: Runner, figures: Figures, audit: Audit, largest: usize, deadline: Duration) -> Self {
-        Self { door, runner, figures, audit, largest, deadline, places: Semaphore::new(AT_ONCE) }
+        Self { door, runner, figures, audit, largest, deadline, places: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
     /// Notes who was refused; few rows for many requests.
@@ -126,7 +126,7 @@ impl Place {
     }
 
     fn is_of(&self, offer: &Offer) -> bool {
-        self.version.as_ref().is_none_or(|version| *version == offer.version)
+        offer.is_version(self.version.as_deref())
     }
 }
 
@@ -201,33 +201,13 @@ async fn asked(site: &Site, place: &Place, headers: &HeaderMap, body: Body) -> R
         Some(length) => length,
         None => None,
     };
-    let _place = site.places.try_acquire().map_err(|_| Refused::Busy(format!("{AT_ONCE} requests are in work")))?;
+    let busy = |_| Refused::Busy(format!("{AT_ONCE} requests are in work"));
+    let held = site.places.clone().try_acquire_owned().map_err(busy)?;
     let too_long = |_| bad(format!("the body broke off, or has more than {} bytes", site.largest));
     let bytes = to_bytes(body, site.largest).await.map_err(too_long)?;
-    let request = wire::read_request(header, &bytes).map_err(bad)?;
-    drop(bytes);
-    let inputs = request.inputs.into_iter().map(|one| (one.name, one.tensor)).collect();
-    let (offer, outputs) = site.runner.run(&place.model, inputs).await?;
-    if !place.is_of(&offer) {
-        return Err(Refused::NoModel("no such version is active".into()));
-    }
-    if outputs.iter().any(|one| one.data.iter().any(|value| !value.is_finite())) {
-        return Err(Refused::Failed("the network answered what is no number".into()));
-    }
-    let names = offer.signature.outputs.iter().map(|port| port.name.clone());
-    let mut named: Vec<Named> = names.zip(outputs).map(|(name, tensor)| Named { name, tensor }).collect();
-    let mut binary = vec![request.is_binary; named.len()];
-    if !request.outputs.is_empty() {
-        let mut wanted = Vec::new();
-        for (name, _) in &request.outputs {
-            let at = named.iter().position(|one| one.name == *name);
-            wanted.push(named.swap_remove(at.ok_or_else(|| bad(format!("no output {name:?}")))?));
-        }
-        named = wanted;
-        binary = request.outputs.iter().map(|(_, binary)| *binary).collect();
-    }
-    let answer = wire::answer(&place.model, &offer.version, request.id.as_deref(), &named, &binary);
-    Ok((offer, answer))
+    // Numbers are read and written behind everything else, one request at a time.
+    let (model, version) = (place.model.clone(), place.version.clone());
+    site.runner.run(Asking { model, version, header, bytes, held }).await
 }
 
 fn late() -> Refused {

@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::door::Door;
+use super::patient::Patient;
 use super::routes::{self, Neighbour, Site};
 use super::runner::Runner;
 use super::{Figures, First};
@@ -28,6 +29,8 @@ use super::{Figures, First};
 const CONNECTIONS: usize = 32;
 /// Time limit for a TLS handshake, and for the head of a request, also of the next one on an open connection.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
+/// A neighbour that takes nothing of its answer for so long has gone.
+const TAKEN_WITHIN: Duration = Duration::from_secs(20);
 /// Time for open requests to end at shutdown.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// Pause after a failed accept.
@@ -64,7 +67,8 @@ impl Server {
     /// When the port cannot be bound, or token or certificate cannot be read.
     pub async fn bind(settings: &InferenceService, shelf: Shelf, first: First) -> Result<Self, Error> {
         let address = settings.listen().ok_or(Error::Off)?;
-        let door = Door::new(&settings.neighbours, settings.token_file.as_deref()).map_err(Error::Token)?;
+        let door =
+            Door::new(&settings.neighbours, settings.loopback, settings.token_file.as_deref()).map_err(Error::Token)?;
         let https = match (&settings.certificate, &settings.key) {
             (Some(certificate), Some(key)) => Some(Https::open(certificate, key).map_err(Error::Certificate)?),
             // One without the other is no configuration.
@@ -142,7 +146,7 @@ where
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WITHIN)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(Patient::new(stream, TAKEN_WITHIN)), TowerToHyperService::new(router));
     let mut connection = std::pin::pin!(connection);
     let outcome = tokio::select! {
         outcome = connection.as_mut() => outcome,

@@ -68,9 +68,9 @@ use tokio::task::{JoinError, block_in_place};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::analyze::conclude;
 use crate::analyze::task::StudyTask;
 use crate::analyze::ultrasound;
+use crate::analyze::{conclude, sent};
 use crate::assemble::{Assembler, CompletedBy};
 use crate::closing::Closing;
 use crate::parts::StudyParts;
@@ -239,14 +239,27 @@ impl Story {
             }
             Arrival::InFlight { association } => {
                 self.assembler.in_flight(association, Instant::now());
-                Ok(())
+                self.settle_sent()
             }
             Arrival::Released { association, clean } => {
                 self.assembler.released(association, clean, Instant::now());
-                Ok(())
+                self.settle_sent()
             }
             Arrival::Performed { series, .. } => self.performed(&series),
         }
+    }
+
+    /// What somebody has sent is not only a prior any more.
+    fn settle_sent(&mut self) -> Result<(), store::Error> {
+        if store::priors::to_be_settled(&self.connection)?.is_empty() {
+            return Ok(());
+        }
+        let mut connection = self.parts.store.connect(Durability::Full)?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        sent::settle(&transaction, &self.parts.settings)?;
+        transaction.commit()?;
+        self.parts.outbox_wake.notify_one();
+        Ok(())
     }
 
     /// Handles one durable instance: counts it, reopens its series if necessary, starts to decode it.
@@ -400,7 +413,6 @@ impl Story {
         series::is_of_kind(&transaction, row.id, row.kind)?;
         series::completed(&transaction, row.id, by.as_str(), &now)?;
         let settings = &self.parts.settings;
-        store::priors::has_images(&transaction, &row.key, row.instance_count)?;
         // Of what was fetched no better reconstruction comes.
         let fetched = store::priors::fetched(&transaction, &row.key)?.is_some();
         let patience = if fetched { Patience::NONE } else { Patience::of(settings) };
@@ -430,6 +442,12 @@ impl Story {
     /// for are decided again. With `interrupted`, jobs that ran are queued again.
     fn resume(&mut self, interrupted: bool) -> Result<(), store::Error> {
         let (queued, hopeless) = if interrupted { self.recover_jobs()? } else { (0, 0) };
+        if interrupted && !self.parts.settings.prior.is_on() {
+            let mut connection = self.parts.store.connect(Durability::Full)?;
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            priors::switched_off(&transaction)?;
+            transaction.commit()?;
+        }
         let open = series::unfinished(&self.connection)?;
         for key in &open {
             for instance in instances::of_series(&self.connection, &key.study_uid, &key.series_uid)? {
@@ -444,7 +462,7 @@ impl Story {
             tracing::info!(jobs = queued, parked = hopeless, series = open.len(), studies = undecided.len(), "resumed");
         }
         self.parts.wake.notify_one();
-        Ok(())
+        self.settle_sent()
     }
 
     /// Returns how many jobs are queued, and how many were interrupted too often and are parked.

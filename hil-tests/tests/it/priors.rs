@@ -177,6 +177,79 @@ async fn a_prior_at_orthanc_is_fetched_read_and_compared_with_and_its_results_st
     appliance.stop().await.unwrap();
 }
 
+/// States of the deliveries of what was found in a study, for each result.
+fn deliveries(appliance: &Appliance, study: &str) -> Vec<Vec<String>> {
+    let made = Records::open(appliance).unwrap().results().unwrap();
+    made.into_iter().filter(|one| one.study_uid == study).map(|one| one.deliveries).collect()
+}
+
+/// Promise: no result is lost because its series was fetched first: a scanner that sends it, too, gets it delivered, after the fetch or at the
+/// same time, and with fewer images than were fetched.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_scanner_sends_of_a_series_that_was_fetched_is_delivered_like_any_other() {
+    for during in [false, true] {
+        let (folder, kept) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (prior, new) = (prior(), new());
+        files(&prior, folder.path());
+        let order = json!({ "folder": folder.path(), "slow": if during { 0.1 } else { 0.0 } });
+        let Some(archive) = ArchivePeer::start(order).await else { return };
+        let pacs = Pacs::start("PACS", kept.path()).await.unwrap();
+        let setup = Setup {
+            destinations: vec![("pacs".into(), pacs.ae_title.clone(), pacs.address)],
+            extra: asking(archive.port, ArchivePeer::AE_TITLE, 200),
+            ..Setup::coarse()
+        };
+        let mut appliance = Appliance::start(&setup).await.unwrap();
+        let scanner = Modality::new(appliance.address, "CT", Appliance::AE_TITLE);
+        send(&appliance, &new).await;
+        if during {
+            deadline::until_true("the fetch", WITHIN, || archive.count("sending") >= 10).await.unwrap();
+            scanner.send(&prior.slices[prior.slices.len() - 3..], |_, _| {}).await.unwrap();
+        }
+        read(&appliance, &new.study_uid).await;
+        assert_eq!(compared_with(&appliance, &new.study_uid).as_deref(), Some(prior.study_uid.as_str()));
+        if !during {
+            let before = deliveries(&appliance, &prior.study_uid);
+            assert!(!before.is_empty() && before.iter().all(Vec::is_empty), "only a prior so far: {before:?}");
+            scanner.send(&prior.slices[..2], |_, _| {}).await.unwrap();
+        }
+        let all = || {
+            let states = deliveries(&appliance, &prior.study_uid);
+            !states.is_empty() && states.iter().all(|of| of.as_slice() == ["delivered"])
+        };
+        let delivered = deadline::until_true("the results of what was sent", WITHIN, all).await;
+        delivered.unwrap_or_else(|error| {
+            panic!("{error} {during} {:?}\n{}", deliveries(&appliance, &prior.study_uid), appliance.log_tail())
+        });
+        let told = ctl(&appliance, &["journal", &prior.study_uid]).await;
+        assert!(told.contains("sent by CT, too"), "{told}");
+        appliance.stop().await.unwrap();
+    }
+}
+
+/// Promise: where `[prior]` was switched off no question stays open and no study waits, and the journal says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_that_is_open_when_prior_is_switched_off_is_closed_with_a_word() {
+    let (folder, new) = (tempfile::tempdir().unwrap(), new());
+    files(&prior(), folder.path());
+    let Some(archive) = ArchivePeer::start(json!({ "folder": folder.path(), "delay": 600 })).await else { return };
+    let extra = asking(archive.port, ArchivePeer::AE_TITLE, 600);
+    let setup = Setup { extra: extra.clone(), ..Setup::coarse() };
+    let mut appliance = Appliance::start(&setup).await.unwrap();
+    send(&appliance, &new).await;
+    deadline::until_true("the question", WITHIN, || archive.count("find") > 0).await.unwrap();
+    appliance.kill().await.unwrap();
+    let (section, _) = extra.split_once("[[").unwrap();
+    std::fs::write(appliance.folder().join("config.d/20-extra.toml"), extra.replace(section, "")).unwrap();
+    appliance.restart().await.unwrap();
+    read(&appliance, &new.study_uid).await;
+    let (state, reason) = question(&appliance, &new.study_uid).unwrap();
+    assert!(state == "closed" && reason.contains("[prior] is switched off"), "{state} {reason}");
+    let told = ctl(&appliance, &["journal", &new.study_uid]).await;
+    assert!(told.contains("[prior] is switched off"), "{told}");
+    appliance.stop().await.unwrap();
+}
+
 /// Promise: where the archive refuses C-GET it is C-MOVE to our own port, and the box may be killed in the middle of it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_box_that_is_killed_while_it_fetches_by_c_move_asks_again_and_compares() {

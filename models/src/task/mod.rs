@@ -56,7 +56,15 @@ pub trait Control: Sync {
 
     /// Once true, the task returns an error of kind [`TaskFault::Cancelled`] before its next patch or stage.
     fn cancelled(&self) -> bool;
+
+    /// The same for whoever waits for something else meanwhile, as an answer of another machine; `None`: it is never cancelled.
+    fn watch(&self) -> Option<Watch> {
+        None
+    }
 }
+
+/// Says whether a task was cancelled.
+pub type Watch = std::sync::Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// No progress reports, no cancellation.
 #[derive(Debug, Clone, Copy, Default)]

@@ -271,6 +271,8 @@ fn user(user: &User) -> Text {
         User::WorklistServer => both!("the worklist server", "工作列表服务器"),
         User::StepManager => both!("the manager of exams (MPPS)", "检查状态接收方（MPPS）"),
         User::PriorArchive => both!("the archive of earlier studies", "既往检查归档服务器"),
+        User::InferenceHost(name) => both!("inference host {name}", "推理主机 {name}"),
+        User::InferenceService => both!("the networks for neighbours", "供邻机使用的网络服务"),
         User::Page => both!("the page", "网页"),
     }
 }

@@ -86,7 +86,7 @@ pub fn probed(look: &Look) -> Option<Finding> {
                 "请在该机器上安装与本机启用的模型包完全相同的文件，并写明其 SHA-256（见操作手册“推理主机”）。"
             ),
         ),
-        HostFault::TooLate | HostFault::BadAnswer | HostFault::BadInput => (
+        HostFault::TooLate | HostFault::BadAnswer | HostFault::BadInput | HostFault::GivenUp => (
             "host-answers-wrongly",
             both!(
                 "Inference host {host} does not give the known answer of {package}",

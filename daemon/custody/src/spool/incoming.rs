@@ -20,8 +20,8 @@ use crate::store::now_utc;
 /// Bytes of a large instance that are collected in memory before they are written to its file.
 const PIECE: usize = 1 << 20;
 
-/// Says of the header of an instance why it is not what was asked for.
-pub type Judge = Box<dyn FnOnce(&Header) -> std::result::Result<(), String> + Send>;
+/// Says of the header of an instance, or why it has none, whether it is what was asked for; an error: it is not kept, for that reason.
+pub type Judge = Box<dyn FnOnce(std::result::Result<&Header, &str>) -> std::result::Result<bool, String> + Send>;
 
 /// SOP UIDs from the C-STORE command and transfer syntax from the presentation context.
 #[derive(Debug)]
@@ -123,10 +123,10 @@ impl Incoming {
         self.commit_checked(None).await
     }
 
-    /// As [`Incoming::commit`], of an instance that was asked for: kept only if `judge` finds nothing wrong with its header.
+    /// As [`Incoming::commit`], of an instance that was, or may have been, asked for: kept unless `judge` refuses it.
     ///
     /// # Errors
-    /// `Unwanted` with the words of `judge`, or when it cannot be read; otherwise as [`Incoming::commit`].
+    /// `Unwanted` with the words of `judge`; otherwise as [`Incoming::commit`].
     pub async fn commit_if(self, judge: Judge) -> Result<Outcome> {
         self.commit_checked(Some(judge)).await
     }
@@ -164,8 +164,8 @@ impl Incoming {
         };
         self.announced.compare(&header)?;
         if let Some(judge) = judge {
-            let judged = reason.clone().map_or_else(|| judge(&header), Err);
-            judged.map_err(|reason| Error::Unwanted { reason })?;
+            let readable = reason.as_deref().map_or(Ok(&header), Err);
+            self.origin.asked_for = judge(readable).map_err(|reason| Error::Unwanted { reason })?;
         }
         if let Some(file) = &mut self.file {
             file.finish()?;

@@ -230,6 +230,15 @@ impl Spool {
         self.0.shared.room_for(0)
     }
 
+    /// Bytes that may still come before the reserve of the disk is reached.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn room_left(&self) -> Result<u64> {
+        let shared = &self.0.shared;
+        Ok(shared.free_bytes()?.saturating_sub(shared.min_free))
+    }
+
     /// The whole Part 10 file. Blocks.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ use crate::instance::Location;
 use crate::store::instances::{self, InstanceState};
 use crate::store::places::{self, Place};
 use crate::store::segments::{self, SegmentRow};
-use crate::store::{self, events, rejections, results};
+use crate::store::{self, events, priors, rejections, results};
 
 /// What was found at start.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -190,6 +190,9 @@ fn insert(directory: &Path, number: i64, found: &Found, connection: &Connection)
     let parsed = if *state == InstanceState::Conflict { InstanceState::Kept } else { *state };
     let others = instances::by_sop_uid(connection, &header.sop_instance_uid)?;
     let Match::Keep(state) = judge(&others, sha256, parsed) else { return Ok(false) };
+    if state == InstanceState::Kept {
+        priors::found(connection, header, origin, received_utc)?;
+    }
     let header_json = serde_json::to_string(header).map_err(store::Error::from)?;
     let id = instances::insert(
         connection,

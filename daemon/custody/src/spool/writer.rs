@@ -8,7 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use dicom::header::Header;
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::{Error, Result};
@@ -18,7 +18,7 @@ use super::segment::Segment;
 use super::{Outcome, Shared, segment};
 use crate::instance::{Instance, Location, Origin};
 use crate::store::instances::{self, InstanceState, Known};
-use crate::store::{self, events, segments};
+use crate::store::{self, events, priors, segments};
 
 /// A group takes no further instance after this many bytes.
 const GROUP_BYTES: u64 = 32 << 20;
@@ -223,6 +223,7 @@ impl Writer {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut outcomes: Vec<Outcome> = Vec::with_capacity(drafts.len());
         for (draft, verdict) in drafts.iter_mut().zip(verdicts) {
+            draft.sent(&transaction)?;
             let outcome = match verdict {
                 Verdict::Keep(state) => draft.insert(&transaction, number, *state)?,
                 Verdict::InGroup(index) => already_so(&outcomes[*index]),
@@ -351,6 +352,16 @@ impl Draft {
         segment.write(offset, &self.front, self.body())?;
         self.offset = head.payload_offset();
         Ok(head.end())
+    }
+
+    /// Whoever sends something of a series that this box has fetched, be it here already, has sent that series.
+    fn sent(&self, transaction: &Transaction<'_>) -> Result<()> {
+        let Prepared { header, origin, state, .. } = &self.prepared;
+        // The series of one that cannot be read is not known.
+        if !origin.asked_for && *state == InstanceState::Kept {
+            priors::sent(transaction, header, &origin.calling_ae)?;
+        }
+        Ok(())
     }
 
     fn insert(&mut self, connection: &Connection, segment: i64, state: InstanceState) -> Result<Outcome> {

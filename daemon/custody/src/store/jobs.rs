@@ -338,7 +338,7 @@ pub struct AnalysedStudy {
 
 /// The analysed studies with the Patient ID of `header` from days before its Study Date, newest first. Whether they are of
 /// the same person is for the caller to judge (`dicom::patient`): an ID alone does not say it. Without series that were fetched in
-/// part (`priors`): what is missing would look like a change. What was found in a content that was replaced since is left out: it
+/// part (`priors`), or of which more has come since: what is missing would look like a change. What was found in a content that was replaced since is left out: it
 /// may be of another person than the header says now.
 ///
 /// # Errors
@@ -353,6 +353,7 @@ pub fn analysed_before(connection: &Connection, header: &Header) -> Result<Vec<A
          AND lower(json_extract(i.header, '$.patient_id')) = lower(?2) \
          AND NOT EXISTS (SELECT 1 FROM fetched_series f WHERE f.study_uid = s.study_uid AND f.series_uid = s.series_uid \
            AND f.whole = 0) \
+         AND s.state <> 'receiving' AND (j.version = s.version OR s.completed_by IN ('rerun', 'review', 'chosen')) \
          AND length(day) = 8 AND day < ?3 AND NOT {} ORDER BY day DESC, j.id DESC",
         outdated()
     ))?;

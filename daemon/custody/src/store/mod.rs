@@ -62,6 +62,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0014_queued.sql"),
     include_str!("migrations/0015_marks.sql"),
     include_str!("migrations/0016_priors.sql"),
+    include_str!("migrations/0017_sent.sql"),
 ];
 
 /// Work within a transaction whose failure takes back itself only. The outer error: the database has failed.

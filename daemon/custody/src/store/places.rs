@@ -58,7 +58,8 @@ pub struct Content {
     /// CT series that was not read, because another one of its study is, also those others that are in work.
     pub open_jobs: u32,
     /// Results of the series that wait for a destination (not those that it will never take); those of study tasks count as one.
-    /// For a CT series that was not read also those of the others of its study.
+    /// For a CT series that was not read also those of the others of its study. One more while those of a series that was fetched, and
+    /// sent by somebody since, are still to be queued.
     pub undelivered: u32,
 }
 
@@ -150,7 +151,9 @@ fn read(connection: &Connection, open: &str, place: Option<&Place>) -> Result<Ve
                      WHERE m.series_id = s.id AND j.series_id <> s.id AND {open}) \
            + ({UNREAD} AND EXISTS (SELECT 1 FROM series o JOIN jobs j ON j.series_id = o.id JOIN results r ON r.job_id = j.id \
                                    JOIN deliveries d ON d.result_id = r.id \
-                                   WHERE o.study_uid = s.study_uid AND o.kind = 'ct' AND o.id <> s.id AND {open})), \
+                                   WHERE o.study_uid = s.study_uid AND o.kind = 'ct' AND o.id <> s.id AND {open})) \
+           + EXISTS (SELECT 1 FROM fetched_series f WHERE f.study_uid = s.study_uid AND f.series_uid = s.series_uid \
+                     AND f.sent_by IS NOT NULL), \
            i.study_uid, {held}, count(*) \
          FROM instances i LEFT JOIN series s ON s.study_uid = i.study_uid AND s.series_uid = i.series_uid \
          LEFT JOIN segments g ON g.id = i.segment \

@@ -5,9 +5,11 @@
 //! asking --the prior is here--> reading --it has its verdict--> closed      any state --the time is over--> closed
 //! ```
 
+use dicom::header::Header;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::{Result, events};
+use crate::instance::Origin;
 use crate::series::SeriesKey;
 
 /// How far a question is.
@@ -34,10 +36,12 @@ pub struct Question {
     pub trouble: bool,
     pub created_utc: String,
     pub closed_utc: Option<String>,
+    /// The newest job when it was asked.
+    pub newest_job: i64,
 }
 
 const COLUMNS: &str = "study_uid, series_uid, state, until_utc, attempts, reason, trouble, prior_study_uid, prior_series_uid, \
-                       created_utc, closed_utc";
+                       created_utc, closed_utc, newest_job";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Question> {
     let state: String = row.get(2)?;
@@ -55,6 +59,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Question> {
         trouble: row.get(6)?,
         created_utc: row.get(9)?,
         closed_utc: row.get(10)?,
+        newest_job: row.get(11)?,
     })
 }
 
@@ -65,14 +70,14 @@ pub fn get(connection: &Connection, study_uid: &str) -> Result<Option<Question>>
     Ok(connection.prepare_cached(&sql)?.query_row([study_uid], read).optional()?)
 }
 
-/// Asks for a prior of this study, again if that was closed.
+/// Asks for a prior of this study, again if that was closed. For all jobs that there are now.
 ///
 /// # Errors
 /// When the database fails.
 pub fn ask(transaction: &Transaction<'_>, key: &SeriesKey, until_utc: &str, now: &str) -> Result<()> {
     transaction.execute(
-        "INSERT OR REPLACE INTO prior_questions (study_uid, series_uid, state, until_utc, created_utc) \
-         VALUES (?1, ?2, 'asking', ?3, ?4)",
+        "INSERT OR REPLACE INTO prior_questions (study_uid, series_uid, state, until_utc, created_utc, newest_job) \
+         VALUES (?1, ?2, 'asking', ?3, ?4, (SELECT coalesce(max(id), 0) FROM jobs))",
         params![key.study_uid, key.series_uid, until_utc, now],
     )?;
     Ok(())
@@ -103,11 +108,17 @@ pub fn failed(connection: &Connection, study_uid: &str, reason: &str) -> Result<
 /// Reason of a question while its prior is being sent.
 pub const SENDING: &str = "its images are being sent";
 
-/// A series is about to be received for this question.
+/// A series is about to be received for this question. `false`: somebody has sent something of it already, or is sending it: it is not
+/// to be fetched.
 ///
 /// # Errors
 /// When the database fails.
-pub fn fetching(transaction: &Transaction<'_>, study_uid: &str, prior: &SeriesKey, now: &str) -> Result<()> {
+pub fn fetching(transaction: &Transaction<'_>, study_uid: &str, prior: &SeriesKey, now: &str) -> Result<bool> {
+    let was_sent = "SELECT EXISTS (SELECT 1 FROM instances WHERE study_uid = ?1 AND series_uid = ?2 AND state = 'kept') \
+                    AND NOT EXISTS (SELECT 1 FROM fetched_series WHERE study_uid = ?1 AND series_uid = ?2 AND sent_by IS NULL)";
+    if transaction.query_row(was_sent, [&prior.study_uid, &prior.series_uid], |row| row.get(0))? {
+        return Ok(false);
+    }
     transaction.execute(
         "INSERT INTO fetched_series (study_uid, series_uid, begun_utc) VALUES (?1, ?2, ?3) \
          ON CONFLICT DO UPDATE SET images = NULL",
@@ -115,7 +126,7 @@ pub fn fetching(transaction: &Transaction<'_>, study_uid: &str, prior: &SeriesKe
     )?;
     let sql = "UPDATE prior_questions SET reason = ?2 WHERE study_uid = ?1 AND state = 'asking'";
     transaction.execute(sql, params![study_uid, SENDING])?;
-    Ok(())
+    Ok(true)
 }
 
 /// Nothing is being fetched now: what was has come to its end, however. Of what nothing came no mark stays.
@@ -134,13 +145,72 @@ pub fn nothing_is_fetched(connection: &Connection) -> Result<()> {
     Ok(())
 }
 
-/// A series has so many images now. When these are more than were fetched, somebody has sent it: it is like any other from now on.
+/// Somebody has sent this object, which was not asked for: the series is like any other from now on, and also that under which the
+/// same object was fetched. Its results may wait for that: see [`to_be_settled`].
 ///
 /// # Errors
 /// When the database fails.
-pub fn has_images(transaction: &Transaction<'_>, key: &SeriesKey, images: u32) -> Result<()> {
-    let sql = "DELETE FROM fetched_series WHERE study_uid = ?1 AND series_uid = ?2 AND images < ?3";
-    transaction.execute(sql, params![key.study_uid, key.series_uid, images])?;
+pub fn sent(transaction: &Transaction<'_>, header: &Header, by: &str) -> Result<()> {
+    let any = "SELECT EXISTS (SELECT 1 FROM fetched_series)";
+    if !transaction.prepare_cached(any)?.query_row([], |row| row.get::<_, bool>(0))? {
+        return Ok(());
+    }
+    let sql = "UPDATE fetched_series SET sent_by = ?3 WHERE study_uid = ?1 AND series_uid = ?2 AND sent_by IS NULL";
+    let mut statement = transaction.prepare_cached(sql)?;
+    statement.execute(params![header.study_instance_uid, header.series_instance_uid, by])?;
+    let known = "SELECT DISTINCT study_uid, series_uid FROM instances WHERE sop_uid = ?1 AND state <> 'quarantined'";
+    let mut known = transaction.prepare_cached(known)?;
+    let keys = known.query_map([&header.sop_instance_uid], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    for (study_uid, series_uid) in keys.collect::<rusqlite::Result<Vec<(String, String)>>>()? {
+        statement.execute(params![study_uid, series_uid, by])?;
+    }
+    Ok(())
+}
+
+/// An instance is found in the custody log of which the database knows nothing. When it is the first of a series that was fetched the
+/// mark is made again: nobody knows whether it is whole, nor whether somebody has sent it, too.
+///
+/// # Errors
+/// When the database fails.
+pub fn found(connection: &Connection, header: &Header, origin: &Origin, received_utc: &str) -> Result<()> {
+    let sql = if origin.asked_for {
+        "INSERT OR IGNORE INTO fetched_series (study_uid, series_uid, images, begun_utc, stays) SELECT ?1, ?2, 0, ?3, 0 \
+         WHERE NOT EXISTS (SELECT 1 FROM instances WHERE study_uid = ?1 AND series_uid = ?2)"
+    } else {
+        "UPDATE fetched_series SET sent_by = coalesce(sent_by, ?3) WHERE study_uid = ?1 AND series_uid = ?2"
+    };
+    let last = if origin.asked_for { received_utc } else { &origin.calling_ae };
+    connection.prepare_cached(sql)?.execute(params![header.study_instance_uid, header.series_instance_uid, last])?;
+    Ok(())
+}
+
+/// A series that was fetched, and sent by somebody since.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    pub key: SeriesKey,
+    /// AE title.
+    pub by: String,
+}
+
+/// Those whose results are still to be queued for delivery.
+///
+/// # Errors
+/// When the database fails.
+pub fn to_be_settled(connection: &Connection) -> Result<Vec<Sent>> {
+    let sql = "SELECT study_uid, series_uid, sent_by FROM fetched_series WHERE sent_by IS NOT NULL";
+    let read = |row: &Row<'_>| {
+        Ok(Sent { key: SeriesKey { study_uid: row.get(0)?, series_uid: row.get(1)? }, by: row.get(2)? })
+    };
+    Ok(connection.prepare_cached(sql)?.query_map([], read)?.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The mark of a series goes.
+///
+/// # Errors
+/// When the database fails.
+pub fn settled(transaction: &Transaction<'_>, key: &SeriesKey) -> Result<()> {
+    let sql = "DELETE FROM fetched_series WHERE study_uid = ?1 AND series_uid = ?2";
+    transaction.execute(sql, [&key.study_uid, &key.series_uid])?;
     Ok(())
 }
 
@@ -182,12 +252,21 @@ pub fn close(transaction: &Transaction<'_>, key: &SeriesKey, reason: &str, troub
     Ok(true)
 }
 
-/// Whether this box fetched a series by itself; `Some(true)`: whole.
+/// Whether what is found in a series stays here, because this box fetched it and nobody sent it.
+///
+/// # Errors
+/// When the database fails.
+pub fn stays(connection: &Connection, key: &SeriesKey) -> Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM fetched_series WHERE study_uid = ?1 AND series_uid = ?2 AND sent_by IS NULL AND stays)";
+    Ok(connection.prepare_cached(sql)?.query_row([&key.study_uid, &key.series_uid], |row| row.get(0))?)
+}
+
+/// Whether this box fetched a series by itself, and nobody sent it; `Some(true)`: whole.
 ///
 /// # Errors
 /// When the database fails.
 pub fn fetched(connection: &Connection, key: &SeriesKey) -> Result<Option<bool>> {
-    let sql = "SELECT whole FROM fetched_series WHERE study_uid = ?1 AND series_uid = ?2";
+    let sql = "SELECT whole FROM fetched_series WHERE study_uid = ?1 AND series_uid = ?2 AND sent_by IS NULL";
     let mut statement = connection.prepare_cached(sql)?;
     Ok(statement.query_row(params![key.study_uid, key.series_uid], |row| row.get(0)).optional()?)
 }
@@ -200,7 +279,7 @@ pub fn fetched(connection: &Connection, key: &SeriesKey) -> Result<Option<bool>>
 pub fn was_here(connection: &Connection, study_uid: &str) -> Result<bool> {
     let sql = "SELECT EXISTS (SELECT 1 FROM series s WHERE s.study_uid = ?1 AND s.modality <> 'SR' AND NOT EXISTS \
                (SELECT 1 FROM fetched_series f WHERE f.study_uid = s.study_uid AND f.series_uid = s.series_uid \
-                AND f.whole = 0))";
+                AND f.whole = 0 AND f.sent_by IS NULL))";
     Ok(connection.prepare_cached(sql)?.query_row([study_uid], |row| row.get(0))?)
 }
 
@@ -258,7 +337,8 @@ mod tests {
         let transaction = connection.transaction().unwrap();
         let (new, prior, now) = (key("1.2"), key("1.1"), now_utc());
         ask(&transaction, &new, &now, &now).unwrap();
-        fetching(&transaction, "1.2", &prior, &now).unwrap();
+        assert!(fetching(&transaction, "1.2", &prior, &now).unwrap());
+        assert!(stays(&transaction, &prior).unwrap());
         assert_eq!(fetched(&transaction, &prior).unwrap(), Some(false), "it has not come to its end");
         assert!(close(&transaction, &new, "no prior: the archive did not answer within 30 s", true, &now).unwrap());
         assert!(!close(&transaction, &new, "something else", false, &now).unwrap(), "closed once");
@@ -268,14 +348,19 @@ mod tests {
         assert!(question.trouble && question.reason.contains("30 s"), "{}", question.reason);
         assert_eq!(fetched(&transaction, &prior).unwrap(), Some(true));
         assert_eq!(open(&transaction).unwrap(), []);
-        has_images(&transaction, &prior, 9).unwrap();
-        assert!(fetched(&transaction, &prior).unwrap().is_some(), "it may still be coming");
-        transaction.execute("UPDATE fetched_series SET images = 9", []).unwrap();
-        has_images(&transaction, &prior, 9).unwrap();
-        assert!(fetched(&transaction, &prior).unwrap().is_some());
-        has_images(&transaction, &prior, 10).unwrap();
-        assert_eq!(fetched(&transaction, &prior).unwrap(), None, "somebody has sent more of it");
-        fetching(&transaction, "1.2", &prior, &now).unwrap();
+        let header = Header {
+            study_instance_uid: prior.study_uid.clone(),
+            series_instance_uid: prior.series_uid.clone(),
+            ..Header::default()
+        };
+        sent(&transaction, &header, "CT1").unwrap();
+        assert_eq!(fetched(&transaction, &prior).unwrap(), None, "somebody has sent it");
+        assert!(!stays(&transaction, &prior).unwrap());
+        let by = to_be_settled(&transaction).unwrap();
+        assert_eq!(by, [Sent { key: prior.clone(), by: "CT1".into() }]);
+        settled(&transaction, &prior).unwrap();
+        assert!(to_be_settled(&transaction).unwrap().is_empty());
+        assert!(fetching(&transaction, "1.2", &prior, &now).unwrap());
         nothing_is_fetched(&transaction).unwrap();
         assert_eq!(fetched(&transaction, &prior).unwrap(), None, "nothing came");
         let standing = standing(&transaction).unwrap();

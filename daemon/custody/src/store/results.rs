@@ -94,6 +94,18 @@ pub fn of_job(connection: &Connection, job_id: i64) -> Result<Vec<ResultRow>> {
     Ok(statement.query_map([job_id], read)?.collect::<rusqlite::Result<_>>()?)
 }
 
+/// The objects that were made of this version of a series.
+///
+/// # Errors
+/// When the database fails.
+pub fn of_version(connection: &Connection, series_id: i64, version: i64) -> Result<Vec<i64>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT r.id FROM results r JOIN jobs j ON j.id = r.job_id \
+         WHERE j.series_id = ?1 AND j.version = ?2 AND j.state = 'done' ORDER BY r.id",
+    )?;
+    Ok(statement.query_map([series_id, version], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
+}
+
 /// The objects of a study that count: of each series, and of each task of the whole study, those of the newest version.
 ///
 /// # Errors

@@ -24,6 +24,8 @@ pub enum HostFault {
     BadAnswer,
     /// What was asked does not fit the network: our own fault.
     BadInput,
+    /// Nobody waits for the answer any more.
+    GivenUp,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -49,7 +51,7 @@ impl From<HostError> for accel::Error {
             HostFault::NotReachable | HostFault::NotTheProtocol | HostFault::NotReady => AccelFault::NotPresent,
             HostFault::NoModel | HostFault::AnotherHash | HostFault::AnotherSignature => AccelFault::BadModel,
             HostFault::TooLate | HostFault::BadAnswer => AccelFault::Device,
-            HostFault::BadInput => AccelFault::BadInput,
+            HostFault::BadInput | HostFault::GivenUp => AccelFault::BadInput,
         };
         Self::new(kind, error.message)
     }

@@ -2,9 +2,10 @@
 //! Redirects are not followed: tensors go to the configured host only.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::error::{HostError, HostFault};
 use super::wire::{Message, short};
@@ -80,8 +81,21 @@ impl Drop for Line {
     }
 }
 
+/// Says whether nobody waits for an answer any more. Asked often.
+pub type Stopped = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// How often that is asked during a request.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Returns when nobody waits any more.
+async fn until(stopped: Option<&Stopped>) {
+    let Some(stopped) = stopped else { return std::future::pending().await };
+    while !stopped() {
+        sleep(LOOK).await;
+    }
+}
+
 /// The way to one host. Calls block: they come from a thread that analyses, never from one that serves others.
-#[derive(Debug)]
 pub(super) struct Exchange {
     url: Url,
     login: Option<Login>,
@@ -89,6 +103,13 @@ pub(super) struct Exchange {
     deadline: Duration,
     /// `None` only while it is dropped.
     open: Mutex<Option<(Runtime, Option<Line>)>>,
+    stopped: Mutex<Option<Stopped>>,
+}
+
+impl fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exchange").field("url", &self.url).field("deadline", &self.deadline).finish_non_exhaustive()
+    }
 }
 
 impl Drop for Exchange {
@@ -113,7 +134,13 @@ impl Exchange {
             tls: settings.tls.as_ref().filter(|_| settings.url.is_secure()).map(Client::from),
             deadline: settings.deadline(),
             open: Mutex::new(Some((runtime, None))),
+            stopped: Mutex::default(),
         })
+    }
+
+    /// From now on a request ends as soon as this says so.
+    pub(super) fn give_up_when(&self, stopped: Option<Stopped>) {
+        *self.stopped.lock().unwrap_or_else(PoisonError::into_inner) = stopped;
     }
 
     pub(super) fn get(&self, path: &str, most: usize) -> Result<Answer, HostError> {
@@ -132,10 +159,17 @@ impl Exchange {
         };
         let (header, body) = message.map_or((None, None), |one| (Some(one.header), Some(Bytes::from(one.bytes))));
         let asked = Asked { exchange: self, method, path, header: header.flatten(), body: body.as_ref(), most };
-        let answer = runtime.block_on(async { timeout(self.deadline, asked.answered(line)).await });
-        let answer = answer.unwrap_or_else(|_| {
+        let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let late = || {
             let seconds = self.deadline.as_secs_f64();
-            Err(HostError::new(HostFault::TooLate, format!("{} did not answer within {seconds} s", self.url.address())))
+            HostError::new(HostFault::TooLate, format!("{} did not answer within {seconds} s", self.url.address()))
+        };
+        let answer = runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = until(stopped.as_ref()) => Err(HostError::new(HostFault::GivenUp, "nobody waits for it any more")),
+                answer = timeout(self.deadline, asked.answered(line)) => answer.unwrap_or_else(|_| Err(late())),
+            }
         });
         if answer.is_err() {
             *line = None;

@@ -9,10 +9,10 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use super::error::{HostError, HostFault};
-use super::exchange::{Answer, Exchange};
+use super::exchange::{Answer, Exchange, Stopped};
 use super::law::{self, Example, Law};
 use super::metadata::{self, Model, Server};
-use super::wire::{self, Named};
+use super::wire::{self, Named, Says};
 use super::{BINARY, InferenceHost};
 
 /// The provider in [`Description`].
@@ -138,6 +138,23 @@ impl Remote {
         }
     }
 
+    /// Asks again whether the host has this network, where it was found before: what it states is believed for one study only.
+    ///
+    /// # Errors
+    /// As [`Remote::find`]; `AnotherHash` also when it is now at another place.
+    pub fn still_has(&self, sha256: &str, model: &RemoteModel) -> Result<(), HostError> {
+        let found = self.find(sha256)?;
+        if model.infer == infer(&found) {
+            return Ok(());
+        }
+        Err(HostError::new(HostFault::AnotherHash, format!("it has the network at another place now: {}", found.path)))
+    }
+
+    /// While this says so, requests to the host are broken off.
+    pub fn give_up_when(&self, stopped: Option<Stopped>) {
+        self.exchange.give_up_when(stopped);
+    }
+
     /// Loads the network with this hash.
     ///
     /// # Errors
@@ -154,14 +171,19 @@ impl Remote {
         let by = if found.server.extensions.iter().any(|one| one == BINARY) { Form::Bytes } else { Form::TryBytes };
         Ok(RemoteModel {
             exchange: self.exchange.clone(),
-            infer: format!("{}/infer", found.path),
+            infer: infer(&found),
             inputs: names(&found.signature.inputs),
             outputs: names(&found.signature.outputs),
             signature: found.signature,
             laws,
             form: by,
+            says: None,
         })
     }
+}
+
+fn infer(found: &Found) -> String {
+    format!("{}/infer", found.path)
 }
 
 fn protocol(said: &str) -> HostError {
@@ -204,6 +226,8 @@ pub struct RemoteModel {
     signature: Signature,
     laws: Vec<Law>,
     form: Form,
+    /// Which model has given the first answer, that to the golden input.
+    says: Option<Says>,
 }
 
 impl RemoteModel {
@@ -225,8 +249,9 @@ impl RemoteModel {
             match answer.code {
                 200 => {
                     let read = wire::read_answer(answer.header, &answer.body, &expected);
-                    let read =
+                    let (says, read) =
                         read.map_err(|why| HostError::new(HostFault::BadAnswer, format!("its answer is {why}")))?;
+                    self.is_still(says)?;
                     if self.form == Form::TryBytes {
                         self.form = Form::Bytes;
                     }
@@ -239,6 +264,20 @@ impl RemoteModel {
                 }
             }
         }
+    }
+
+    /// A model that was put in the place of the one that was proved has answered nothing.
+    fn is_still(&mut self, says: Says) -> Result<(), HostError> {
+        let first = self.says.get_or_insert_with(|| says.clone());
+        if *first == says {
+            return Ok(());
+        }
+        let words = |says: &Says| {
+            let text = |one: &Option<String>| one.as_deref().map_or_else(|| "none".to_owned(), wire::short);
+            format!("model {}, version {}", text(&says.model), text(&says.version))
+        };
+        let said = format!("it answered with another model ({}) than was proved ({})", words(&says), words(first));
+        Err(HostError::new(HostFault::BadAnswer, said))
     }
 
     /// Names and shapes of the answer to `inputs`.
@@ -289,7 +328,7 @@ impl LoadedModel for RemoteModel {
     fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>, accel::Error> {
         // A host that went away is a device that failed.
         self.ask(inputs).map_err(|error| match error.kind() {
-            HostFault::BadInput => error.into(),
+            HostFault::BadInput | HostFault::GivenUp => error.into(),
             _ => accel::Error::new(AccelFault::Device, error.to_string()),
         })
     }

@@ -18,7 +18,8 @@ pub mod settings;
 pub mod wire;
 
 pub use self::error::{HostError, HostFault};
-pub use self::host::{Found, Remote};
+pub use self::exchange::Stopped;
+pub use self::host::{Found, Remote, RemoteModel};
 pub use self::settings::InferenceHost;
 
 /// The header that says how many bytes of a body are JSON; the rest are tensors.

@@ -37,6 +37,9 @@ pub struct InferenceHost {
     pub retry_secs: f64,
     #[serde(default = "default_retry_max")]
     pub retry_max_secs: f64,
+    /// A host that takes more than so many times as long as this box for a run is not asked until a pause is over.
+    #[serde(default = "default_slowest")]
+    pub slowest: f64,
     /// What it calls the network of a package, by the package's id. Absent: the id, or the id with `-sha256-` and the hash.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub models: BTreeMap<String, String>,
@@ -52,6 +55,10 @@ fn default_retry_max() -> f64 {
     600.0
 }
 
+fn default_slowest() -> f64 {
+    3.0
+}
+
 impl InferenceHost {
     /// With every other setting as it is by default.
     pub fn at(url: Url) -> Self {
@@ -63,6 +70,7 @@ impl InferenceHost {
             deadline_secs: default_deadline(),
             retry_secs: default_retry(),
             retry_max_secs: default_retry_max(),
+            slowest: default_slowest(),
             models: BTreeMap::new(),
         }
     }
@@ -98,6 +106,7 @@ impl InferenceHost {
         checker.range(&key("deadline_secs"), self.deadline_secs, 0.1..=600.0, "seconds");
         checker.range(&key("retry_secs"), self.retry_secs, 0.01..=86_400.0, "seconds");
         checker.range(&key("retry_max_secs"), self.retry_max_secs, 0.01..=86_400.0, "seconds");
+        checker.range(&key("slowest"), self.slowest, 0.01..=10_000.0, "times as long as this box");
         if self.retry_max_secs < self.retry_secs {
             checker.refuse(&key("retry_max_secs"), "is below retry_secs");
         }
@@ -144,6 +153,8 @@ pub struct InferenceService {
     pub address: String,
     /// Addresses of the machines that may ask, besides this one.
     pub neighbours: Vec<IpAddr>,
+    /// Programs on this machine may ask. Behind a proxy here that would be everybody: set it to false there.
+    pub loopback: bool,
     /// The first line of this file is the token that every request must show. Absent: the address is enough.
     pub token_file: Option<PathBuf>,
     /// Neighbours may send pictures, without names, over the network without TLS.
@@ -163,6 +174,7 @@ impl Default for InferenceService {
         Self {
             address: "off".into(),
             neighbours: Vec::new(),
+            loopback: true,
             token_file: None,
             plain: false,
             certificate: None,

@@ -44,13 +44,22 @@ pub struct Request {
     pub is_binary: bool,
 }
 
+/// Which model a host says that has answered.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Says {
+    pub model: Option<String>,
+    pub version: Option<String>,
+}
+
 #[derive(Deserialize)]
 struct Header {
     id: Option<String>,
     error: Option<String>,
-    #[serde(default)]
+    model_name: Option<String>,
+    model_version: Option<String>,
+    #[serde(default, deserialize_with = "few")]
     inputs: Vec<Entry>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "few")]
     outputs: Vec<Entry>,
     parameters: Option<Parameters>,
 }
@@ -98,28 +107,52 @@ pub fn answer(model: &str, version: &str, id: Option<&str>, outputs: &[Named], b
 }
 
 fn written<'a>(mut header: Value, key: &str, tensors: impl Iterator<Item = (&'a Named, bool)>) -> Message {
-    let (mut tail, mut entries) = (Vec::new(), Vec::new());
-    let mut follows = false;
-    for (Named { name, tensor }, is_binary) in tensors {
+    header[key] = Value::Array(Vec::new());
+    let mut bytes = header.to_string().into_bytes();
+    // The list is the last key but for those behind it in the alphabet; it is filled where it stands.
+    let place = format!("\"{key}\":[");
+    let at = bytes.windows(place.len()).position(|some| some == place.as_bytes()).unwrap_or_default() + place.len();
+    let rest = bytes.split_off(at);
+    let (mut tail, mut follows) = (Vec::new(), false);
+    for (number, (Named { name, tensor }, is_binary)) in tensors.enumerate() {
         let mut entry = json!({ "name": name, "shape": tensor.shape, "datatype": FP32 });
+        if number > 0 {
+            bytes.push(b',');
+        }
         if is_binary {
             follows = true;
             entry["parameters"] = json!({ "binary_data_size": tensor.data.len() * 4 });
+            bytes.extend(entry.to_string().into_bytes());
             tail.reserve(tensor.data.len() * 4);
             tail.extend(tensor.data.iter().flat_map(|value| value.to_le_bytes()));
-        } else {
-            entry["data"] = json!(tensor.data);
+            continue;
         }
-        entries.push(entry);
+        let mut open = entry.to_string().into_bytes();
+        open.pop();
+        bytes.extend(open);
+        bytes.extend(b",\"data\":[");
+        values(&mut bytes, &tensor.data);
+        bytes.extend(b"]}");
     }
-    header[key] = Value::Array(entries);
-    let mut bytes = header.to_string().into_bytes();
+    bytes.extend(rest);
     let length = bytes.len();
     bytes.append(&mut tail);
     Message { header: follows.then_some(length), bytes }
 }
 
-/// Reads an answer: the outputs that were `expected`, by name and shape, in that order, and nothing but numbers.
+/// Values one by one, without a tree of them; what is no number is null, as everywhere in JSON.
+fn values(bytes: &mut Vec<u8>, data: &[f32]) {
+    for (number, value) in data.iter().enumerate() {
+        if number > 0 {
+            bytes.push(b',');
+        }
+        // Nothing can fail: it is written to memory.
+        let _ = serde_json::to_writer(&mut *bytes, value);
+    }
+}
+
+/// Reads an answer: which model has answered, and the outputs that were `expected`, by name and shape, in that order, and nothing but
+/// numbers.
 ///
 /// # Errors
 /// In words: what of it is not as expected.
@@ -127,15 +160,16 @@ pub fn read_answer(
     header: Option<usize>,
     body: &[u8],
     expected: &[(String, Vec<usize>)],
-) -> Result<Vec<Tensor>, String> {
+) -> Result<(Says, Vec<Tensor>), String> {
     let (head, tail) = split(header, body)?;
     let parsed: Header =
         serde_json::from_slice(head).map_err(|error| format!("no answer of the protocol ({error})"))?;
+    let says = Says { model: parsed.model_name, version: parsed.model_version };
     if let Some(error) = parsed.error {
         return Err(format!("an error: {}", short(&error)));
     }
     let mut outputs = tensors(parsed.outputs, tail)?;
-    expected
+    let tensors = expected
         .iter()
         .map(|(name, shape)| {
             let at = outputs.iter().position(|one| one.name == *name).ok_or_else(|| format!("no {name:?} in it"))?;
@@ -148,7 +182,8 @@ pub fn read_answer(
             }
             Ok(tensor)
         })
-        .collect()
+        .collect::<Result<Vec<_>, String>>()?;
+    Ok((says, tensors))
 }
 
 /// Reads a request of a caller.
@@ -220,6 +255,30 @@ fn tensors(entries: Vec<Entry>, mut tail: &[u8]) -> Result<Vec<Named>, String> {
 /// A peer's words, for a message.
 pub(crate) fn short(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(160).collect()
+}
+
+/// Tensors, no more than may be: their list is not read further.
+fn few<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Entry>, D::Error> {
+    struct Few;
+    impl<'de> Visitor<'de> for Few {
+        type Value = Vec<Entry>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "{MOST_TENSORS} tensors at most")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<Entry>, A::Error> {
+            let mut all = Vec::new();
+            while let Some(one) = list.next_element()? {
+                if all.len() == MOST_TENSORS {
+                    return Err(serde::de::Error::custom(format!("more than {MOST_TENSORS} tensors")));
+                }
+                all.push(one);
+            }
+            Ok(all)
+        }
+    }
+    from.deserialize_seq(Few)
 }
 
 /// Numbers, in one list or in lists of lists.
@@ -302,7 +361,8 @@ mod tests {
             assert_eq!((asked.header.is_some(), read.inputs.as_slice()), (is_binary, [image()].as_slice()));
             assert_eq!(read.outputs, [("y".to_owned(), is_binary)]);
             let given = answer("m", "1", Some("7"), &[image()], &[is_binary]);
-            assert_eq!(read_answer(given.header, &given.bytes, &due()).unwrap(), [image().tensor]);
+            let says = Says { model: Some("m".into()), version: Some("1".into()) };
+            assert_eq!(read_answer(given.header, &given.bytes, &due()).unwrap(), (says, vec![image().tensor]));
         }
     }
 
@@ -312,6 +372,32 @@ mod tests {
         assert_eq!(read_request(None, body).unwrap().inputs[0].tensor.data, [1.0, 2.5, -3.0, 4.0]);
         let deep = format!(r#"{{"inputs":[{{"name":"x","shape":[1],"datatype":"FP32","data":{}"#, "[".repeat(100_000));
         assert!(read_request(None, deep.as_bytes()).is_err());
+    }
+
+    /// Promise: many small tensors in one message take no memory: the list is not read to its end.
+    #[test]
+    fn a_message_of_more_tensors_than_may_be_is_read_no_further() {
+        let many = vec![r#"{"name":"x","shape":[1],"datatype":"FP32","data":[1]}"#; MOST_TENSORS + 1].join(",");
+        // What comes behind would be no JSON at all.
+        for (key, read) in [("inputs", true), ("outputs", false)] {
+            let body = format!(r#"{{"{key}":[{many},nonsense"#);
+            let why = match read {
+                true => read_request(None, body.as_bytes()).unwrap_err(),
+                false => read_answer(None, body.as_bytes(), &due()).unwrap_err(),
+            };
+            assert!(why.contains("more than 16 tensors"), "{why}");
+        }
+    }
+
+    #[test]
+    fn several_tensors_of_both_kinds_are_written_in_their_order() {
+        let other = Named { name: "second".into(), tensor: Tensor { shape: vec![1], data: vec![7.5] } };
+        let given = answer("m", "1", Some("7"), &[image(), other.clone()], &[false, true]);
+        let expected = vec![("second".into(), vec![1]), ("image".into(), vec![2, 2])];
+        let (_, read) = read_answer(given.header, &given.bytes, &expected).unwrap();
+        assert_eq!(read, [other.tensor, image().tensor]);
+        let none = answer("m", "1", None, &[], &[]);
+        assert!(read_answer(None, &none.bytes, &[]).is_ok());
     }
 
     #[test]

@@ -98,14 +98,15 @@ impl Association {
                     return Err(self.over(fault.into()).await);
                 }
             }
+            if cancelled.is_some_and(|end| now >= end) {
+                // Also one that never ceases to send.
+                self.abort().await;
+                return Ok(fetched);
+            }
             let until = cancelled.unwrap_or_else(|| limit.end().min(now + LOOK));
             let inbound = match timeout_at(until, self.messages.next()).await {
                 Ok(Ok(inbound)) => inbound,
                 Ok(Err(fault)) => return Err(self.over(fault.into()).await),
-                Err(_) if cancelled.is_some_and(|end| Instant::now() >= end) => {
-                    self.abort().await;
-                    return Ok(fetched);
-                }
                 Err(_) => continue,
             };
             let refused: Error = match inbound {

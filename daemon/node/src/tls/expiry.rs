@@ -23,6 +23,10 @@ pub enum User {
     StepManager,
     /// The archive that is asked for earlier studies.
     PriorArchive,
+    /// A machine that may run networks of studies, by its name.
+    InferenceHost(String),
+    /// This box's own networks for its neighbours.
+    InferenceService,
     /// The page, for browsers on other machines.
     Page,
 }

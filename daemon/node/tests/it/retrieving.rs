@@ -6,7 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use custody::store::{Durability, instances};
+use custody::series::SeriesKey;
+use custody::store::{Durability, instances, now_utc, priors};
 use dicom::header::Header;
 use needs::peers::{Program, Service, tried};
 use node::retrieve::query::Question;
@@ -271,7 +272,7 @@ async fn another_person_or_another_series_is_not_kept() {
             let (_, brought) = fetched(&target, fetch, &node).await;
             let brought = brought.unwrap();
             assert_eq!((brought.kept, brought.whole), (0, false), "{lie} {brought:?}");
-            assert!(brought.of_another + brought.not_asked_for > 0, "{lie} {brought:?}");
+            assert!(brought.of_another + brought.not_asked_for + brought.strays > 0, "{lie} {brought:?}");
             let rows = node.store.connect(Durability::Rebuildable).unwrap();
             let count: i64 = rows.query_row("SELECT count(*) FROM instances", [], |row| row.get(0)).unwrap();
             assert_eq!(count, 0, "{lie}");
@@ -319,4 +320,85 @@ async fn answers_that_were_not_asked_for_or_never_end_are_bounded() {
     let answers = retrieval.studies(&question()).await.unwrap();
     assert_eq!(answers.items.len() + answers.left_out.values().sum::<usize>(), 501);
     assert_eq!(archive.count("cancelled"), 1);
+}
+
+/// Promise: an archive that goes on with an old C-MOVE brings nothing by it, and does not make the next question fail.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_archive_still_sends_of_an_old_question_disturbs_no_new_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let old = fill(folder.path());
+    let node = guarded().await;
+    let more = json!({ "get": false, "slow": 0.3, "move": { "SCANSIDE": node.address.port() } });
+    let Some((archive, target)) = peer(folder.path(), more).await else { return };
+    let from_archive = Target { calling_ae: ArchivePeer::AE_TITLE.into(), ..node.target() };
+    let late = async {
+        while archive.count("sending") == 0 {
+            tokio::task::yield_now().await;
+        }
+        let other: Vec<_> = old.into_iter().skip(IMAGES).collect();
+        let mut refused = 0;
+        send::store(&from_archive, &other, |_, answer| refused += usize::from(answer.is_err())).await.unwrap();
+        refused
+    };
+    let ((_, brought), refused) = tokio::join!(fetched(&target, Fetch::Move, &node), late);
+    let brought = brought.unwrap();
+    assert_eq!((refused, brought.strays), (2, 2), "{brought:?}");
+    all_of_it(&brought, "C-MOVE", &node);
+    let rows = node.store.connect(Durability::Rebuildable).unwrap();
+    let count: i64 = rows.query_row("SELECT count(*) FROM instances", [], |row| row.get(0)).unwrap();
+    assert_eq!(usize::try_from(count).unwrap(), IMAGES, "nothing of the old one");
+}
+
+/// Promise: of an archive that is a sender, too, and names no Move Originator, the series that was asked for is known by its UID while it is
+/// asked for, and judged as what was asked for; what it sends afterwards it sends like any sender.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_series_that_was_asked_for_is_recognised_without_move_originator() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = fill(folder.path());
+    let prior = SeriesKey { study_uid: PRIOR.0.into(), series_uid: PRIOR.1.into() };
+    for lie in [json!({}), json!({ "PatientName": "Li^Si" })] {
+        // Everybody may send.
+        let node = Node::start(|_| {}).await;
+        let mut rows = node.store.connect(Durability::Full).unwrap();
+        let transaction = rows.transaction().unwrap();
+        assert!(priors::fetching(&transaction, "1.2.3.9", &prior, &now_utc()).unwrap());
+        transaction.commit().unwrap();
+        let is_true = lie == json!({});
+        let more =
+            json!({ "get": false, "nameless": true, "sends_as": lie, "move": { "SCANSIDE": node.address.port() } });
+        let Some((_archive, target)) = peer(folder.path(), more).await else { return };
+        let (_, brought) = fetched(&target, Fetch::Move, &node).await;
+        let brought = brought.unwrap();
+        if !is_true {
+            assert_eq!((kept(&node), brought.kept), (0, 0), "{brought:?}");
+            assert!(brought.of_another > 0, "{brought:?}");
+            continue;
+        }
+        all_of_it(&brought, "C-MOVE", &node);
+        assert!(priors::stays(&rows, &prior).unwrap(), "nobody but the archive that was asked has sent it");
+        let from_archive = Target { calling_ae: ArchivePeer::AE_TITLE.into(), ..node.target() };
+        send::store(&from_archive, &files[..1], |_, answer| assert!(answer.is_ok(), "{answer:?}")).await.unwrap();
+        assert!(!priors::stays(&rows, &prior).unwrap(), "it was sent, be it here already");
+    }
+}
+
+/// Promise: an archive that does not stop is left, and no series takes more objects or bytes than it may.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archive_that_never_stops_is_left() {
+    let folder = tempfile::tempdir().unwrap();
+    fill(folder.path());
+    for most in [u64::MAX, 5_000] {
+        let node = guarded().await;
+        let Some((_archive, target)) = peer(folder.path(), json!({ "floods": true })).await else { return };
+        let mut retrieval = Retrieval::open(&target, Fetch::Get, PATIENCE).await.unwrap();
+        let wanted = Arc::new(Wanted::new(PRIOR.0, PRIOR.1, &new(), 100).within(most));
+        let ended = tokio::time::timeout(PATIENCE / 2, retrieval.fetch(&node.intake, PRIOR, None, &wanted)).await;
+        let brought = ended.expect("it ends").unwrap();
+        assert!(!brought.whole && brought.too_large == (most < u64::MAX), "{brought:?}");
+        assert!(kept(&node) == brought.kept && brought.kept <= 100, "{brought:?}");
+        let rows = node.store.connect(Durability::Rebuildable).unwrap();
+        let bytes = instances::bytes_of_series(&rows, PRIOR.0, PRIOR.1).unwrap();
+        // Each is a file with a head of its own.
+        assert!(most == u64::MAX || bytes < 3 * most, "{bytes}");
+    }
 }

@@ -3,8 +3,10 @@ Argument: the order as JSON. Tells its port as a line of JSON, then each questio
 
 folder: files that it has.          get, move: whether it takes C-GET; destinations of C-MOVE by AE title (port).
 delay: seconds before each answer of C-FIND.  slow: seconds before each object.  sends_as: attributes that objects get when sent.
-ignores_keys: answers with all it has.  endless: answers of C-FIND without end.  fails: status of C-GET without any object."""
+ignores_keys: answers with all it has.  endless: answers of C-FIND without end.  fails: status of C-GET without any object.
+nameless: sends without Move Originator.  floods: new objects of the series without end, whatever is cancelled."""
 
+import itertools
 import json
 import sys
 import threading
@@ -14,6 +16,7 @@ from pathlib import Path
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pynetdicom import AE, build_context, evt
+from pynetdicom.association import Association
 from pynetdicom.sop_class import (
     CTImageStorage,
     StudyRootQueryRetrieveInformationModelFind as FIND,
@@ -89,6 +92,12 @@ def send(event, what):
         yield ORDER["fails"], None
         return
     found = wanted(event)
+    if ORDER.get("floods"):
+        yield 60000
+        for number in itertools.count():
+            one = found[0]
+            one.SOPInstanceUID = one.file_meta.MediaStorageSOPInstanceUID = f"{one.SeriesInstanceUID}.7.{number}"
+            yield 0xFF00, one
     yield len(found)
     for number, one in enumerate(found):
         time.sleep(ORDER.get("slow", 0))
@@ -113,6 +122,18 @@ def move(event):
     yield "127.0.0.1", port, {"contexts": contexts}
     yield from send(event, "move")
 
+
+plain = Association.send_c_store
+
+
+def nameless(association, dataset, *args, **more):
+    more.pop("originator_aet", None)
+    more.pop("originator_id", None)
+    return plain(association, dataset, *args, **more)
+
+
+if ORDER.get("nameless"):
+    Association.send_c_store = nameless
 
 ae = AE(ae_title="ARCHIVE")
 for context in [Verification, FIND] + ([GET] if ORDER.get("get", True) else []) + ([MOVE] if "move" in ORDER else []):

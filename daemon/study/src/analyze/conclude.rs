@@ -16,6 +16,7 @@ use models::review::Decision;
 use report::rejection::Rejection;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::error::Error;
 use super::examine;
@@ -25,7 +26,7 @@ use crate::lesions::record::{self, Recorded};
 use crate::lesions::source_of;
 use crate::lesions::visit::Visit;
 use crate::parts::StudyParts;
-use crate::settings::Analyze;
+use crate::settings::{Analyze, Settings};
 use crate::{performed, priors};
 
 /// A failed job waits no longer than this, unless the first pause is longer already.
@@ -70,9 +71,8 @@ pub(super) fn conclude(parts: &StudyParts, job: &JobRow, conclusion: Conclusion<
     }
     results::supersede_older(&transaction, job.series_id, job.version)?;
     let stays = stays_here(&transaction, job, parts.settings.prior.deliver)?;
-    for (name, destination) in parts.settings.destination.iter().filter(|_| !stays) {
-        deliveries::enqueue(&transaction, &ids, name, destination.kinds().as_deref(), &now)?;
-        deliveries::apply_simulated(&transaction, name, destination.accepts_simulated, &now)?;
+    if !stays {
+        queue(&transaction, &parts.settings, &ids, &now)?;
     }
     let timings = serde_json::to_string(conclusion.timings_ms).map_err(store::Error::from)?;
     jobs::done(&transaction, job.id, conclusion.findings, &timings, &now)?;
@@ -81,7 +81,7 @@ pub(super) fn conclude(parts: &StudyParts, job: &JobRow, conclusion: Conclusion<
     }
     for id in series_of(&transaction, job)? {
         let verdict = with_performed(&transaction, id, conclusion.verdict)?;
-        let verdict = with_prior(&transaction, id, &verdict)?;
+        let verdict = with_prior(&transaction, id, &verdict, is_compared(conclusion.findings))?;
         series::conclude(&transaction, id, conclusion.event, &verdict)?;
         events::record(&transaction, &format!("series/{id}"), "concluded", &verdict)?;
     }
@@ -104,13 +104,33 @@ pub(super) fn conclude(parts: &StudyParts, job: &JobRow, conclusion: Conclusion<
     Ok(())
 }
 
+/// Queues results for every destination.
+///
+/// # Errors
+/// When the database fails.
+pub(crate) fn queue(transaction: &Transaction<'_>, settings: &Settings, ids: &[i64], now: &str) -> store::Result<()> {
+    for (name, destination) in &settings.destination {
+        deliveries::enqueue(transaction, ids, name, destination.kinds().as_deref(), now)?;
+        deliveries::apply_simulated(transaction, name, destination.accepts_simulated, now)?;
+    }
+    Ok(())
+}
+
 /// Whether the results are of a test object that no archive is to see, or of a series that this box fetched only to compare with it.
 fn stays_here(connection: &Connection, job: &JobRow, deliver_fetched: bool) -> Result<bool, store::Error> {
     let Some(row) = series::get(connection, job.series_id)? else { return Ok(false) };
-    if !deliver_fetched && store::priors::fetched(connection, &row.key)?.is_some() {
+    if !deliver_fetched && store::priors::stays(connection, &row.key)? {
         return Ok(true);
     }
-    let patients = instances::patient_ids_of_study(connection, &row.key.study_uid)?;
+    is_test_object(connection, &row.key.study_uid)
+}
+
+/// Whether all of a study is of test objects that no archive is to see.
+///
+/// # Errors
+/// When the database fails.
+pub(crate) fn is_test_object(connection: &Connection, study_uid: &str) -> store::Result<bool> {
+    let patients = instances::patient_ids_of_study(connection, study_uid)?;
     // Not for one object that somebody put into the study of a patient.
     Ok(!patients.is_empty() && patients.iter().all(|patient| test_object::stays(patient)))
 }
@@ -178,12 +198,24 @@ fn with_performed(connection: &Connection, id: i64, verdict: &str) -> Result<Str
 }
 
 /// A verdict with why the study was compared with nothing, where a person should know.
-fn with_prior(connection: &Connection, id: i64, verdict: &str) -> Result<String, store::Error> {
+fn with_prior(connection: &Connection, id: i64, verdict: &str, is_compared: bool) -> Result<String, store::Error> {
     let Some(row) = series::get(connection, id)? else { return Ok(verdict.to_owned()) };
     if row.kind != SeriesKind::Ct {
         return Ok(verdict.to_owned());
     }
-    priors::with_prior(connection, &row.key, verdict)
+    priors::with_prior(connection, &row.key, verdict, is_compared)
+}
+
+/// Whether these findings were compared with earlier ones.
+fn is_compared(findings: Option<&str>) -> bool {
+    let findings = findings.and_then(|findings| serde_json::from_str::<Compared>(findings).ok());
+    findings.is_some_and(|findings| findings.comparison.is_some())
+}
+
+/// Of findings, whatever they are about.
+#[derive(Deserialize)]
+struct Compared {
+    comparison: Option<IgnoredAny>,
 }
 
 /// The series that get the verdict of a job: its own; of a study task those of its images, without any that has grown or

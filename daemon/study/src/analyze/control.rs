@@ -1,14 +1,14 @@
 //! How a running job talks to the outside: its progress to the bus, and whether it must stop.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use custody::event::Event;
 use custody::store::jobs::{self, JobRow};
 use custody::store::{self, Durability};
 use hal::urgency;
-use models::task::Control;
+use models::task::{Control, Watch};
 use rusqlite::Connection;
 
 use crate::parts::StudyParts;
@@ -20,8 +20,14 @@ const ASK_EVERY: Duration = Duration::from_millis(250);
 pub(super) struct JobControl<'a> {
     parts: &'a StudyParts,
     job: &'a JobRow,
+    wanted: Arc<Wanted>,
+}
+
+/// Whether a job is still wanted.
+struct Wanted {
+    job: i64,
     /// The daemon shuts down.
-    stop: &'a AtomicBool,
+    stop: Arc<AtomicBool>,
     question: Mutex<Question>,
     /// A newer job has taken the place of this one.
     superseded: AtomicBool,
@@ -36,10 +42,11 @@ struct Question {
 impl<'a> JobControl<'a> {
     /// # Errors
     /// When the database cannot be opened.
-    pub(super) fn new(parts: &'a StudyParts, job: &'a JobRow, stop: &'a AtomicBool) -> store::Result<Self> {
+    pub(super) fn new(parts: &'a StudyParts, job: &'a JobRow, stop: &Arc<AtomicBool>) -> store::Result<Self> {
         let connection = parts.store.connect(Durability::Rebuildable)?;
         let question = Mutex::new(Question { connection, asked: Instant::now() });
-        Ok(Self { parts, job, stop, question, superseded: AtomicBool::new(false) })
+        let wanted = Wanted { job: job.id, stop: stop.clone(), question, superseded: AtomicBool::new(false) };
+        Ok(Self { parts, job, wanted: Arc::new(wanted) })
     }
 
     /// Tells state and stage; `fraction` (0 to 1) is that of the whole job.
@@ -64,6 +71,17 @@ impl Control for JobControl<'_> {
     }
 
     fn cancelled(&self) -> bool {
+        self.wanted.is_over()
+    }
+
+    fn watch(&self) -> Option<Watch> {
+        let wanted = self.wanted.clone();
+        Some(Arc::new(move || wanted.is_over()))
+    }
+}
+
+impl Wanted {
+    fn is_over(&self) -> bool {
         if self.stop.load(Ordering::Relaxed) || self.superseded.load(Ordering::Relaxed) {
             return true;
         }
@@ -72,7 +90,7 @@ impl Control for JobControl<'_> {
             return false;
         }
         question.asked = Instant::now();
-        let current = jobs::is_current(&question.connection, self.job.id).unwrap_or(true);
+        let current = jobs::is_current(&question.connection, self.job).unwrap_or(true);
         if !current {
             self.superseded.store(true, Ordering::Relaxed);
         }

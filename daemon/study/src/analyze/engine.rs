@@ -105,7 +105,7 @@ impl Engine {
                 None => self.load_active(CT_CHEST)?,
             },
         };
-        loaded.begin();
+        loaded.begin(control.watch());
         let findings = task::ct_chest::run(
             volume,
             acquisition,
@@ -154,7 +154,7 @@ impl Engine {
             Some(loaded) => loaded,
             None => self.load_active(task).map_err(model)?,
         };
-        loaded.begin();
+        loaded.begin(control.watch());
         let looked = look(&loaded.package, loaded.model.as_mut());
         let used = self.keep(task, loaded);
         Ok((looked?, used))

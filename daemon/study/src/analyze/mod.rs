@@ -18,6 +18,7 @@ pub mod prior;
 mod remarks;
 pub mod results;
 mod room;
+pub(crate) mod sent;
 pub mod shadow;
 pub mod task;
 pub mod ultrasound;

@@ -5,9 +5,9 @@
 //! golden answer; all of that again after each failure. Only [`crate::analyze::engine::Engine`] gets hosts. The live path loads its
 //! network from the [`super::Shelf`], which knows none, so no live picture can leave the box.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hal::accel::{self, AccelFault, Description};
 use hal::backoff::Backoff;
@@ -16,9 +16,10 @@ use models::golden;
 use models::manifest::Variant;
 use models::package::Package;
 use models::registry::Entry;
+use models::task::Watch;
 use node::inference::host::PROVIDER;
 use node::inference::law::Example;
-use node::inference::{HostError, HostFault, InferenceHost, Remote};
+use node::inference::{HostError, HostFault, InferenceHost, Remote, RemoteModel};
 use node::probe::Probe;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -56,7 +57,16 @@ impl Hosts {
                 let remote =
                     remote.inspect_err(|error| tracing::warn!(host = name, %error, "no way to the host")).ok()?;
                 let remote = remote.knowing(signature.clone(), example.clone());
-                Some(Station { name: name.clone(), remote, model: None, backoff: Backoff::new(settings.pauses()) })
+                Some(Station {
+                    name: name.clone(),
+                    remote,
+                    model: None,
+                    sha256: String::new(),
+                    is_to_be_asked: false,
+                    backoff: Backoff::new(settings.pauses()),
+                    slowest: settings.slowest,
+                    pace: Pace::default(),
+                })
             })
             .collect();
         let tally = Tally::default();
@@ -67,6 +77,8 @@ impl Hosts {
             package: package.clone(),
             variant: variant.clone(),
             tally: tally.clone(),
+            job: 0,
+            pace: Pace::default(),
             begun: Instant::now(),
         };
         Loaded { key, device, package, variant, model: Box::new(shared), steps, tally }
@@ -80,8 +92,24 @@ fn example(package: &Package, variant: &Variant) -> Option<Example> {
 }
 
 /// Who made the runs since it was last taken, and why a host made none. Clones are the same.
-#[derive(Debug, Clone, Default)]
-pub struct Tally(Arc<Mutex<Counted>>);
+#[derive(Clone, Default)]
+pub struct Tally {
+    counted: Arc<Mutex<Counted>>,
+    job: Arc<Mutex<Job>>,
+}
+
+/// Which job it is, and whether nobody waits for it any more.
+#[derive(Clone, Default)]
+struct Job {
+    number: u64,
+    stopped: Option<Watch>,
+}
+
+impl std::fmt::Debug for Tally {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Tally").field(&*self.counted()).finish()
+    }
+}
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Counted {
@@ -94,12 +122,18 @@ struct Counted {
 
 impl Tally {
     fn counted(&self) -> MutexGuard<'_, Counted> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins anew.
-    pub fn clear(&self) {
+    /// Begins anew, for the next job.
+    pub(super) fn begin(&self, stopped: Option<Watch>) {
         *self.counted() = Counted::default();
+        let mut job = self.job.lock().unwrap_or_else(PoisonError::into_inner);
+        *job = Job { number: job.number + 1, stopped };
+    }
+
+    fn job(&self) -> Job {
+        self.job.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// How the accelerator of a result is named: `own` where no host had to do with it.
@@ -250,8 +284,47 @@ fn look_for(
 struct Station {
     name: String,
     remote: Remote,
-    model: Option<Box<dyn LoadedModel>>,
+    model: Option<RemoteModel>,
+    /// Of the network of that.
+    sha256: String,
+    /// Whether it still has that: at the first run of each job.
+    is_to_be_asked: bool,
     backoff: Backoff,
+    /// Times as long as this box takes.
+    slowest: f64,
+    pace: Pace,
+}
+
+/// Runs of which the median counts.
+const PACE: usize = 9;
+/// Fewer say nothing of a host.
+const LEAST: usize = 5;
+
+/// How long the last runs took, in seconds for one value of the input.
+#[derive(Debug, Default)]
+struct Pace(VecDeque<f64>);
+
+impl Pace {
+    #[allow(clippy::cast_precision_loss)] // far below 2^52 values
+    fn took(&mut self, time: Duration, inputs: &[Tensor]) {
+        let values: usize = inputs.iter().map(|tensor| tensor.data.len()).sum();
+        self.0.push_back(time.as_secs_f64() / values.max(1) as f64);
+        if self.0.len() > PACE {
+            self.0.pop_front();
+        }
+    }
+
+    fn median(&self, least: usize) -> Option<f64> {
+        let mut sorted: Vec<f64> = self.0.iter().copied().collect();
+        sorted.sort_by(f64::total_cmp);
+        sorted.get(sorted.len() / 2).copied().filter(|_| sorted.len() >= least)
+    }
+
+    /// Why a host of this pace is not worth asking. Pure.
+    fn too_slow(&self, here: &Self, slowest: f64) -> Option<String> {
+        let times = self.median(LEAST)? / here.median(1)?.max(f64::MIN_POSITIVE);
+        (times > slowest).then(|| format!("it takes {times:.1} times as long as this box, {slowest} are allowed"))
+    }
 }
 
 /// A network here and at hosts.
@@ -263,21 +336,66 @@ struct Shared {
     package: Package,
     variant: Variant,
     tally: Tally,
+    /// The last that it has run for.
+    job: u64,
+    /// Of this box.
+    pace: Pace,
     /// Zero of the clock of the pauses.
     begun: Instant,
+}
+
+impl Shared {
+    /// A job that is new: every host is asked once more whether it has the network.
+    fn look_up_job(&mut self) {
+        let job = self.tally.job();
+        if self.job == job.number {
+            return;
+        }
+        self.job = job.number;
+        for station in &mut self.stations {
+            station.is_to_be_asked = true;
+            station.remote.give_up_when(job.stopped.clone());
+        }
+    }
+
+    /// How long this box takes is first known by its golden run, which nobody waits for twice.
+    fn measure(&mut self) {
+        if self.pace.0.is_empty()
+            && let Ok((input, _)) = golden::pair(&self.package, &self.variant)
+        {
+            // The first run is slower than others.
+            for _ in 0..2 {
+                let (begun, input) = (Instant::now(), std::slice::from_ref(&input));
+                if self.own.run(input).is_ok() {
+                    self.pace.0.clear();
+                    self.pace.took(begun.elapsed(), input);
+                }
+            }
+        }
+    }
 }
 
 impl Station {
     /// One run there; the host is proved before, where that is to be done.
     fn run(&mut self, package: &Package, variant: &Variant, inputs: &[Tensor]) -> Result<Vec<Tensor>, accel::Error> {
+        if std::mem::take(&mut self.is_to_be_asked)
+            && let Some(model) = &self.model
+        {
+            self.remote.still_has(&self.sha256, model)?;
+        }
         let model = match &mut self.model {
             Some(model) => model,
             none => {
                 let network = package.read(&variant.network);
                 let network = network.map_err(|error| accel::Error::new(AccelFault::NotPresent, error.to_string()))?;
-                let mut model = hal::Accelerator::load(&self.remote, &network)?;
-                let passed = golden::run(package, variant, model.as_mut());
-                let passed = passed.map_err(|error| accel::Error::new(AccelFault::Device, error.to_string()))?;
+                self.sha256 = hex::encode(Sha256::digest(&network));
+                let mut model = self.remote.load_hashed(&self.sha256)?;
+                let passed = golden::run(package, variant, &mut model);
+                let passed = passed.map_err(|error| match error {
+                    // Nobody waits any more: not the host's fault.
+                    golden::Error::Run(error) if error.kind() == AccelFault::BadInput => error,
+                    error => accel::Error::new(AccelFault::Device, error.to_string()),
+                })?;
                 tracing::info!(host = self.name, difference = passed.difference, "a host runs the network of studies");
                 none.insert(model)
             }
@@ -290,6 +408,16 @@ impl Station {
             }
             None => Ok(answer),
         }
+    }
+}
+
+impl Station {
+    /// It is not asked again before a pause is over, and then proved anew. `now`: of the clock of the pauses.
+    fn fails(&mut self, why: &str, now: Duration, tally: &Tally) {
+        self.model = None;
+        let (host, again_secs) = (&self.name, self.backoff.failed(now).as_secs_f64());
+        tracing::warn!(host, why, again_secs, "an inference host is not used: this box does it itself");
+        tally.counted().reasons.insert(host.clone(), why.to_owned());
     }
 }
 
@@ -307,28 +435,37 @@ impl LoadedModel for Shared {
     }
 
     fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>, accel::Error> {
+        self.look_up_job();
+        if self.stations.iter().any(|station| station.model.is_some()) {
+            self.measure();
+        }
         for station in &mut self.stations {
             if !station.backoff.is_due(self.begun.elapsed()) {
                 continue;
             }
+            let was_proved = station.model.is_some();
+            let begun = Instant::now();
             match station.run(&self.package, &self.variant, inputs) {
                 Ok(answer) => {
                     station.backoff.succeeded();
                     *self.tally.counted().away.entry(station.remote.words()).or_default() += 1;
+                    if was_proved {
+                        station.pace.took(begun.elapsed(), inputs);
+                    }
+                    if let Some(why) = station.pace.too_slow(&self.pace, station.slowest) {
+                        station.pace = Pace::default();
+                        station.fails(&why, self.begun.elapsed(), &self.tally);
+                    }
                     return Ok(answer);
                 }
-                // Not the host's fault: it is said here in the same way.
+                // Not the host's fault: it is said here in the same way. Nor that nobody waits any more.
                 Err(error) if error.kind() == AccelFault::BadInput => break,
-                Err(error) => {
-                    station.model = None;
-                    let pause = station.backoff.failed(self.begun.elapsed());
-                    let (host, again_secs) = (&station.name, pause.as_secs_f64());
-                    tracing::warn!(host, %error, again_secs, "an inference host is not used: this box does it itself");
-                    self.tally.counted().reasons.insert(host.clone(), error.to_string());
-                }
+                Err(error) => station.fails(&error.to_string(), self.begun.elapsed(), &self.tally),
             }
         }
+        let begun = Instant::now();
         let answer = self.own.run(inputs)?;
+        self.pace.took(begun.elapsed(), inputs);
         self.tally.counted().here += 1;
         Ok(answer)
     }
@@ -366,6 +503,26 @@ mod tests {
         let whole = "inference host and cpu, made partly at gpu1 (http://gpu1:8000, triton 2.59), partly here \
                      (cpu, ONNX Runtime 1.32.0); gpu1: away | gpu1: away";
         assert_eq!(both, whole);
+    }
+
+    /// Promise: a host that is slower than allowed makes no study slower than that; one slow answer is no reason.
+    #[test]
+    fn a_slow_host_is_judged_by_its_median_against_this_box() {
+        let run = |secs: u64| (Duration::from_secs(secs), [Tensor { shape: vec![2], data: vec![0.0; 2] }]);
+        let of = |times: &[u64]| {
+            let mut pace = Pace::default();
+            for (time, input) in times.iter().map(|secs| run(*secs)) {
+                pace.took(time, &input);
+            }
+            pace
+        };
+        let here = of(&[2]);
+        assert_eq!(of(&[1, 90, 1, 1, 1, 90]).too_slow(&here, 3.0), None, "most are quick");
+        assert_eq!(of(&[90, 90, 90]).too_slow(&here, 3.0), None, "too few");
+        assert_eq!(of(&[6; 5]).too_slow(&here, 3.0), None, "just as slow as it may be");
+        assert!(of(&[7; 5]).too_slow(&here, 3.0).unwrap().contains("3.5 times"));
+        assert_eq!(of(&[90, 90, 90, 90, 90, 1, 1, 1, 1, 1, 1]).too_slow(&here, 3.0), None, "it was slow once");
+        assert_eq!(of(&[90; 5]).too_slow(&Pace::default(), 3.0), None, "nothing to compare with");
     }
 
     #[test]

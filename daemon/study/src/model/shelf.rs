@@ -14,7 +14,7 @@ use models::manifest::Variant;
 use models::registry::{Entry, Key, Outcome, Record, Registry, RegistryFault, Swept, layout};
 use models::signature::Trust;
 use models::steps::{self, Cpu, Steps};
-use models::task::NetworkInput;
+use models::task::{NetworkInput, Watch};
 use models::{golden, package::Package, task};
 use sha2::{Digest, Sha256};
 use tokio::sync::broadcast;
@@ -74,9 +74,9 @@ impl Loaded {
         self.tally.told()
     }
 
-    /// A job begins.
-    pub(crate) fn begin(&self) {
-        self.tally.clear();
+    /// A job begins; `stopped`: whether nobody waits for it any more.
+    pub fn begin(&self, stopped: Option<Watch>) {
+        self.tally.begin(stopped);
         self.device.begin();
     }
 

@@ -31,6 +31,9 @@ const LOOK_AGAIN: Duration = Duration::from_secs(30);
 /// After an error of the database.
 const PAUSE: Duration = Duration::from_secs(5);
 
+/// Of what is left of the disk, new studies keep all but this part.
+const SHARE: u64 = 2;
+
 /// While this box cannot fetch.
 const LOOK_WHILE_NOT_NOW: Duration = Duration::from_secs(1);
 
@@ -177,29 +180,35 @@ impl Asker {
             let Some(picked) = pick::series(&all.items, self.settings.max_images) else { continue };
             let declared = picked.header.number_of_series_related_instances.and_then(|n| usize::try_from(n).ok());
             let prior = SeriesKey { study_uid: uid, series_uid: picked.header.series_instance_uid.clone() };
-            return self.fetch(retrieval, prior, declared, new).await;
+            if let Some(came) = self.fetch(retrieval, prior, declared, new).await? {
+                return Ok(came);
+            }
         }
         Ok(Came::Closed(none(studies.len(), others), others > 0))
     }
 
+    /// `None`: somebody sends it.
     async fn fetch(
         &self,
         retrieval: &mut Retrieval<'_>,
         prior: SeriesKey,
         declared: Option<usize>,
         new: &Header,
-    ) -> store::Result<Came> {
+    ) -> store::Result<Option<Came>> {
         let (noted, now) = (prior.clone(), self.wall.now_utc());
         // Before the first image: what comes of it stays here even if the process ends now.
         let study = new.study_instance_uid.clone();
-        self.written(move |rows| priors::fetching(rows, &study, &noted, &now)).await?;
-        let wanted = Arc::new(Wanted::new(&prior.study_uid, &prior.series_uid, new, self.settings.max_images));
+        if !self.written(move |rows| priors::fetching(rows, &study, &noted, &now)).await? {
+            return Ok(None);
+        }
+        let wanted = Wanted::new(&prior.study_uid, &prior.series_uid, new, self.settings.max_images);
+        let wanted = Arc::new(wanted.within(self.intake.spool.room_left().unwrap_or(0) / SHARE));
         let uids = (prior.study_uid.as_str(), prior.series_uid.as_str());
         let fetched = retrieval.fetch(&self.intake, uids, declared, &wanted).await;
         self.written(|rows| priors::nothing_is_fetched(rows)).await?;
         let brought = match fetched {
             Ok(brought) => brought,
-            Err(error) => return Ok(failed(&error)),
+            Err(error) => return Ok(Some(failed(&error))),
         };
         info!(
             images = brought.kept,
@@ -207,10 +216,12 @@ impl Asker {
             whole = brought.whole,
             of_another = brought.of_another,
             not_asked_for = brought.not_asked_for,
+            strays = brought.strays,
+            too_large = brought.too_large,
             "an earlier study was fetched: {}",
             brought.words
         );
-        Ok(judge(&brought, prior, self.settings.budget_secs))
+        Ok(Some(judge(&brought, prior, self.settings.budget_secs)))
     }
 
     /// Why nothing is fetched now: what is left of the disk is for new studies.
@@ -240,14 +251,16 @@ impl Asker {
     }
 
     /// In one transaction.
-    async fn written<F>(&self, work: F) -> store::Result<()>
+    async fn written<T, F>(&self, work: F) -> store::Result<T>
     where
-        F: FnOnce(&Transaction<'_>) -> store::Result<()> + Send + 'static,
+        T: Send + 'static,
+        F: FnOnce(&Transaction<'_>) -> store::Result<T> + Send + 'static,
     {
         self.rows(move |rows| {
             let transaction = rows.transaction()?;
-            work(&transaction)?;
-            Ok(transaction.commit()?)
+            let done = work(&transaction)?;
+            transaction.commit()?;
+            Ok(done)
         })
         .await
     }
@@ -290,16 +303,25 @@ fn judge(brought: &Brought, prior: SeriesKey, budget_secs: u64) -> Came {
             true,
         );
     }
+    let images = brought.kept;
+    if brought.too_large {
+        let reason =
+            format!("no prior: it is larger than half of what is left of this box's disk ({images} images came)");
+        return Came::Closed(reason, true);
+    }
     if brought.whole {
         return Came::Here(prior);
     }
-    let images = brought.kept;
     if brought.late {
         let reason =
             format!("no prior: the archive did not send all of it within {budget_secs} s ({images} images came)");
         return Came::Closed(reason, true);
     }
-    Came::Again(format!("{} ({images} images came)", brought.words))
+    let strays = match brought.strays {
+        0 => String::new(),
+        strays => format!(", and {strays} of another series, which were not kept"),
+    };
+    Came::Again(format!("{} ({images} images came{strays})", brought.words))
 }
 
 #[cfg(test)]
@@ -313,6 +335,8 @@ mod tests {
             kept: 9,
             of_another: 0,
             not_asked_for: 0,
+            strays: 0,
+            too_large: false,
             whole: true,
             late: false,
             by: "C-GET",
@@ -327,6 +351,12 @@ mod tests {
         assert!(matches!(else_where, Came::Closed(reason, true) if reason.contains("something else")));
         let late = judged(Brought { whole: false, late: true, ..whole.clone() });
         assert!(matches!(late, Came::Closed(reason, true) if reason.contains("45 s (9 images came)")));
+        let large = judged(Brought { too_large: true, ..whole.clone() });
+        assert!(matches!(large, Came::Closed(reason, true) if reason.contains("half of what is left")));
+        let beside = judged(Brought { strays: 2, ..whole.clone() });
+        assert!(matches!(beside, Came::Here(_)), "an old C-MOVE goes on beside it");
+        let half = judged(Brought { whole: false, strays: 2, ..whole.clone() });
+        assert!(matches!(half, Came::Again(reason) if reason.contains("2 of another series")));
         assert!(matches!(judged(Brought { whole: false, ..whole }), Came::Again(_)));
     }
 

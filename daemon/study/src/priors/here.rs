@@ -65,7 +65,7 @@ mod tests {
         connection
             .execute_batch(
                 "CREATE TABLE series (id INTEGER PRIMARY KEY, study_uid TEXT, series_uid TEXT, version INTEGER DEFAULT 1,
-                   state TEXT DEFAULT 'processed');
+                   state TEXT DEFAULT 'processed', completed_by TEXT);
                  CREATE TABLE jobs (id INTEGER PRIMARY KEY, series_id INTEGER, state TEXT, findings TEXT, task TEXT,
                    version INTEGER DEFAULT 1);
                  CREATE TABLE job_members (job_id INTEGER, instance_id INTEGER);
@@ -115,6 +115,18 @@ mod tests {
         };
         assert_eq!(half(1), "1.2", "fetched whole");
         assert_eq!(half(0), "1.1", "fetched in part");
+        connection.execute("DELETE FROM fetched_series", []).unwrap();
+        // More of it came since: what was found is of a part, whatever is known of who sent it.
+        for (change, prior) in [
+            ("state = 'receiving'", "1.1"),
+            ("state = 'complete', version = 2, completed_by = 'quiet'", "1.1"),
+            // The same images are read once more.
+            ("completed_by = 'rerun'", "1.2"),
+        ] {
+            connection.execute(&format!("UPDATE series SET {change} WHERE study_uid = '1.2'"), []).unwrap();
+            let found = find(&connection, &header("P1", "ZHANG^SAN^^", "20260101", "1.9")).unwrap().unwrap();
+            assert_eq!(found.study_uid, prior, "{change}");
+        }
         let silent = Header { birth_date: String::new(), ..header("P1", "Zhang^San", "20260101", "1.9") };
         assert_eq!(find(&connection, &silent).unwrap(), None, "ID and name alone are not enough");
     }

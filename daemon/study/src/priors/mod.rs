@@ -77,8 +77,9 @@ pub(crate) fn waits(
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut known = priors::get(&transaction, &row.key.study_uid)?;
+    // By the number of the job: the clock may have been set meanwhile.
     let asks_again = row.completed_by.as_deref() == Some("rerun")
-        && known.as_ref().is_none_or(|known| known.closed_utc.as_ref().is_some_and(|then| *then < job.created_utc));
+        && known.as_ref().is_none_or(|known| known.closed_utc.is_some() && known.newest_job < job.id);
     if asks_again {
         begin_anyway(&transaction, settings, row)?;
         known = priors::get(&transaction, &row.key.study_uid)?;
@@ -171,11 +172,34 @@ pub(crate) fn silent(secs: u64, reason: &str) -> String {
     format!("no prior: the archive did not answer within {secs} s{because}")
 }
 
-/// The verdict of a new study with why it was compared with nothing, where a person should know.
+/// Nothing is asked for any more: open questions are closed with a word in the journal of their series, and what was being fetched is not.
 ///
 /// # Errors
 /// When the database fails.
-pub(crate) fn with_prior(connection: &Connection, key: &SeriesKey, verdict: &str) -> store::Result<String> {
+pub(crate) fn switched_off(transaction: &Transaction<'_>) -> store::Result<()> {
+    priors::nothing_is_fetched(transaction)?;
+    for question in priors::open(transaction)? {
+        let reason = "no prior: no archive is asked any more ([prior] is switched off)";
+        priors::close(transaction, &question.key, reason, false, &store::now_utc())?;
+        tracing::info!(study = %question.key.study_uid, "the question for an earlier study is closed: {reason}");
+    }
+    Ok(())
+}
+
+/// The verdict of a new study with why it was compared with nothing, where a person should know. `is_compared`: it was, perhaps with a study
+/// that came meanwhile.
+///
+/// # Errors
+/// When the database fails.
+pub(crate) fn with_prior(
+    connection: &Connection,
+    key: &SeriesKey,
+    verdict: &str,
+    is_compared: bool,
+) -> store::Result<String> {
+    if is_compared {
+        return Ok(verdict.to_owned());
+    }
     let question = priors::get(connection, &key.study_uid)?;
     let told = question.filter(|question| question.trouble && question.state == State::Closed);
     Ok(told.map_or_else(|| verdict.to_owned(), |question| format!("{verdict}; {}", question.reason)))
@@ -183,6 +207,10 @@ pub(crate) fn with_prior(connection: &Connection, key: &SeriesKey, verdict: &str
 
 #[cfg(test)]
 mod tests {
+    use custody::instance::{Location, Origin};
+    use custody::store::{Durability, Store, jobs};
+    use dicom::header::Header;
+
     use super::*;
 
     fn question(state: State) -> Question {
@@ -196,12 +224,104 @@ mod tests {
             trouble: false,
             created_utc: "2026-01-01T00:00:00.000Z".into(),
             closed_utc: None,
+            newest_job: 0,
         }
     }
 
     fn judged(state: State, prior: Option<(SeriesState, Option<&str>)>, now: &str) -> Judged {
         let latest = "2026-01-01T00:11:00.000Z".to_owned();
         judge(&question(state), prior, &Now { utc: now.into(), latest }, &PriorArchive::default())
+    }
+
+    /// A database with a new CT study of one image that was completed by a rerun, its series and its job.
+    fn rerun() -> (tempfile::TempDir, Connection, SeriesRow, JobRow) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("scanside.db")).unwrap();
+        let mut connection = store.connect(Durability::Full).unwrap();
+        let transaction = connection.transaction().unwrap();
+        let key = question(State::Asking).key;
+        let header = Header {
+            patient_id: "P1".into(),
+            patient_name: "Zhang^San".into(),
+            study_date: "20260101".into(),
+            sop_instance_uid: "1.2.1.1".into(),
+            study_instance_uid: key.study_uid.clone(),
+            series_instance_uid: key.series_uid.clone(),
+            ..Header::default()
+        };
+        let image = instances::New {
+            header: &header,
+            header_json: &serde_json::to_string(&header).unwrap(),
+            location: &Location::File { file: "large/1".into(), length: 1 },
+            sha256: "",
+            state: instances::InstanceState::Kept,
+            reason: None,
+            received_utc: "2026-01-01T00:00:00.000Z",
+            origin: &Origin::default(),
+        };
+        instances::insert(&transaction, &image).unwrap();
+        let now = store::now_utc();
+        let (row, _) = series::opened(&transaction, &key, "CT", SeriesKind::Ct, 1, &now).unwrap();
+        let version = series::completed(&transaction, row.id, "rerun", &now).unwrap();
+        let job = jobs::enqueue(&transaction, row.id, version, &now).unwrap();
+        let row = series::get(&transaction, row.id).unwrap().unwrap();
+        let job = jobs::get(&transaction, job).unwrap().unwrap();
+        transaction.commit().unwrap();
+        (folder, connection, row, job)
+    }
+
+    fn on() -> PriorArchive {
+        PriorArchive { address: Some("pacs:104".into()), ..PriorArchive::default() }
+    }
+
+    fn closed(connection: &mut Connection, trouble: bool) {
+        let transaction = connection.transaction().unwrap();
+        let key = question(State::Asking).key;
+        assert!(priors::close(&transaction, &key, "no prior: away", trouble, &store::now_utc()).unwrap());
+        transaction.commit().unwrap();
+    }
+
+    /// Promise: a rerun asks the archive once, however the clock is set between.
+    #[test]
+    fn a_rerun_asks_once_whatever_the_clock_says() {
+        for created in ["2020-01-01T00:00:00.000Z", "2037-01-01T00:00:00.000Z"] {
+            let (_folder, mut connection, row, job) = rerun();
+            let job = JobRow { created_utc: created.into(), ..job };
+            assert!(waits(&mut connection, &on(), &job, &row).unwrap().is_some(), "{created}: it asks");
+            closed(&mut connection, true);
+            assert_eq!(waits(&mut connection, &on(), &job, &row).unwrap(), None, "{created}: it has asked");
+            let next = JobRow { id: job.id + 1, ..job };
+            assert!(
+                waits(&mut connection, &on(), &next, &row).unwrap().is_some(),
+                "{created}: the next rerun asks again"
+            );
+        }
+    }
+
+    /// Promise: no question stays open for an archive that is not asked any more.
+    #[test]
+    fn what_is_open_when_prior_is_switched_off_is_closed_with_a_word_and_nothing_is_being_fetched() {
+        let (_folder, mut connection, row, job) = rerun();
+        assert!(waits(&mut connection, &on(), &job, &row).unwrap().is_some());
+        let prior = SeriesKey { study_uid: "1.1".into(), series_uid: "1.1.1".into() };
+        let transaction = connection.transaction().unwrap();
+        assert!(priors::fetching(&transaction, &row.key.study_uid, &prior, &store::now_utc()).unwrap());
+        switched_off(&transaction).unwrap();
+        assert_eq!(priors::open(&transaction).unwrap(), []);
+        assert_eq!(priors::fetched(&transaction, &prior).unwrap(), None, "nothing of it came");
+        let sql = "SELECT detail FROM events WHERE subject = 'series/' || ?1 ORDER BY id DESC LIMIT 1";
+        let told: String = transaction.query_row(sql, [row.id], |row| row.get(0)).unwrap();
+        assert!(told.contains("[prior] is switched off"), "{told}");
+    }
+
+    /// Promise: a study that was compared does not say that there was no prior.
+    #[test]
+    fn why_there_is_no_prior_is_said_only_where_nothing_was_compared_with() {
+        let (_folder, mut connection, row, job) = rerun();
+        assert!(waits(&mut connection, &on(), &job, &row).unwrap().is_some());
+        closed(&mut connection, true);
+        assert_eq!(with_prior(&connection, &row.key, "done", false).unwrap(), "done; no prior: away");
+        assert_eq!(with_prior(&connection, &row.key, "done", true).unwrap(), "done");
     }
 
     fn reading() -> State {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ::models::specimen::{SIGMOID, Specimen};
@@ -141,6 +142,39 @@ fn sim_a_hostile_answer_is_no_answer_and_costs_neither_memory_nor_time() {
         }
     }
     assert!(broken.is_empty(), "{broken:#?}");
+}
+
+/// Promise: what another model has answered than the one that was proved is no answer, though name and shape are right.
+#[test]
+fn sim_a_model_that_was_put_in_the_place_of_the_proved_one_has_answered_nothing() {
+    let host = pairs(&Scripted::zeros(), true);
+    let input = Tensor { shape: vec![1, 2], data: vec![0.5, 0.5] };
+    let mut model = remote(&host, 20.0).load(NETWORK).unwrap();
+    for _ in 0..2 {
+        assert!(model.run(std::slice::from_ref(&input)).is_ok());
+    }
+    host.answers_as("2");
+    let error = model.run(std::slice::from_ref(&input)).unwrap_err();
+    assert_eq!(error.kind(), AccelFault::Device);
+    assert!(error.to_string().contains("another model (model pairs, version 2)"), "{error}");
+}
+
+/// Promise: a shutdown, or a newer job, waits for no host.
+#[test]
+fn sim_a_request_that_nobody_waits_for_any_more_ends_at_once() {
+    let host = pairs(&Scripted::zeros(), true);
+    let input = Tensor { shape: vec![1, 2], data: vec![0.5, 0.5] };
+    let device = remote(&host, 60.0);
+    let mut model = device.load(NETWORK).unwrap();
+    host.acts(|_| Act::Hang);
+    let begun = Instant::now();
+    device.give_up_when(Some(Arc::new(move || begun.elapsed() > Duration::from_millis(300))));
+    let error = model.run(std::slice::from_ref(&input)).unwrap_err();
+    assert!(error.to_string().contains("nobody waits"), "{error}");
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    device.give_up_when(None);
+    host.acts(|_| Act::Run);
+    assert!(model.run(std::slice::from_ref(&input)).is_ok(), "it was not the host's fault");
 }
 
 /// A box with specimen 1.0.0, whose network is real; `None`, reported as skipped, without ONNX Runtime.
@@ -283,6 +317,63 @@ fn real_a_host_that_is_away_or_has_another_network_is_not_used_and_the_reason_is
         assert!(Instant::now() < deadline, "a host that comes back is used");
         assert_eq!(loaded.model.run(&[patch()]).unwrap(), due);
     }
+}
+
+/// Promise: what a host states is believed for one study only.
+#[test]
+fn real_a_host_is_asked_before_each_job_whether_it_still_has_the_network() {
+    let Some(home) = Box_::new(&Specimen::default()) else { return };
+    let due = home.loaded(&BTreeMap::new()).model.run(&[patch()]).unwrap();
+    let host = home.host();
+    let mut loaded = home.loaded(&one(&host, |_| {}));
+    loaded.begin(None);
+    assert_eq!(loaded.model.run(&[patch()]).unwrap(), due);
+    loaded.begin(None);
+    assert_eq!(loaded.model.run(&[patch()]).unwrap(), due);
+    assert_eq!(host.infers(), 3, "one golden run for both");
+    host.says(|said| said["parameters"]["sha256"] = "0".repeat(64).into());
+    loaded.begin(None);
+    assert_eq!(loaded.model.run(&[patch()]).unwrap(), due);
+    assert_eq!(host.infers(), 3, "nothing was sent to it");
+    assert!(words(&loaded).contains("another network"), "{}", words(&loaded));
+}
+
+/// Promise: a job that is over blames no host, and one that goes on is made here meanwhile.
+#[test]
+fn real_a_job_that_is_over_waits_for_no_host_and_blames_none() {
+    let Some(home) = Box_::new(&Specimen::default()) else { return };
+    let host = home.host();
+    let mut loaded = home.loaded(&one(&host, |host| host.deadline_secs = 60.0));
+    loaded.begin(None);
+    let due = loaded.model.run(&[patch()]).unwrap();
+    host.acts(|_| Act::Hang);
+    let begun = Instant::now();
+    loaded.begin(Some(Arc::new(move || begun.elapsed() > Duration::from_millis(300))));
+    assert_eq!(loaded.model.run(&[patch()]).unwrap(), due);
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    assert_eq!(loaded.told(), None, "{:?}", loaded.told());
+    host.acts(|_| Act::Run);
+    loaded.begin(None);
+    assert_eq!(loaded.model.run(&[patch()]).unwrap(), due);
+    assert_eq!(host.infers(), 1, "it is used at once");
+}
+
+/// Promise: a host that answers, and always late, is not used until a pause is over, and that is said.
+#[test]
+fn real_a_host_that_is_slower_than_allowed_is_left_and_the_journal_says_so() {
+    let Some(home) = Box_::new(&Specimen::default()) else { return };
+    let host = home.host();
+    let mut loaded = home.loaded(&one(&host, |host| {
+        (host.slowest, host.retry_secs, host.retry_max_secs) = (0.01, 1000.0, 1000.0);
+    }));
+    loaded.begin(None);
+    for _ in 0..12 {
+        loaded.model.run(&[patch()]).unwrap();
+    }
+    assert_eq!(host.infers(), 7, "the golden run, the first, and the five by which it was judged");
+    let told = loaded.told().unwrap();
+    assert!(told.contains("6 runs at gpu1") && told.contains("6 here"), "{told}");
+    assert!(told.contains("times as long as this box, 0.01 are allowed"), "{told}");
 }
 
 #[test]

@@ -41,6 +41,8 @@ struct Shared {
     name: String,
     metadata: Mutex<serde_json::Value>,
     takes_bytes: bool,
+    /// The version that it says has answered.
+    version: Mutex<String>,
     is_ready: AtomicBool,
     connections: AtomicUsize,
     infers: AtomicUsize,
@@ -93,6 +95,7 @@ impl FakeHost {
             name: metadata["name"].as_str().unwrap().to_owned(),
             metadata: Mutex::new(metadata),
             takes_bytes,
+            version: Mutex::new("1".into()),
             is_ready: AtomicBool::new(true),
             connections: AtomicUsize::new(0),
             infers: AtomicUsize::new(0),
@@ -120,6 +123,11 @@ impl FakeHost {
 
     pub fn says(&self, change: impl FnOnce(&mut serde_json::Value)) {
         change(&mut self.shared.metadata.lock().unwrap());
+    }
+
+    /// From now on it says that another version has answered.
+    pub fn answers_as(&self, version: &str) {
+        *self.shared.version.lock().unwrap() = version.to_owned();
     }
 
     pub fn set_ready(&self, ready: bool) {
@@ -203,7 +211,9 @@ fn infer(
 ) -> std::io::Result<bool> {
     let asked = wire::read_request(header, body).unwrap();
     let is_binary = asked.outputs.iter().any(|(_, bytes)| *bytes);
-    let answer = |outputs: &[Named]| wire::answer(&shared.name, "1", None, outputs, &vec![is_binary; outputs.len()]);
+    let version = shared.version.lock().unwrap().clone();
+    let answer =
+        |outputs: &[Named]| wire::answer(&shared.name, &version, None, outputs, &vec![is_binary; outputs.len()]);
     let message = match act {
         Act::Run => {
             let inputs: Vec<Tensor> = asked.inputs.into_iter().map(|one| one.tensor).collect();

@@ -1,7 +1,7 @@
 //! Receiving instances: new, repeated, conflicting, unreadable, with wrong UIDs, without space, many at once.
 
 use super::*;
-use crate::store::events;
+use crate::store::{events, now_utc, priors};
 
 #[tokio::test]
 async fn an_acknowledged_instance_reads_back_byte_for_byte() {
@@ -188,9 +188,49 @@ async fn an_instance_that_is_not_what_was_asked_for_keeps_nothing() {
     }
     let mut incoming = spool.begin(origin(), CT, "1.2.3.1", EXPLICIT).unwrap();
     incoming.write(&data_set("1.2.3.1", 1, 1000)).await.unwrap();
-    let judge =
-        |header: &dicom::header::Header| if header.sop_instance_uid == "1.2.3.1" { Ok(()) } else { Err(String::new()) };
+    let judge = |header: Result<&dicom::header::Header, &str>| {
+        if header.unwrap().sop_instance_uid == "1.2.3.1" { Ok(true) } else { Err(String::new()) }
+    };
     assert!(matches!(incoming.commit_if(Box::new(judge)).await, Ok(Outcome::New(_))));
+}
+
+/// Promise: a series that was fetched is like any other as soon as anybody sends something of it, be it here already or in conflict; and no
+/// restart, nor a database that is built again, makes it a prior only that keeps its results.
+#[tokio::test]
+async fn who_sends_decides_about_the_mark_of_a_series_that_was_fetched() {
+    let key = crate::series::SeriesKey { study_uid: "1.2.3".into(), series_uid: "1.2.3.1".into() };
+    let get = async |spool: &Spool, number: usize| {
+        let mut incoming = spool.begin(origin(), CT, &uid(number), EXPLICIT).unwrap();
+        incoming.write(&data_set(&uid(number), 1, 1000)).await.unwrap();
+        incoming.commit_if(Box::new(|_| Ok(true))).await.unwrap()
+    };
+    for (number, seed, what) in [(1, 1, "the same"), (1, 2, "in conflict"), (3, 1, "another object")] {
+        let place = Place::new();
+        let (spool, _) = place.open();
+        let mut rows = place.store().connect(Durability::Full).unwrap();
+        let transaction = rows.transaction().unwrap();
+        assert!(priors::fetching(&transaction, "1.2.9", &key, &now_utc()).unwrap());
+        transaction.commit().unwrap();
+        for number in [1, 2, 1] {
+            get(&spool, number).await;
+        }
+        assert!(priors::stays(&rows, &key).unwrap(), "what was asked for changes nothing");
+        send(&spool, &uid(number), &data_set(&uid(number), seed, 1000)).await.unwrap();
+        assert!(!priors::stays(&rows, &key).unwrap(), "{what}");
+        assert_eq!(priors::to_be_settled(&rows).unwrap()[0].by, "CT1", "{what}");
+        let transaction = rows.transaction().unwrap();
+        assert!(!priors::fetching(&transaction, "1.2.9", &key, &now_utc()).unwrap(), "somebody sends it");
+    }
+    let place = Place::new();
+    let (spool, _) = place.open();
+    get(&spool, 1).await;
+    get(&spool, 2).await;
+    drop(spool);
+    place.forget_database();
+    let (_spool, _) = place.open();
+    let rows = place.store().connect(Durability::Full).unwrap();
+    assert_eq!(priors::fetched(&rows, &key).unwrap(), Some(false), "nobody knows whether it is whole");
+    assert!(!priors::stays(&rows, &key).unwrap(), "nor whether somebody sent it");
 }
 
 #[tokio::test]

@@ -94,6 +94,7 @@ pub(super) fn origin() -> Origin {
         peer_address: "192.0.2.1".into(),
         association: 7,
         certificate: None,
+        asked_for: false,
     }
 }
 
