@@ -1,6 +1,6 @@
 //! `asks`: storage commitment that we ask of archives. A delivery is `wanted` when its archive is to be asked, `asked` while
 //! the report is awaited, `committed` when the archive has said that it keeps the object. What it says it does not keep is
-//! sent again, and parked when that has not helped.
+//! sent again, and parked when that has not helped; what does not count any more is not sent again.
 
 use rusqlite::{Connection, OptionalExtension, Transaction, named_params, params};
 
@@ -52,8 +52,14 @@ pub fn ask(
     Ok(())
 }
 
+/// For SQL: of a result `r` that is not to be at any archive again. It was rejected, or a newer version took its place.
+const COUNTS_NO_MORE: &str = "(r.rejected IS NOT NULL OR (r.kind <> 'ko' AND EXISTS (\
+    SELECT 1 FROM jobs j JOIN jobs n ON n.series_id = j.series_id AND n.task IS j.task \
+    WHERE j.id = r.job_id AND n.id > j.id AND n.state = 'done')))";
+
 /// Notes what an archive reported, by SOP Instance UID. An object that it does not name stays asked for. `None`: there is no
-/// such transaction. The same report again changes nothing.
+/// such transaction. The same report again changes nothing. What the archive does not keep is sent again if it still counts: people
+/// may have deleted there what was rejected here.
 ///
 /// # Errors
 /// When the database fails.
@@ -80,7 +86,8 @@ pub fn answered(
     }
     let mut again = transaction.prepare_cached(&format!(
         "UPDATE deliveries SET commitment = NULL, ask_utc = NULL, asked = 0, refusals = refusals + 1, next_utc = :now, \
-         state = CASE WHEN refusals + 1 >= :most THEN 'parked' ELSE 'pending' END, reason = :reason \
+         state = CASE WHEN (SELECT {COUNTS_NO_MORE} FROM results r WHERE r.id = result_id) THEN 'superseded' \
+                      WHEN refusals + 1 >= :most THEN 'parked' ELSE 'pending' END, reason = :reason \
          WHERE {OF_ASK} RETURNING id"
     ))?;
     for (uid, status) in failed {
