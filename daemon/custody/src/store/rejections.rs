@@ -90,7 +90,7 @@ pub fn due(connection: &Connection, destination: &str) -> Result<Vec<Due>> {
     let mut statement = connection.prepare_cached(
         "SELECT r.id, r.rejected FROM results r JOIN deliveries d ON d.result_id = r.id \
          WHERE r.rejected IS NOT NULL AND d.destination = ?1 \
-         AND (d.state = 'delivered' OR (d.state = 'superseded' AND d.attempts > 0 AND d.status IS NULL)) \
+         AND (d.state = 'delivered' OR (d.state IN ('superseded', 'dropped') AND d.attempts > 0 AND d.status IS NULL)) \
          AND NOT EXISTS (SELECT 1 FROM rejections x WHERE x.result_id = r.id AND x.destination = ?1) ORDER BY r.id",
     )?;
     let ids = statement.query_map([destination], |row| Ok((row.get(0)?, row.get(1)?)))?;

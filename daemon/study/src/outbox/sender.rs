@@ -216,6 +216,9 @@ impl Queue<'_> {
             if self.sender.gate.get().0 >= Level::NoOutput || link.is_over() {
                 break;
             }
+            if !self.is_still_due(delivery).await? {
+                continue;
+            }
             let answer = tokio::select! {
                 answer = link.store(file, delivery) => answer,
                 // Without an answer it is sent again after the restart; the destination then receives the same object
@@ -289,6 +292,12 @@ impl Queue<'_> {
             }
         }
         Ok((deliveries, files))
+    }
+
+    /// A batch is minutes old when its last object is sent.
+    async fn is_still_due(&self, delivery: &Delivery) -> Result<bool, Error> {
+        let read = delivery.clone();
+        self.rows(move |rows| deliveries::still_due(rows, &read)).await
     }
 
     /// `ask`: the destination is asked next whether it keeps it.

@@ -1,18 +1,19 @@
 //! The outbox delivers everything to the archive, in order, despite failures.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use custody::event::Event;
 use custody::level::Level;
 use custody::store::deliveries::{self, Delivery};
-use custody::store::{now_utc, results};
+use custody::store::{Durability, now_utc, rejections, results};
 use dicom_core::value::{DataSetSequence, PrimitiveValue};
 use dicom_core::{DataElement, Length, VR};
 use dicom_dictionary_std::tags;
 use dicom_encoding::TransferSyntax;
 use dicom_object::InMemDicomObject;
 use dicom_transfer_syntax_registry::entries::{EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN};
-use node::settings::ResultKind;
+use node::settings::{Asking, ResultKind};
 
 use super::fixtures::{CT, IMPLICIT, data_set, part10};
 use super::outbox_support::{Box_, free_address, object, pacs_at};
@@ -457,6 +458,64 @@ async fn nothing_leaves_while_output_is_restricted() {
     outbox.gate.set(Level::NoNewStudies, "no room");
     outbox.until_pending(0).await;
     outbox.stop().await;
+}
+
+/// While the archive takes the first object, a person drops the second one, and a newer version takes the place of the third.
+#[tokio::test]
+async fn what_is_dropped_or_superseded_while_others_are_sent_does_not_leave() {
+    let mut outbox = Box_::new();
+    let uids = outbox.queue(4);
+    let (rows, first) = (outbox.store.connect(Durability::Full).unwrap(), uids[0].clone());
+    let rows = Mutex::new(rows);
+    let pacs = Pacs::start(move |uid| {
+        if uid == first {
+            let rows = rows.lock().unwrap();
+            assert!(deliveries::by_hand(&rows, 2, deliveries::Order::Drop, &now_utc()).unwrap());
+            rows.execute("UPDATE deliveries SET state = 'superseded' WHERE id = 3", []).unwrap();
+        }
+        Do::Answer(0)
+    })
+    .await;
+    outbox.start(pacs.address);
+    outbox.until_pending(0).await;
+    outbox.stop().await;
+    assert_eq!(pacs.uids(), [uids[0].clone(), uids[3].clone()]);
+    let states: Vec<_> = outbox.list().into_iter().map(|row| (row.state, row.attempts)).collect();
+    let [delivered, dropped, superseded] =
+        [(deliveries::DELIVERED, 1), (deliveries::DROPPED, 0), (deliveries::SUPERSEDED, 0)];
+    let expected = [delivered, dropped, superseded, delivered].map(|(state, attempts)| (state.to_owned(), attempts));
+    assert_eq!(states, expected);
+}
+
+/// A proof is a proof, whatever a person or a newer version made of the row while the object was on its way: a later review must find
+/// that it is there.
+#[tokio::test]
+async fn what_was_on_its_way_when_it_was_dropped_or_superseded_counts_as_delivered() {
+    for state in [deliveries::DROPPED, deliveries::SUPERSEDED, deliveries::PARKED, deliveries::HELD] {
+        let mut outbox = Box_::new();
+        outbox.commitment = Asking::Ask;
+        outbox.queue(1);
+        let rows = Mutex::new(outbox.store.connect(Durability::Full).unwrap());
+        let pacs = Pacs::start(move |_| {
+            rows.lock().unwrap().execute("UPDATE deliveries SET state = ?1", [state]).unwrap();
+            Do::Answer(0)
+        })
+        .await;
+        outbox.start(pacs.address);
+        outbox.until_all_are(deliveries::DELIVERED).await;
+        outbox.stop().await;
+        let row = outbox.list().remove(0);
+        assert_eq!((row.attempts, row.status, row.commitment.as_deref()), (1, Some(0), Some("wanted")), "{state}");
+        outbox.rows.execute("UPDATE results SET rejected = '113001'", []).unwrap();
+        assert_eq!(rejections::due(&outbox.rows, "pacs").unwrap().len(), 1, "{state}");
+        let said: String = outbox
+            .rows
+            .query_row("SELECT detail FROM events WHERE subject = 'delivery/1' AND detail LIKE 'it was on%'", [], |row| {
+                row.get(0)
+            })
+            .unwrap();
+        assert!(said.ends_with(state), "{said}");
+    }
 }
 
 #[tokio::test]
