@@ -1,21 +1,20 @@
 //! The task of one destination: sends the deliveries that are due, in order, over one association or HTTP connection, and records
 //! every answer.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use custody::event::Event;
 use custody::level::{Gate, Level};
 use custody::store::deliveries::{self, Delivery};
-use custody::store::{self, Durability, Store, asks};
+use custody::store::{self, Durability, Store, asks, results};
 use hal::backoff::Pauses;
 use hal::clock::Wall;
 use node::send::{self, File, SendFault, Way};
 use node::settings::{Asking, Destination};
 use node::stow::Taken;
 use rusqlite::Connection;
-use sha2::{Digest, Sha256};
 use tokio::sync::{Notify, broadcast};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -28,8 +27,6 @@ use crate::until_it_works;
 
 /// Deliveries per association: all objects of a few studies.
 const BATCH: usize = 64;
-/// Why a result is parked whose file is not what was written.
-const DAMAGED: &str = "its file was damaged on this box's disk: analyse the study again (`scansidectl studies rerun`)";
 /// The rows are checked this often even without a notification, because the wall clock may have been set.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
@@ -275,7 +272,7 @@ impl Queue<'_> {
             let open = |delivery: Delivery| {
                 let path = directory.join(&delivery.file);
                 let file = File::open(&path);
-                let whole = file.is_ok() && is_whole(&path, &delivery.sha256);
+                let whole = file.is_ok() && results::is_whole(&path, &delivery.sha256);
                 (delivery, file, whole)
             };
             batch.into_iter().map(open).collect::<Vec<_>>()
@@ -287,7 +284,7 @@ impl Queue<'_> {
                     deliveries.push(delivery);
                     files.push(file);
                 }
-                Ok(_) => self.park(&delivery, None, DAMAGED).await?,
+                Ok(_) => self.park(&delivery, None, deliveries::DAMAGED).await?,
                 Err(error) => self.refused(&delivery, &error).await?,
             }
         }
@@ -392,11 +389,4 @@ impl Queue<'_> {
         self.sender.tell(first, deliveries::PENDING, Some(reason));
         Ok(())
     }
-}
-
-/// Whether a result is as it was written. Blocks.
-fn is_whole(path: &Path, sha256: &str) -> bool {
-    let mut hash = Sha256::new();
-    let read = std::fs::File::open(path).and_then(|mut file| std::io::copy(&mut file, &mut hash));
-    read.is_ok() && hex::encode(hash.finalize()) == sha256
 }
