@@ -518,6 +518,29 @@ async fn what_was_on_its_way_when_it_was_dropped_or_superseded_counts_as_deliver
     }
 }
 
+/// A destination that was renamed or removed can not be asked any more: what it took must not fill the disk for ever.
+#[tokio::test]
+async fn what_a_destination_took_that_is_not_configured_any_more_counts_as_delivered_only() {
+    let mut outbox = Box_::new();
+    outbox.queue(3);
+    outbox
+        .rows
+        .execute_batch(
+            "UPDATE deliveries SET destination = 'gone', state = 'delivered', commitment = 'asked', ask_utc = '2099'; \
+             UPDATE deliveries SET commitment = 'committed' WHERE id = 2; \
+             UPDATE deliveries SET destination = 'pacs' WHERE id = 3;",
+        )
+        .unwrap();
+    outbox.commitment = Asking::Ask;
+    outbox.queue(1);
+    let pacs = Pacs::start(|_| Do::Answer(0)).await;
+    outbox.start(pacs.address);
+    outbox.until_pending(0).await;
+    outbox.stop().await;
+    let said: Vec<_> = outbox.list().into_iter().take(3).map(|row| row.commitment).collect();
+    assert_eq!(said, [None, Some("committed".to_owned()), Some("asked".to_owned())]);
+}
+
 #[tokio::test]
 async fn retry_now_does_not_wait_for_the_back_off() {
     let mut outbox = Box_::new();
