@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use custody::event::Event;
 use custody::level::Level;
@@ -15,7 +16,7 @@ use dicom_object::InMemDicomObject;
 use dicom_transfer_syntax_registry::entries::{EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN};
 use node::settings::{Asking, ResultKind};
 
-use super::fixtures::{CT, IMPLICIT, data_set, part10};
+use super::fixtures::{CT, IMPLICIT, PATIENCE, data_set, part10};
 use super::outbox_support::{Box_, free_address, object, pacs_at};
 use super::pacs::{Do, Pacs};
 use super::same::assert_same;
@@ -539,6 +540,27 @@ async fn what_a_destination_took_that_is_not_configured_any_more_counts_as_deliv
     outbox.stop().await;
     let said: Vec<_> = outbox.list().into_iter().take(3).map(|row| row.commitment).collect();
     assert_eq!(said, [None, Some("committed".to_owned()), Some("asked".to_owned())]);
+}
+
+/// Three questions, then what it took counts as delivered only: else nothing could be evicted in the end.
+#[tokio::test]
+async fn an_archive_that_takes_the_commitment_context_and_hangs_up_at_the_question_does_not_stop_eviction() {
+    let mut outbox = Box_::new();
+    outbox.commitment = Asking::Auto;
+    outbox.queue(2);
+    // The command of a question has no affected SOP instance.
+    let pacs = Pacs::start(|uid| if uid.is_empty() { Do::HangUp } else { Do::Answer(0) }).await;
+    outbox.start(pacs.address);
+    let is_over = |outbox: &Box_| outbox.list().iter().all(|row| row.commitment.as_deref() == Some("unanswered"));
+    let wait = async {
+        while !is_over(&outbox) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let waited = tokio::time::timeout(PATIENCE, wait).await;
+    assert!(waited.is_ok(), "{:?}", outbox.list());
+    outbox.stop().await;
+    assert_eq!(pacs.uids().iter().filter(|uid| uid.is_empty()).count(), 3);
 }
 
 #[tokio::test]

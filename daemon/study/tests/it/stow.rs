@@ -288,9 +288,28 @@ async fn one_object_at_whose_question_the_archive_fails_does_not_keep_the_others
     let pacs = WebPacs::start(rule).await;
     outbox.queue(3);
     outbox.start_web(&pacs.url(), |_| {});
-    until(&outbox, |outbox| open(outbox) == 1).await;
+    until(&outbox, |outbox| open(outbox) == 0).await;
     let committed = Some(asks::COMMITTED.to_owned());
-    assert_eq!(commitments(&outbox), [Some(asks::WANTED.to_owned()), committed.clone(), committed]);
+    assert_eq!(commitments(&outbox), [Some(asks::UNANSWERED.to_owned()), committed.clone(), committed]);
+    outbox.stop().await;
+}
+
+/// It is asked for after the others the next time, and after the third time nothing waits for its answer.
+#[tokio::test]
+async fn one_object_at_whose_question_the_archive_hangs_up_does_not_keep_the_others_unproven() {
+    let mut outbox = Box_::new();
+    outbox.commitment = Asking::Auto;
+    let rule = |request: &Request| match request.asked().as_deref() {
+        Some("1.2.3.1") => Act::HangUp,
+        Some(uid) => Act::Say(200, JSON, found(uid)),
+        None => taken(request),
+    };
+    let pacs = WebPacs::start(rule).await;
+    outbox.queue(3);
+    outbox.start_web(&pacs.url(), |_| {});
+    until(&outbox, |outbox| open(outbox) == 0).await;
+    let committed = Some(asks::COMMITTED.to_owned());
+    assert_eq!(commitments(&outbox), [Some(asks::UNANSWERED.to_owned()), committed.clone(), committed]);
     outbox.stop().await;
 }
 
