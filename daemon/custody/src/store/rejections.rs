@@ -101,6 +101,18 @@ pub fn due(connection: &Connection, destination: &str) -> Result<Vec<Due>> {
     Ok(found)
 }
 
+/// SOP Instance UIDs of what notes name of this series or task, in order, as far as it was made by jobs before this one.
+///
+/// # Errors
+/// When the database fails.
+pub fn withdrawn(connection: &Connection, series_id: i64, task: Option<&str>, before: i64) -> Result<Vec<String>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT r.sop_uid FROM results r JOIN jobs j ON j.id = r.job_id WHERE j.series_id = ?1 AND j.task IS ?2 \
+         AND j.id < ?3 AND EXISTS (SELECT 1 FROM rejections x WHERE x.result_id = r.id) ORDER BY r.sop_uid",
+    )?;
+    Ok(statement.query_map((series_id, task, before), |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
+}
+
 /// Notes that these results are in a note, and queues it for one destination. The note itself may be there already: for another
 /// destination.
 ///
