@@ -208,7 +208,7 @@ impl Queue<'_> {
             // Whether it can be asked is seen when it is.
             Link::Web(_) => asking,
         };
-        let mut out_of_resources: Option<(&Delivery, send::Error)> = None;
+        let mut out_of_resources: Vec<(&Delivery, send::Error)> = Vec::new();
         for (delivery, file) in deliveries.iter().zip(&files) {
             if self.sender.gate.get().0 >= Level::NoOutput || link.is_over() {
                 break;
@@ -225,16 +225,17 @@ impl Queue<'_> {
             match answer {
                 Ok(taken) => {
                     self.delivered(delivery, taken, ask).await?;
-                    if let Some((delivery, error)) = out_of_resources.take() {
+                    for (delivery, error) in out_of_resources.drain(..) {
                         self.wait_alone(delivery, &error, 0).await?;
                     }
                 }
-                // One "out of resources" may concern only this object; two in a row mean that the archive is full.
+                // One "out of resources" may concern only this object; two in a row mean that the archive is full, at first.
                 Err(error) if error.is_out_of_room() => {
-                    if out_of_resources.is_some() {
+                    out_of_resources.push((delivery, error));
+                    let refused = u32::try_from(out_of_resources.len()).unwrap_or(u32::MAX);
+                    if out_of_resources.first().is_some_and(|(first, _)| self.line.is_full(first.id, refused)) {
                         break;
                     }
-                    out_of_resources = Some((delivery, error));
                 }
                 Err(error) => match error.kind() {
                     SendFault::Object => self.refused(delivery, &error).await?,
@@ -259,8 +260,11 @@ impl Queue<'_> {
             Link::Dimse(_) | Link::Web(_) => {}
         }
         link.release().await;
-        match out_of_resources {
-            Some((first, error)) => self.broke(first, None, &error).await,
+        match out_of_resources.into_iter().next() {
+            Some((first, error)) => {
+                let next = self.line.no_room(first.id);
+                self.go_on(next, first, &error).await
+            }
             None => Ok(()),
         }
     }

@@ -605,6 +605,20 @@ async fn one_object_that_the_archive_has_no_room_for_waits_by_itself() {
 }
 
 #[tokio::test]
+async fn two_objects_that_the_archive_has_no_room_for_do_not_keep_the_others_waiting_for_ever() {
+    let mut outbox = Box_::new();
+    let no_room = |uid: &str| ["1.2.3.1", "1.2.3.2"].contains(&uid);
+    let pacs = Pacs::start(move |uid| Do::Answer(if no_room(uid) { 0xa700 } else { 0 })).await;
+    outbox.queue(5);
+    outbox.start(pacs.address);
+    outbox.until_pending(2).await;
+    outbox.stop().await;
+    let states: Vec<_> = outbox.list().into_iter().map(|row| row.state).collect();
+    let (waits, sent) = (deliveries::PENDING, deliveries::DELIVERED);
+    assert_eq!(states, [waits, waits, sent, sent, sent]);
+}
+
+#[tokio::test]
 async fn a_time_that_this_clock_cannot_have_set_is_not_waited_for() {
     let mut outbox = Box_::new();
     let pacs = Pacs::start(|_| Do::Answer(0)).await;
