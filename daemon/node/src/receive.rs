@@ -146,6 +146,10 @@ fn admit(intake: &Intake, origin: &Origin, request: &Command, context: &Context)
     if !is_storage(class) || !accepts_transfer_syntax(&context.transfer_syntax) {
         return Err(say(Refusal::NotStorage, "this SOP class is not a storage SOP class"));
     }
+    // Many send one storage class in the context of another. A peer to which no storage class was offered must not send at all.
+    if !is_storage(&context.abstract_syntax) {
+        return Err(say(Refusal::NotStorage, "this presentation context is not one for storage"));
+    }
     let instance = &request.sop_instance_uid;
     if instance.is_empty() || instance.len() > 64 {
         return Err(say(Refusal::NoInstanceUid, "the command has no valid SOP Instance UID"));

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use custody::spool::Spool;
-use custody::store::commitments::{self, Commitment};
+use custody::store::commitments::{self, Commitment, Peer};
 use custody::store::{self, Durability};
 use hal::clock::Wall;
 use rusqlite::Connection;
@@ -56,13 +56,13 @@ pub struct Reporter {
 }
 
 /// The peer has called: what could not be brought to it is tried now.
-pub(crate) fn peer_called(services: &Services, calling_ae: &str) {
-    let (services, calling_ae) = (services.clone(), calling_ae.trim().to_owned());
+pub(crate) fn peer_called(services: &Services, peer: Peer) {
+    let services = services.clone();
     tokio::task::spawn_blocking(move || {
         let due = services
             .store
             .connect(Durability::Rebuildable)
-            .and_then(|connection| commitments::due_now(&connection, &calling_ae, &store::now_utc()));
+            .and_then(|connection| commitments::due_now(&connection, &peer, &store::now_utc()));
         if due.is_ok_and(|due| due > 0) {
             services.report.notify_one();
         }
@@ -167,7 +167,7 @@ impl Reporter {
     }
 
     /// The peers that a report is due for, but for the busy ones, and how long it is until the next is.
-    async fn due(&self, busy: &BTreeSet<String>) -> store::Result<(Vec<String>, Option<Duration>)> {
+    async fn due(&self, busy: &BTreeSet<Peer>) -> store::Result<(Vec<Peer>, Option<Duration>)> {
         let (wall, settings) = (self.wall.clone(), self.settings.commitment.clone());
         let mut peers = self
             .rows(move |rows| {
@@ -185,8 +185,8 @@ impl Reporter {
     }
 
     /// All that is due for one peer, over one association.
-    async fn report_to(&self, peer: &str) -> store::Result<()> {
-        let (peer, now) = (peer.to_owned(), self.wall.now_utc());
+    async fn report_to(&self, peer: &Peer) -> store::Result<()> {
+        let (peer, now) = (peer.clone(), self.wall.now_utc());
         let due = self.rows(move |rows| commitments::due(rows, &peer, &now, BATCH)).await?;
         let mut ready = Vec::new();
         for asked in due {
@@ -242,7 +242,7 @@ impl Reporter {
     async fn over_its_own(&self, ready: Vec<Ready>) -> store::Result<Vec<Ready>> {
         let mut left = Vec::new();
         for report in ready {
-            let status = match self.services.lines.to(&report.asked.calling_ae) {
+            let status = match self.services.lines.to(&report.asked.calling_ae, &report.asked.peer_address) {
                 Some(line) if left.is_empty() => {
                     let (answer, answered) = oneshot::channel();
                     let order = Order {

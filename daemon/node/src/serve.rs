@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use custody::instance::Origin;
+use custody::store::commitments::Peer;
 use dicom::text::{shown, shown_up_to};
 use dicom_ul::pdu::{AbortRQServiceProviderReason as Reason, AssociationRJ, Pdu};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -105,14 +106,16 @@ where
     );
     let timers = Timers { stall: artim, idle: Duration::from_secs(intake.settings.idle_secs) };
     let context = contexts.iter().find(|context| context.abstract_syntax == COMMITMENT).cloned();
+    let address = peer.ip().to_canonical().to_string();
+    let caller = (request.calling.trim().to_owned(), address.clone());
     let mut association = Association {
-        line: context.map(|context| Reports::open(intake, number, &request.calling, context)),
+        line: context.map(|context| Reports::open(intake, number, caller, context)),
         messages: Messages::new(reader, contexts, timers),
         sender: Sender::new(writer, request.max_pdu),
         origin: Origin {
             calling_ae: request.calling,
             called_ae: request.called,
-            peer_address: peer.ip().to_canonical().to_string(),
+            peer_address: address,
             association: number,
             certificate: tls.and_then(|tls| tls.fingerprint).map(|fingerprint| fingerprint.to_string()),
             asked_for: false,
@@ -245,9 +248,9 @@ const MOST_SILENCE: Duration = Duration::from_secs(3);
 
 impl Reports {
     /// What waits for this peer is due at once: it has called.
-    fn open(intake: &Intake, association: u64, calling: &str, context: Context) -> Self {
-        let line = intake.services.lines.open(association, calling);
-        reporter::peer_called(&intake.services, calling);
+    fn open(intake: &Intake, association: u64, caller: Peer, context: Context) -> Self {
+        let line = intake.services.lines.open(association, caller.clone());
+        reporter::peer_called(&intake.services, caller);
         Self { line, context, next_message_id: 1, awaited: None, heard: Instant::now(), waiting: None }
     }
 

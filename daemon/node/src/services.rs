@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use custody::store::Store;
+use custody::store::commitments::Peer;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::expected::Source;
@@ -98,21 +99,21 @@ pub(crate) struct Order {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Lines(Arc<Mutex<OpenLines>>);
 
-/// By association: the AE title of the peer, and where its reports go.
-type OpenLines = HashMap<u64, (String, mpsc::Sender<Order>)>;
+/// By association: title and address of the peer, and where its reports go.
+type OpenLines = HashMap<u64, (Peer, mpsc::Sender<Order>)>;
 
 impl Lines {
-    /// An association of `peer` (its AE title) stands, until the line is dropped.
-    pub(crate) fn open(&self, association: u64, peer: &str) -> Line {
+    /// An association of `peer` stands, until the line is dropped.
+    pub(crate) fn open(&self, association: u64, peer: Peer) -> Line {
         let (sender, orders) = mpsc::channel(WAITING);
-        self.lines().insert(association, (peer.trim().to_owned(), sender));
+        self.lines().insert(association, (peer, sender));
         Line { lines: self.clone(), association, orders }
     }
 
-    /// The newest association of this peer that is open.
-    pub(crate) fn to(&self, peer: &str) -> Option<mpsc::Sender<Order>> {
+    /// The newest association that is open of the machine with this title at this address: others may have the same title.
+    pub(crate) fn to(&self, title: &str, address: &str) -> Option<mpsc::Sender<Order>> {
         let lines = self.lines();
-        let of_peer = lines.iter().filter(|(_, (title, _))| title == peer.trim());
+        let of_peer = lines.iter().filter(|(_, ((of, at), _))| of == title.trim() && at == address);
         of_peer.max_by_key(|(number, _)| **number).map(|(_, (_, sender))| sender.clone())
     }
 
@@ -142,5 +143,27 @@ impl Line {
 impl Drop for Line {
     fn drop(&mut self) {
         self.lines.lines().remove(&self.association);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The other machine would answer to a transaction that it never began, and the one that asked would hear nothing.
+    #[test]
+    fn a_report_goes_over_an_association_of_the_machine_that_asked() {
+        let lines = Lines::default();
+        let peer = |address: &str| ("CT1".to_owned(), address.to_owned());
+        let (_first, mut second) = (lines.open(1, peer("192.0.2.1")), lines.open(2, peer("192.0.2.2")));
+        assert!(lines.to("CT1", "192.0.2.3").is_none());
+        let order = |event_type| {
+            let (answer, _) = oneshot::channel();
+            Order { event_type, implicit: Vec::new(), explicit: Vec::new(), answer }
+        };
+        assert!(lines.to("CT1", "192.0.2.1").unwrap().try_send(order(1)).is_ok());
+        assert!(second.orders.try_recv().is_err(), "the newest one is that of another machine");
+        assert!(lines.to("CT1 ", "192.0.2.2").unwrap().try_send(order(2)).is_ok());
+        assert_eq!(second.orders.try_recv().unwrap().event_type, 2);
     }
 }

@@ -76,6 +76,9 @@ pub struct Source<'a> {
     /// Names the content, when instances took the place of others with the same UIDs: else results of the corrected
     /// images would have the UIDs of those that they replace. Empty otherwise.
     pub revision: &'a str,
+    /// Names objects of these images that an archive was told not to count: it hides them, also if they come once more, so what is
+    /// made afterwards needs other UIDs. Empty otherwise.
+    pub withdrawn: &'a str,
 }
 
 /// The content of a result.

@@ -34,6 +34,7 @@ impl Case {
             instances: &self.instances,
             series_uids: &[],
             revision: "",
+            withdrawn: "",
         }
     }
 }

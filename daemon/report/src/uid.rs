@@ -92,6 +92,10 @@ impl Uids {
             }
         }
         let lasting = hash.clone().finalize().into();
+        if !source.withdrawn.is_empty() {
+            field(&mut hash, "withdrawn");
+            field(&mut hash, source.withdrawn);
+        }
         match content {
             Content::Findings { findings, .. } => reviewed(&mut hash, findings),
             // What is known from earlier exams is in the reports, and a person may change it between two versions.
@@ -266,6 +270,11 @@ mod tests {
         add(Uids::new(&case.source(), &refused(x), &case.provenance).of("sc", 0));
         let corrected = Source { revision: "ab12", ..case.source() };
         add(Uids::new(&corrected, &refused(x), &case.provenance).of("sr", 0));
+        let withdrawn = Source { withdrawn: "cd34", ..case.source() };
+        let after = Uids::new(&withdrawn, &refused(x), &case.provenance);
+        add(after.of("sr", 0));
+        let before = Uids::new(&case.source(), &refused(x), &case.provenance);
+        assert_eq!(after.lasting("lesion", 0), before.lasting("lesion", 0), "what is tracked is the same");
         let mut header = case.header.clone();
         header.patient_name = "EVA^SAME UIDS".into();
         add(Uids::new(&Source { header: &header, ..case.source() }, &refused(x), &case.provenance).of("sr", 0));

@@ -28,7 +28,7 @@ use study::settings::Analyze;
 use tokio::sync::{Notify, broadcast};
 
 use crate::dbus::{self, RerunOptions};
-use crate::dicomweb::{Object, Web, Which};
+use crate::dicomweb::{self, Object, Web, Which};
 
 /// Time limit of each step of the test of a destination with a URL.
 const ECHO: Duration = Duration::from_secs(10);
@@ -313,12 +313,18 @@ impl dbus::Commands for Verbs {
         Box::pin(async move {
             let mut written = Vec::new();
             for (sop_uid, to) in objects {
-                let object = self.web.one(study_uid.to_owned(), sop_uid).await?;
+                let object =
+                    self.web.one(study_uid.to_owned(), sop_uid.clone()).await.map_err(|error| match error {
+                        // That is our fault: as a file that is not what was written.
+                        dicomweb::Error::DataSet(_) => dbus::Error::Internal(error.to_string()),
+                        error => error.into(),
+                    })?;
                 // A file of a medium that does not answer cannot be left; the caller can.
                 let within = WRITTEN_WITHIN + Duration::from_secs(object.length() / SLOWEST);
                 let done = tokio::time::timeout(within, self.web.write(&object, to)).await;
                 let late = |_| dbus::Error::NotPossible("the medium takes too long to write an object".into());
-                written.push(done.map_err(late)??);
+                let done = done.map_err(late)?.inspect_err(|error| tracing::warn!(sop_uid, "not exported: {error}"));
+                written.push(done?);
             }
             Ok(written)
         })

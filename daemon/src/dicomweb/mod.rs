@@ -378,7 +378,7 @@ impl Web {
         }
         match &object.held {
             Held::Received(instance) => Ok(self.spool.read_checked(instance)?),
-            Held::Made { file, .. } => Ok(std::fs::read(file)?),
+            Held::Made { file, sha256, .. } => whole(file, sha256),
             Held::Lost { .. } => Err(Error::NotFound),
         }
     }
@@ -411,6 +411,12 @@ fn made(folder: &Path, row: ResultRow) -> Object {
     }
 }
 
+/// The bytes of a result, as they were written. Blocks.
+fn whole(file: &Path, sha256: &str) -> Result<Vec<u8>, Error> {
+    let bytes = std::fs::read(file)?;
+    if hex::encode(Sha256::digest(&bytes)) == sha256 { Ok(bytes) } else { Err(Error::Damaged) }
+}
+
 /// Returns the SHA-256 of what was copied.
 fn copy(from: &mut impl Read, mut to: File) -> Result<String, Error> {
     let (mut hash, mut buffer) = (Sha256::new(), vec![0; 1 << 20]);
@@ -434,4 +440,21 @@ fn explicit(part10: &[u8]) -> Result<Vec<u8>, Error> {
     let set = file.into_inner().with_exact_meta(meta);
     set.write_all(&mut bytes).map_err(|error| failed(&error))?;
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// WADO-RS must not hand out as sound what rotted on the disk.
+    #[test]
+    fn a_result_that_is_not_as_it_was_written_is_not_served() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("1.dcm");
+        std::fs::write(&file, b"as it was").unwrap();
+        let sha256 = hex::encode(Sha256::digest(b"as it was"));
+        assert_eq!(whole(&file, &sha256).unwrap(), b"as it was");
+        std::fs::write(&file, b"as it waz").unwrap();
+        assert!(matches!(whole(&file, &sha256), Err(Error::Damaged)));
+    }
 }

@@ -201,6 +201,7 @@ fn write(spool: &Path, rows: &[ResultRow], reason: Rejection, provenance: &Prove
             instances: &[],
             series_uids: &[],
             revision: "",
+            withdrawn: "",
         };
         let rejected = rows.iter().map(|row| Rejected {
             sop_class_uid: row.sop_class.clone(),

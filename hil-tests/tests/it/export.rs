@@ -158,3 +158,31 @@ async fn a_study_is_exported_as_a_file_set_that_others_open_and_a_second_one_is_
     assert_eq!(listed["files"].as_array().unwrap().len(), made.len() - 1, "{listed}");
     appliance.stop().await.unwrap();
 }
+
+#[tokio::test]
+async fn one_object_that_cannot_be_read_is_left_out_by_name_and_the_others_are_exported() {
+    let options = Options { columns: 96, rows: 96, pixel_mm: 3.9, slices: 36, slice_mm: 8.0, ..Options::default() };
+    let mut appliance = Appliance::start(&Setup::coarse()).await.unwrap();
+    let (study, _) = Phantom::chest(7, &options).unwrap();
+    let all: Vec<_> = study.instances.iter().map(|one| Instance::from_part10(&one.part10).unwrap()).collect();
+    Modality::new(appliance.address, "CT", Appliance::AE_TITLE).send(&all, |_, _| {}).await.unwrap();
+    let records_of = Records::open(&appliance).unwrap();
+    let done = || records_of.is_settled(2).unwrap();
+    deadline::until_true("the verdicts", SETTLED_WITHIN, done).await.unwrap();
+    let made = records_of.results().unwrap();
+    // The last byte: its header can still be read.
+    let mut bytes = std::fs::read(&made[0].file).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&made[0].file, bytes).unwrap();
+    let medium = tempfile::tempdir().unwrap();
+    let root = medium.path().to_str().unwrap();
+    let output = ctl(&appliance, &["export", &made[0].study_uid, "--images", "--to", root]).await;
+    assert!(!output.status.success(), "it is not complete");
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let left_out = said["left_out"].as_array().unwrap();
+    assert_eq!((left_out.len(), &left_out[0]["object"]), (1, &Value::from(made[0].sop_uid.clone())), "{said}");
+    assert_eq!(left_out[0]["why"], "the file of a result is not what was made");
+    assert_eq!(said["added"].as_u64(), Some((all.len() + made.len() - 1) as u64), "{said}");
+    assert!(!medium.path().join("SCANSIDE/PARTIAL").exists());
+    appliance.stop().await.unwrap();
+}

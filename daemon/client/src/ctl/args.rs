@@ -499,9 +499,14 @@ pub enum OutboxCommand {
         delivery: i64,
     },
     /// Never send a result to this destination.
+    #[command(group(clap::ArgGroup::new("which").required(true)))]
     Drop {
         /// Number as in `outbox list`.
-        delivery: i64,
+        #[arg(group = "which")]
+        delivery: Option<i64>,
+        /// All that waits for this destination, also what is held or parked. For one that was renamed or removed.
+        #[arg(long, value_name = "NAME", group = "which")]
+        destination: Option<String>,
     },
 }
 

@@ -114,6 +114,7 @@ pub fn moment(text: &str, now: &Zoned) -> Result<Timestamp, Failure> {
     now.checked_sub(ago.abs()).map(|time| time.timestamp()).map_err(|_| wrong())
 }
 
+/// An object that the box cannot give is left out; what concerns all of them ends the export.
 async fn write(
     manager: &ManagerProxy<'_>,
     study: &Study,
@@ -121,6 +122,42 @@ async fn write(
     medium: &mut Medium,
     exported: &mut Exported,
 ) -> Result<(), Failure> {
+    match ask(manager, study, objects, medium).await? {
+        Ok(files) => take(study, objects, files, medium, exported),
+        Err(error) if !is_of_one(&error) => Err(error.into()),
+        // One of them, and the box does not say which.
+        Err(_) => {
+            for object in objects {
+                let one = std::slice::from_ref(object);
+                match ask(manager, study, one, medium).await? {
+                    Ok(files) => take(study, one, files, medium, exported)?,
+                    Err(error) if is_of_one(&error) => {
+                        exported.object_is_left_out(&study.study_uid, &object.sop_uid, Failure::from(error).message());
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Whether the box failed at an object, as opposed to the medium, or to what it is asked by whom.
+fn is_of_one(error: &zbus::Error) -> bool {
+    let name = crate::error_parts(error).map(|(name, _)| name).unwrap_or_default();
+    name.strip_prefix(crate::ERROR_PREFIX).is_some_and(|kind| matches!(kind, "NotFound" | "Internal"))
+}
+
+/// A file on the medium: its name, and the SHA-256 of what the box says that it wrote.
+type Written = (String, File, String);
+
+/// Has the box write these objects to new files, which are gone again when it fails at one.
+async fn ask(
+    manager: &ManagerProxy<'_>,
+    study: &Study,
+    objects: &[Object],
+    medium: &mut Medium,
+) -> Result<Result<Vec<Written>, zbus::Error>, Failure> {
     let mut files: Vec<(String, File)> = Vec::new();
     let mut asked = Vec::new();
     for object in objects {
@@ -129,11 +166,28 @@ async fn write(
         asked.push((object.sop_uid.clone(), OwnedFd::from(theirs).into()));
         files.push((name, file));
     }
-    let hashes = manager.export_objects(&study.study_uid, asked).await?;
-    if hashes.len() != files.len() {
-        return Err(Failure::new("the box wrote another number of objects", "report this as a bug"));
+    match manager.export_objects(&study.study_uid, asked).await {
+        Ok(hashes) if hashes.len() == files.len() => {
+            Ok(Ok(files.into_iter().zip(hashes).map(|((name, file), sha256)| (name, file, sha256)).collect()))
+        }
+        Ok(_) => Err(Failure::new("the box wrote another number of objects", "report this as a bug")),
+        Err(error) => {
+            for (name, _) in files {
+                medium.discard(&name)?;
+            }
+            Ok(Err(error))
+        }
     }
-    for ((object, (name, mut file)), sha256) in objects.iter().zip(files).zip(hashes) {
+}
+
+fn take(
+    study: &Study,
+    objects: &[Object],
+    files: Vec<Written>,
+    medium: &mut Medium,
+    exported: &mut Exported,
+) -> Result<(), Failure> {
+    for (object, (name, mut file, sha256)) in objects.iter().zip(files) {
         let outcome = medium.take(name, &mut file, &sha256)?;
         exported.count(study, object, outcome);
     }

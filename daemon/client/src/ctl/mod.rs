@@ -183,9 +183,10 @@ async fn talk(bus: &str, command: Command, output: &Output) -> Result<(), Failur
         Command::Outbox { command: OutboxCommand::Park { delivery } } => {
             outbox::change(&manager, delivery, "park", output).await
         }
-        Command::Outbox { command: OutboxCommand::Drop { delivery } } => {
-            outbox::change(&manager, delivery, "drop", output).await
-        }
+        Command::Outbox { command: OutboxCommand::Drop { delivery, destination } } => match (delivery, destination) {
+            (Some(delivery), _) => outbox::change(&manager, delivery, "drop", output).await,
+            (None, destination) => outbox::drop_all(&manager, &destination.unwrap_or_default(), output).await,
+        },
         Command::Lesions { command } => lesions::run(&manager, command, output).await,
         Command::Recalls { command } => recalls::run(&manager, command, output).await,
         Command::Models { command } => models::run(&connection, &manager, command, output).await,

@@ -7,6 +7,11 @@ use super::output::{Output, count, state_cell};
 use super::time;
 use crate::{Delivery, ManagerProxy, Options};
 
+/// The states of what is not at its destination and may still be sent.
+const WAITING: [Option<&str>; 3] = [Some("pending"), Some("held"), Some("parked")];
+/// The daemon lists no more at once.
+const MOST: u32 = 10_000;
+
 pub async fn list(
     manager: &ManagerProxy<'_>,
     limit: u32,
@@ -14,7 +19,7 @@ pub async fn list(
     destination: Option<String>,
     output: &Output,
 ) -> Result<(), Failure> {
-    let states: &[Option<&str>] = if all { &[None] } else { &[Some("pending"), Some("held"), Some("parked")] };
+    let states: &[Option<&str>] = if all { &[None] } else { &WAITING };
     let mut deliveries = Vec::new();
     for state in states {
         let fetch = async |limit: u32| {
@@ -93,4 +98,30 @@ pub async fn change(manager: &ManagerProxy<'_>, delivery: i64, change: &str, out
         "park" => format!("Delivery {delivery} is parked: it waits until you ask for it."),
         _ => format!("Delivery {delivery} is dropped: it is never sent."),
     })
+}
+
+/// Drops all that waits for one destination, one delivery after the other: each is in the audit trail.
+pub async fn drop_all(manager: &ManagerProxy<'_>, destination: &str, output: &Output) -> Result<(), Failure> {
+    let mut dropped = 0u64;
+    for state in WAITING.into_iter().flatten() {
+        loop {
+            let options =
+                Options::from([("limit", MOST.into()), ("state", state.into()), ("destination", destination.into())]);
+            let waiting = manager.list_deliveries(options).await?;
+            for one in &waiting {
+                let number = one.path.as_str().rsplit('/').next().and_then(|number| number.parse().ok());
+                manager.change_delivery(number.unwrap_or_default(), "drop").await?;
+                dropped += 1;
+            }
+            if waiting.len() < MOST as usize {
+                break;
+            }
+        }
+    }
+    if output.is_json() {
+        return output
+            .json(&serde_json::json!({ "destination": destination, "deliveries": dropped, "change": "drop" }));
+    }
+    let are = if dropped == 1 { "is dropped: it is never sent" } else { "are dropped: they are never sent" };
+    output.line(&format!("{} for {destination} {are}.", count(dropped, "delivery", "deliveries")))
 }

@@ -344,8 +344,38 @@ fn destinations(facts: &Facts, checked: &mut Vec<Checked>) -> Vec<Finding> {
         }
         found.extend(of_it);
     }
+    found.extend(unknown_destinations(facts));
     found.extend(held(facts));
     found
+}
+
+/// Results for a destination that was renamed or removed: nobody sends them, and they keep their studies on the disk.
+fn unknown_destinations(facts: &Facts) -> Vec<Finding> {
+    if !facts.config.problems.is_empty() {
+        return Vec::new();
+    }
+    let mut waiting = std::collections::BTreeMap::<&str, usize>::new();
+    for delivery in &facts.deliveries {
+        if facts.destinations.iter().all(|known| known.name != delivery.destination) {
+            *waiting.entry(&delivery.destination).or_default() += 1;
+        }
+    }
+    let found = waiting.into_iter().map(|(name, n)| {
+        let results = many(n, "result");
+        Finding::new(
+            "destination-not-configured",
+            Gravity::Warning,
+            both!(
+                "Nobody sends {results} for {name}: no such destination is configured",
+                "未配置接收方 {name}，发往它的 {n} 个结果无法发送"
+            ),
+            both!(
+                "Give the destination its old name again, or give them up: `scansidectl outbox drop --destination {name}`.",
+                "请恢复该接收方原来的名称；若不再需要，执行 `scansidectl outbox drop --destination {name}` 放弃发送。"
+            ),
+        )
+    });
+    found.collect()
 }
 
 /// What a test of a destination found; empty when all is well.

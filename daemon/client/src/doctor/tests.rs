@@ -358,6 +358,9 @@ const FAULTS: &[Fault] = &[
         (status.priors_in_vain, status.priors_reason) = (3, Some("no prior: the archive did not answer".into()));
     }),
     ("results-refused", |f| f.deliveries = vec![delivery("parked")]),
+    ("destination-not-configured", |f| {
+        f.deliveries = vec![crate::Delivery { destination: "gone".into(), ..delivery("pending") }];
+    }),
     ("results-late", |f| {
         f.deliveries = vec![delivery("pending")];
         let status = f.status.as_mut().unwrap();

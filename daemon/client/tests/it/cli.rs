@@ -221,6 +221,26 @@ async fn what_is_held_is_told_with_its_reason() {
     appliance.stop().await.unwrap();
 }
 
+/// Of a destination that was renamed: one command, each delivery in the audit trail.
+#[tokio::test(flavor = "multi_thread")]
+async fn all_that_waits_for_one_destination_is_dropped_at_once() {
+    let Some(bus) = Bus::start() else { return };
+    for state in ["pending", "held", "parked", "delivered"] {
+        let rows = format!("{ROWS}UPDATE deliveries SET id = 1, state = '{state}', destination = 'gone';");
+        let appliance = Appliance::start(&bus.address, &rows).await;
+        let nothing = text(&bus, &["outbox", "drop", "--destination", "pacs"]).await;
+        assert_eq!(nothing, "0 deliveries for pacs are dropped: they are never sent.\n");
+        let said = json(&bus, &["outbox", "drop", "--destination", "gone"]).await;
+        let waits = state != "delivered";
+        assert_eq!(said["deliveries"], u32::from(waits), "{state}");
+        let asked: &[&str] = if waits { &["Drop 1"] } else { &[] };
+        assert_eq!(*appliance.script.asked.lock().unwrap(), asked, "{state}");
+        appliance.stop().await.unwrap();
+    }
+    let (code, _) = complaint(&ask(&bus, &["outbox", "drop"]).await);
+    assert_eq!(code, Some(2), "one delivery or one destination");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_parked_is_told_with_its_reason() {
     let Some(bus) = Bus::start() else { return };

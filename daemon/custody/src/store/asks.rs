@@ -1,6 +1,6 @@
 //! `asks`: storage commitment that we ask of archives. A delivery is `wanted` when its archive is to be asked, `asked` while
 //! the report is awaited, `committed` when the archive has said that it keeps the object. What it says it does not keep is
-//! sent again, and parked when that has not helped.
+//! sent again, and parked when that has not helped; what does not count any more is not sent again.
 
 use rusqlite::{Connection, OptionalExtension, Transaction, named_params, params};
 
@@ -52,8 +52,14 @@ pub fn ask(
     Ok(())
 }
 
+/// For SQL: of a result `r` that is not to be at any archive again. It was rejected, or a newer version took its place.
+const COUNTS_NO_MORE: &str = "(r.rejected IS NOT NULL OR (r.kind <> 'ko' AND EXISTS (\
+    SELECT 1 FROM jobs j JOIN jobs n ON n.series_id = j.series_id AND n.task IS j.task \
+    WHERE j.id = r.job_id AND n.id > j.id AND n.state = 'done')))";
+
 /// Notes what an archive reported, by SOP Instance UID. An object that it does not name stays asked for. `None`: there is no
-/// such transaction. The same report again changes nothing.
+/// such transaction. The same report again changes nothing. What the archive does not keep is sent again if it still counts: people
+/// may have deleted there what was rejected here. A report counts also when nobody waits for it any more.
 ///
 /// # Errors
 /// When the database fails.
@@ -70,7 +76,8 @@ pub fn answered(
     let Some(ask) = ask else { return Ok(None) };
     transaction
         .execute("UPDATE asks SET answered_utc = ?2 WHERE id = ?1 AND answered_utc IS NULL", params![ask, now])?;
-    const OF_ASK: &str = "commitment = 'asked' AND state = 'delivered' AND result_id = (SELECT id FROM results WHERE \
+    // One that was sent again after an earlier report was not asked for since: that report says nothing of it.
+    const OF_ASK: &str = "commitment IN ('wanted', 'asked', 'unanswered') AND asked > 0 AND state = 'delivered' AND result_id = (SELECT id FROM results WHERE \
                           sop_uid = :uid) AND id IN (SELECT delivery_id FROM ask_items WHERE ask_id = :ask)";
     let mut noted = Noted::default();
     let mut keep = transaction
@@ -80,7 +87,8 @@ pub fn answered(
     }
     let mut again = transaction.prepare_cached(&format!(
         "UPDATE deliveries SET commitment = NULL, ask_utc = NULL, asked = 0, refusals = refusals + 1, next_utc = :now, \
-         state = CASE WHEN refusals + 1 >= :most THEN 'parked' ELSE 'pending' END, reason = :reason \
+         state = CASE WHEN (SELECT {COUNTS_NO_MORE} FROM results r WHERE r.id = result_id) THEN 'superseded' \
+                      WHEN refusals + 1 >= :most THEN 'parked' ELSE 'pending' END, reason = :reason \
          WHERE {OF_ASK} RETURNING id"
     ))?;
     for (uid, status) in failed {
@@ -95,26 +103,13 @@ pub fn answered(
     Ok(Some(noted))
 }
 
-/// The archive has taken the request: its report is awaited until `again_utc`.
+/// The request went out: its report is awaited until `again_utc`, also when the archive has not said that it took it.
 ///
 /// # Errors
 /// When the database fails.
 pub fn taken(transaction: &Transaction<'_>, transaction_uid: &str, again_utc: &str) -> Result<()> {
     transaction.execute(
         "UPDATE deliveries SET ask_utc = ?2 WHERE commitment = 'asked' AND id IN \
-         (SELECT delivery_id FROM ask_items i JOIN asks a ON a.id = i.ask_id WHERE a.transaction_uid = ?1)",
-        [transaction_uid, again_utc],
-    )?;
-    Ok(())
-}
-
-/// The archive did not take the request: it is asked again at `again_utc`.
-///
-/// # Errors
-/// When the database fails.
-pub fn not_taken(transaction: &Transaction<'_>, transaction_uid: &str, again_utc: &str) -> Result<()> {
-    transaction.execute(
-        "UPDATE deliveries SET commitment = 'wanted', ask_utc = ?2, asked = asked - 1 WHERE commitment = 'asked' AND id IN \
          (SELECT delivery_id FROM ask_items i JOIN asks a ON a.id = i.ask_id WHERE a.transaction_uid = ?1)",
         [transaction_uid, again_utc],
     )?;
@@ -226,4 +221,72 @@ pub fn offers(connection: &Connection, destination: &str) -> Result<Option<bool>
         .query_row([destination], |row| row.get(0))
         .optional()?;
     Ok(word.map(|word| word == "offered"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Durability, Store};
+
+    /// Three results that `pacs` took and was asked for once, in transaction 2.25.1.
+    fn asked() -> (tempfile::TempDir, Connection) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("scanside.db")).unwrap();
+        let mut rows = store.connect(Durability::Full).unwrap();
+        rows.execute_batch(
+            "INSERT INTO series (id, study_uid, series_uid, modality, kind, state, first_utc, last_utc) \
+             VALUES (1, '1.2', '1.2.3', 'CT', 'volume', 'complete', '2026-01-01', '2026-01-01'); \
+             INSERT INTO jobs (id, series_id, version, state, created_utc) VALUES (1, 1, 1, 'done', '2026-01-01');",
+        )
+        .unwrap();
+        for id in 1..=3 {
+            rows.execute(
+                "INSERT INTO results (id, job_id, kind, sop_class, sop_uid, study_uid, series_uid, file, length, sha256) \
+                 VALUES (?1, 1, 'sr', '1.2', '1.2.3.' || ?1, '1.2', '1.2.9', ?1 || '.dcm', 0, '')",
+                [id],
+            )
+            .unwrap();
+            rows.execute(
+                "INSERT INTO deliveries (id, result_id, destination, state, next_utc, commitment, ask_utc) \
+                 VALUES (?1, ?1, 'pacs', 'delivered', '2026-01-01', 'wanted', '2026-01-01')",
+                [id],
+            )
+            .unwrap();
+        }
+        let transaction = rows.transaction().unwrap();
+        ask(&transaction, "2.25.1", "pacs", &[1, 2, 3], "2026-01-01", "2026-01-02").unwrap();
+        transaction.commit().unwrap();
+        (folder, rows)
+    }
+
+    fn says(rows: &mut Connection, committed: &[&str], failed: &[&str]) -> Noted {
+        let committed: Vec<_> = committed.iter().map(|uid| (*uid).to_owned()).collect();
+        let failed: Vec<_> = failed.iter().map(|uid| ((*uid).to_owned(), 0x0112)).collect();
+        let transaction = rows.transaction().unwrap();
+        let noted = answered(&transaction, "2.25.1", &committed, &failed, "2026-01-03").unwrap().unwrap();
+        transaction.commit().unwrap();
+        noted
+    }
+
+    /// A report is true also when it comes after the pause, or after the box has stopped asking.
+    #[test]
+    fn a_report_counts_whenever_it_comes() {
+        for state in [WANTED, ASKED, UNANSWERED] {
+            let (_folder, mut rows) = asked();
+            rows.execute("UPDATE deliveries SET commitment = ?1", [state]).unwrap();
+            assert_eq!(says(&mut rows, &["1.2.3.1"], &["1.2.3.2"]), Noted { committed: 1, failed: 1 }, "{state}");
+            let states = deliveries::list(&rows, None, 9).unwrap();
+            assert_eq!(states[2].commitment.as_deref(), Some(COMMITTED));
+            assert_eq!((states[1].state.as_str(), states[1].commitment.as_deref()), (deliveries::PENDING, None));
+        }
+    }
+
+    #[test]
+    fn a_report_that_comes_twice_does_not_send_an_object_twice() {
+        let (_folder, mut rows) = asked();
+        assert_eq!(says(&mut rows, &[], &["1.2.3.2"]).failed, 1);
+        assert!(deliveries::delivered(&rows, 2, 0, None, true, "2026-01-03").unwrap(), "it was sent again");
+        assert_eq!(says(&mut rows, &[], &["1.2.3.2"]), Noted::default());
+        assert_eq!(deliveries::due(&rows, "pacs", "9999", 9).unwrap(), []);
+    }
 }

@@ -108,28 +108,32 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Commitment> {
     })
 }
 
+/// A machine that asks: its AE title and address. Several may share a title.
+pub type Peer = (String, String);
+
 /// The first `limit` transactions whose report to this peer is due, oldest first.
 ///
 /// # Errors
 /// When the database fails.
-pub fn due(connection: &Connection, calling_ae: &str, now: &str, limit: u32) -> Result<Vec<Commitment>> {
+pub fn due(connection: &Connection, (title, address): &Peer, now: &str, limit: u32) -> Result<Vec<Commitment>> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM commitments WHERE state = 'pending' AND calling_ae = ?1 AND next_utc <= ?2 \
-         ORDER BY next_utc, id LIMIT ?3"
+        "SELECT {COLUMNS} FROM commitments WHERE state = 'pending' AND calling_ae = ?1 AND peer_address = ?2 \
+         AND next_utc <= ?3 ORDER BY next_utc, id LIMIT ?4"
     );
     let mut statement = connection.prepare_cached(&sql)?;
-    Ok(statement.query_map(params![calling_ae, now, limit], read)?.collect::<rusqlite::Result<_>>()?)
+    Ok(statement.query_map(params![title, address, now, limit], read)?.collect::<rusqlite::Result<_>>()?)
 }
 
 /// The peers that a report is for, and when the next to each is due, UTC; the earliest first.
 ///
 /// # Errors
 /// When the database fails.
-pub fn next_by_peer(connection: &Connection) -> Result<Vec<(String, String)>> {
-    let sql =
-        "SELECT calling_ae, min(next_utc) FROM commitments WHERE state = 'pending' GROUP BY calling_ae ORDER BY 2, 1";
+pub fn next_by_peer(connection: &Connection) -> Result<Vec<(Peer, String)>> {
+    let sql = "SELECT calling_ae, peer_address, min(next_utc) FROM commitments WHERE state = 'pending' \
+               GROUP BY calling_ae, peer_address ORDER BY 3, 1, 2";
     let mut statement = connection.prepare_cached(sql)?;
-    Ok(statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()?)
+    let peer = |row: &Row<'_>| Ok(((row.get(0)?, row.get(1)?), row.get(2)?));
+    Ok(statement.query_map([], peer)?.collect::<rusqlite::Result<_>>()?)
 }
 
 /// No pause leads beyond `latest`, as in `deliveries::not_after`.
@@ -144,15 +148,15 @@ pub fn not_after(connection: &Connection, latest: &str) -> Result<usize> {
 ///
 /// # Errors
 /// When the database fails.
-pub fn due_now(connection: &Connection, calling_ae: &str, now: &str) -> Result<usize> {
-    let waits = "state = 'pending' AND attempts > 0 AND calling_ae = ?1 AND next_utc > ?2";
+pub fn due_now(connection: &Connection, (title, address): &Peer, now: &str) -> Result<usize> {
+    let waits = "state = 'pending' AND attempts > 0 AND calling_ae = ?1 AND peer_address = ?3 AND next_utc > ?2";
     let any: bool = connection
         .prepare_cached(&format!("SELECT EXISTS (SELECT 1 FROM commitments WHERE {waits})"))?
-        .query_row([calling_ae, now], |row| row.get(0))?;
+        .query_row([title, now, address], |row| row.get(0))?;
     if !any {
         return Ok(0);
     }
-    Ok(connection.execute(&format!("UPDATE commitments SET next_utc = ?2 WHERE {waits}"), [calling_ae, now])?)
+    Ok(connection.execute(&format!("UPDATE commitments SET next_utc = ?2 WHERE {waits}"), [title, now, address])?)
 }
 
 /// The objects of a transaction, in the peer's order.
@@ -270,6 +274,11 @@ mod tests {
     const NOW: &str = "2026-11-28T05:00:00.000Z";
     const LATER: &str = "2026-11-28T06:00:00.000Z";
 
+    /// The machine with this title.
+    fn at(title: &str) -> Peer {
+        (title.to_owned(), "192.0.2.1".to_owned())
+    }
+
     fn items_of(uids: &[&str]) -> Vec<Item> {
         uids.iter().map(|uid| Item { sop_class: "1.2".into(), sop_uid: (*uid).into() }).collect()
     }
@@ -290,12 +299,12 @@ mod tests {
         let mut connection = store.connect(Durability::Full).unwrap();
         let items = items_of(&["1.2.3", "1.2.4"]);
         assert_eq!(ask_for(&mut connection, "1.9", &items, 2), Asked::New);
-        let due_one = due(&connection, "CT1", NOW, 9).unwrap();
+        let due_one = due(&connection, &at("CT1"), NOW, 9).unwrap();
         assert_eq!(super::items(&connection, due_one[0].id).unwrap(), items);
         reported(&connection, due_one[0].id, 1, NOW).unwrap();
-        assert_eq!(due(&connection, "CT1", LATER, 9).unwrap(), []);
+        assert_eq!(due(&connection, &at("CT1"), LATER, 9).unwrap(), []);
         assert_eq!(ask_for(&mut connection, "1.9", &items, 2), Asked::Again);
-        assert_eq!(due(&connection, "CT1", NOW, 9).unwrap().len(), 1);
+        assert_eq!(due(&connection, &at("CT1"), NOW, 9).unwrap().len(), 1);
         assert_eq!(ask_for(&mut connection, "1.9", &items_of(&["1.2.5"]), 2), Asked::OtherItems);
         assert_eq!(ask_for(&mut connection, "1.10", &items, 2), Asked::New);
         assert_eq!(ask_for(&mut connection, "1.11", &items, 2), Asked::TooMany);
@@ -307,21 +316,51 @@ mod tests {
         let store = Store::open(&folder.path().join("scanside.db")).unwrap();
         let mut connection = store.connect(Durability::Full).unwrap();
         ask_for(&mut connection, "1.9", &items_of(&["1.2.3"]), 2);
-        let id = due(&connection, "CT1", NOW, 9).unwrap()[0].id;
+        let id = due(&connection, &at("CT1"), NOW, 9).unwrap()[0].id;
         postponed(&connection, id, "nobody there", LATER).unwrap();
-        assert_eq!(due(&connection, "CT1", NOW, 9).unwrap(), []);
-        assert_eq!(next_by_peer(&connection).unwrap(), [("CT1".to_owned(), LATER.to_owned())]);
-        assert_eq!(due_now(&connection, "CT2", NOW).unwrap(), 0);
-        assert_eq!(due_now(&connection, "CT1", NOW).unwrap(), 1);
-        assert_eq!(due(&connection, "CT1", NOW, 9).unwrap()[0].attempts, 1);
+        assert_eq!(due(&connection, &at("CT1"), NOW, 9).unwrap(), []);
+        assert_eq!(next_by_peer(&connection).unwrap(), [(at("CT1"), LATER.to_owned())]);
+        assert_eq!(due_now(&connection, &at("CT2"), NOW).unwrap(), 0);
+        assert_eq!(due_now(&connection, &at("CT1"), NOW).unwrap(), 1);
+        assert_eq!(due(&connection, &at("CT1"), NOW, 9).unwrap()[0].attempts, 1);
         // The clock was ahead when this was put down.
         postponed(&connection, id, "nobody there", "2037-01-01T00:00:00.000Z").unwrap();
         assert_eq!(not_after(&connection, LATER).unwrap(), 1);
-        assert_eq!(next_by_peer(&connection).unwrap(), [("CT1".to_owned(), LATER.to_owned())]);
+        assert_eq!(next_by_peer(&connection).unwrap(), [(at("CT1"), LATER.to_owned())]);
         given_up(&connection, id, "nobody was there for 7 days", NOW).unwrap();
         assert_eq!(next_by_peer(&connection).unwrap(), []);
         assert_eq!(forget(&connection, 1).unwrap(), 0);
         assert_eq!(forget(&connection, 0).unwrap(), 1);
         assert_eq!(super::items(&connection, id).unwrap(), [], "its objects are forgotten, too");
+    }
+
+    /// Two workstations under one AE title: each is to get the report for what it has asked.
+    #[test]
+    fn machines_that_share_a_title_are_different_peers() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("scanside.db")).unwrap();
+        let mut connection = store.connect(Durability::Full).unwrap();
+        let items = items_of(&["1.2.3"]);
+        let peers = ["192.0.2.1", "192.0.2.2"].map(|address| ("CT1".to_owned(), address.to_owned()));
+        for (uid, (title, address)) in ["1.9", "1.10"].into_iter().zip(&peers) {
+            let transaction = connection.transaction().unwrap();
+            let new = New {
+                transaction_uid: uid,
+                calling_ae: title,
+                called_ae: "SCANSIDE",
+                peer_address: address,
+                items: &items,
+            };
+            ask(&transaction, &new, 9, NOW).unwrap();
+            transaction.commit().unwrap();
+        }
+        assert_eq!(next_by_peer(&connection).unwrap(), peers.clone().map(|peer| (peer, NOW.to_owned())));
+        for (uid, peer) in ["1.9", "1.10"].into_iter().zip(&peers) {
+            let due = due(&connection, peer, NOW, 9).unwrap();
+            assert_eq!(due.iter().map(|one| one.transaction_uid.as_str()).collect::<Vec<_>>(), [uid]);
+            postponed(&connection, due[0].id, "nobody there", LATER).unwrap();
+        }
+        assert_eq!(due_now(&connection, &peers[1], NOW).unwrap(), 1, "the other one has not called");
+        assert_eq!(due(&connection, &peers[0], NOW, 9).unwrap(), []);
     }
 }

@@ -3,7 +3,7 @@
 //! and its destination is not marked for such results. A row is `parked` when its destination gave an answer that the same
 //! object would get again: nothing is tried until a person asks for it.
 
-use rusqlite::{Connection, Params, Row, Transaction, named_params};
+use rusqlite::{Connection, OptionalExtension, Params, Row, Transaction, named_params};
 use serde::Serialize;
 
 use super::Result;
@@ -19,6 +19,9 @@ pub const HELD_BECAUSE: &str = "made with a simulated device or accelerator: not
 pub const NOT_AMONG_RESULTS: &str = "the destination's `results` do not name this kind of result";
 /// Refused for good by its destination: not tried again unless a person asks for it.
 pub const PARKED: &str = "parked";
+/// Why it is parked when the file of its result is not what was written; [`super::results::renew`] frees it.
+pub const DAMAGED: &str =
+    "its file was damaged on this box's disk: analyse the study again (`scansidectl studies rerun`)";
 /// A newer version of the result made this one pointless.
 pub const SUPERSEDED: &str = "superseded";
 /// A person decided that it is never sent.
@@ -343,8 +346,18 @@ pub fn next_due(connection: &Connection, destination: &str) -> Result<Option<Str
     )?)
 }
 
-/// Notes the proof, and what the destination remarked. `ask`: the destination is to be asked whether it keeps the object.
-/// `false`: the row is not pending any more. That of a result that was rejected while it was on its way counts: it is there.
+/// Whether this is still to be sent as it was read: a person, a newer version or a rejection may have changed that since.
+///
+/// # Errors
+/// When the database fails.
+pub fn still_due(connection: &Connection, delivery: &Delivery) -> Result<bool> {
+    let row = get(connection, delivery.id)?;
+    Ok(row.is_some_and(|row| row.state == PENDING && row.file == delivery.file && row.sha256 == delivery.sha256))
+}
+
+/// Notes the proof, and what the destination remarked. `ask`: the destination is to be asked whether it keeps the object, unless
+/// that was rejected. The object is there, so this counts also when it was on its way while the row became something else; an
+/// event says so. `false`: the row is gone, or says that it is delivered already.
 ///
 /// # Errors
 /// When the database fails.
@@ -356,13 +369,19 @@ pub fn delivered(
     ask: bool,
     now: &str,
 ) -> Result<bool> {
+    let before: Option<String> =
+        connection.query_row("SELECT state FROM deliveries WHERE id = ?1", [id], |row| row.get(0)).optional()?;
     let changed = connection.execute(
         "UPDATE deliveries SET state = 'delivered', attempts = attempts + 1, reason = ?3, status = ?2, \
-         delivered_utc = ?4, commitment = CASE WHEN ?5 THEN 'wanted' END, ask_utc = CASE WHEN ?5 THEN ?4 END \
-         WHERE id = ?1 AND (state = 'pending' OR (state = 'superseded' \
-                            AND (SELECT rejected FROM results WHERE id = result_id) IS NOT NULL))",
+         delivered_utc = ?4, commitment = CASE WHEN asking THEN 'wanted' END, ask_utc = CASE WHEN asking THEN ?4 END \
+         FROM (SELECT r.id AS of_result, ?5 AND r.rejected IS NULL AS asking FROM results r) \
+         WHERE id = ?1 AND result_id = of_result AND state <> 'delivered'",
         (id, status, remark, now, ask),
     )?;
+    if let Some(before) = before.filter(|before| changed == 1 && before != PENDING) {
+        let said = format!("it was on its way when it was {before}");
+        super::events::record(connection, &format!("delivery/{id}"), DELIVERED, &said)?;
+    }
     Ok(changed == 1)
 }
 
@@ -398,7 +417,7 @@ pub fn parked(connection: &Connection, id: i64, status: Option<u16>, reason: &st
 /// # Errors
 /// When the database fails.
 pub fn unanswered(connection: &Connection, id: i64) -> Result<()> {
-    let sql = "UPDATE deliveries SET attempts = attempts + 1, status = NULL WHERE id = ?1 AND state IN ('pending', 'superseded')";
+    let sql = "UPDATE deliveries SET attempts = attempts + 1, status = NULL WHERE id = ?1 AND state <> 'delivered'";
     connection.execute(sql, [id])?;
     Ok(())
 }

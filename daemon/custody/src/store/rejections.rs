@@ -9,7 +9,7 @@ use super::{Result, deliveries, events};
 pub const KIND: &str = "ko";
 
 /// The results of a series whose images were replaced do not count any more, also those of tasks of the whole study that it
-/// is part of: what has not left is not sent, what was delivered gets a note. Nothing happens to a series of which nothing was
+/// is part of: what has not left is not sent, what was delivered gets a note and is not asked for any more. Nothing happens to a series of which nothing was
 /// replaced. Returns how many.
 ///
 /// # Errors
@@ -42,10 +42,22 @@ fn reject(transaction: &Transaction<'_>, which: &str, (series_id, version, code)
         ),
         params![series_id, version, code, KIND],
     )?;
+    let of_them = format!(
+        "(SELECT r.id FROM results r JOIN jobs j ON j.id = r.job_id WHERE {which} AND r.rejected = ?3 AND r.kind <> ?4)"
+    );
+    // Also what a destination does not take: it may take it later.
     transaction.execute(
         &format!(
-            "UPDATE deliveries SET state = 'superseded' WHERE state IN ('pending', 'held', 'parked') AND result_id IN \
-             (SELECT r.id FROM results r JOIN jobs j ON j.id = r.job_id WHERE {which} AND r.rejected = ?3 AND r.kind <> ?4)"
+            "UPDATE deliveries SET state = 'superseded' WHERE (state IN ('pending', 'held', 'parked') \
+             OR (state = 'dropped' AND reason = ?5)) AND result_id IN {of_them}"
+        ),
+        params![series_id, version, code, KIND, deliveries::NOT_AMONG_RESULTS],
+    )?;
+    // Whether an archive keeps it does not matter any more.
+    transaction.execute(
+        &format!(
+            "UPDATE deliveries SET commitment = NULL, ask_utc = NULL WHERE commitment IN ('wanted', 'asked') \
+             AND result_id IN {of_them}"
         ),
         params![series_id, version, code, KIND],
     )?;
@@ -78,7 +90,7 @@ pub fn due(connection: &Connection, destination: &str) -> Result<Vec<Due>> {
     let mut statement = connection.prepare_cached(
         "SELECT r.id, r.rejected FROM results r JOIN deliveries d ON d.result_id = r.id \
          WHERE r.rejected IS NOT NULL AND d.destination = ?1 \
-         AND (d.state = 'delivered' OR (d.state = 'superseded' AND d.attempts > 0 AND d.status IS NULL)) \
+         AND (d.state = 'delivered' OR (d.state IN ('superseded', 'dropped') AND d.attempts > 0 AND d.status IS NULL)) \
          AND NOT EXISTS (SELECT 1 FROM rejections x WHERE x.result_id = r.id AND x.destination = ?1) ORDER BY r.id",
     )?;
     let ids = statement.query_map([destination], |row| Ok((row.get(0)?, row.get(1)?)))?;
@@ -87,6 +99,18 @@ pub fn due(connection: &Connection, destination: &str) -> Result<Vec<Due>> {
         found.extend(results::get(connection, id)?.map(|result| Due { result, code }));
     }
     Ok(found)
+}
+
+/// SOP Instance UIDs of what notes name of this series or task, in order, as far as it was made by jobs before this one.
+///
+/// # Errors
+/// When the database fails.
+pub fn withdrawn(connection: &Connection, series_id: i64, task: Option<&str>, before: i64) -> Result<Vec<String>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT r.sop_uid FROM results r JOIN jobs j ON j.id = r.job_id WHERE j.series_id = ?1 AND j.task IS ?2 \
+         AND j.id < ?3 AND EXISTS (SELECT 1 FROM rejections x WHERE x.result_id = r.id) ORDER BY r.sop_uid",
+    )?;
+    Ok(statement.query_map((series_id, task, before), |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
 }
 
 /// Notes that these results are in a note, and queues it for one destination. The note itself may be there already: for another
@@ -118,7 +142,7 @@ pub fn note(
 mod tests {
     use super::*;
     use crate::series::SeriesKey;
-    use crate::store::{Durability, Store, jobs, now_utc, series};
+    use crate::store::{Durability, Store, asks, jobs, now_utc, series};
 
     fn result(job_id: i64, kind: &str, sop_uid: &str) -> ResultRow {
         ResultRow {
@@ -229,6 +253,69 @@ mod tests {
         of_reviewed(&transaction, row.id, version, "113001").unwrap();
         let due = due(&transaction, "pacs").unwrap();
         assert_eq!(due.iter().map(|due| due.result.id).collect::<Vec<_>>(), [report]);
+    }
+
+    /// Asks `pacs` for the report, which it does not keep. Returns the state of the delivery.
+    fn lost_there(connection: &mut Connection, delivery: i64) -> (String, Option<String>) {
+        let transaction = connection.transaction().unwrap();
+        asks::ask(&transaction, "2.25.1", "pacs", &[delivery], &now_utc(), &now_utc()).unwrap();
+        asks::answered(&transaction, "2.25.1", &[], &[("1.5".into(), 0x0112)], &now_utc()).unwrap().unwrap();
+        transaction.commit().unwrap();
+        let one = deliveries::get(connection, delivery).unwrap().unwrap();
+        (one.state, one.commitment)
+    }
+
+    /// The report of a wrong patient: people delete it in the archive, which then says that it does not keep it.
+    #[test]
+    fn what_was_rejected_is_not_sent_again_when_the_archive_does_not_keep_it() {
+        let (_folder, mut connection, report, _) = rejected();
+        let id = deliveries::list(&connection, None, 9).unwrap()[0].id;
+        assert_eq!(lost_there(&mut connection, id).0, deliveries::SUPERSEDED);
+        assert_eq!(deliveries::due(&connection, "pacs", "9999", 9).unwrap(), []);
+        let sql = "UPDATE results SET rejected = NULL, job_id = (SELECT max(id) FROM jobs) WHERE id = ?1";
+        connection.execute(sql, [report]).unwrap();
+        connection.execute("UPDATE deliveries SET state = 'delivered'", []).unwrap();
+        connection.execute("DELETE FROM asks", []).unwrap();
+        assert_eq!(lost_there(&mut connection, id).0, deliveries::PENDING, "what counts is sent again");
+    }
+
+    #[test]
+    fn an_older_version_is_not_sent_again_when_the_archive_does_not_keep_it() {
+        let (_folder, mut connection, ..) = rejected();
+        connection.execute("UPDATE results SET rejected = NULL", []).unwrap();
+        let id = deliveries::list(&connection, None, 9).unwrap()[0].id;
+        assert_eq!(lost_there(&mut connection, id).0, deliveries::SUPERSEDED, "the newer version is there");
+    }
+
+    #[test]
+    fn nobody_asks_an_archive_whether_it_keeps_what_was_rejected() {
+        for commitment in [asks::WANTED, asks::ASKED] {
+            let (_folder, mut connection, _, [first, _]) = rejected();
+            connection.execute("UPDATE results SET rejected = NULL", []).unwrap();
+            let sql = "UPDATE deliveries SET commitment = ?1, ask_utc = '2026-01-01'";
+            connection.execute(sql, [commitment]).unwrap();
+            let transaction = connection.transaction().unwrap();
+            let row = jobs::get(&transaction, first).unwrap().unwrap();
+            of_reviewed(&transaction, row.series_id, row.version + 1, "113001").unwrap();
+            transaction.commit().unwrap();
+            assert_eq!(asks::due(&connection, "pacs", "9999", 9).unwrap(), [], "{commitment}");
+            assert_eq!(due(&connection, "pacs").unwrap().len(), 1, "its destination is told all the same");
+        }
+    }
+
+    /// A destination that does not take reports today may take them after the next start.
+    #[test]
+    fn a_rejected_report_that_its_destination_did_not_take_is_not_sent_when_it_takes_reports() {
+        let (_folder, mut connection, _, [first, _]) = rejected();
+        connection.execute("UPDATE results SET rejected = NULL", []).unwrap();
+        connection.execute("UPDATE deliveries SET state = 'pending'", []).unwrap();
+        deliveries::apply_kinds(&connection, "pacs", Some(&["seg"]), &now_utc()).unwrap();
+        let transaction = connection.transaction().unwrap();
+        let row = jobs::get(&transaction, first).unwrap().unwrap();
+        of_reviewed(&transaction, row.series_id, row.version + 1, "113001").unwrap();
+        transaction.commit().unwrap();
+        deliveries::apply_kinds(&connection, "pacs", None, &now_utc()).unwrap();
+        assert_eq!(deliveries::due(&connection, "pacs", "9999", 9).unwrap(), []);
     }
 
     #[test]

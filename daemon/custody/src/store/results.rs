@@ -1,8 +1,10 @@
 //! `results`: the DICOM objects that this daemon created.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use sha2::{Digest, Sha256};
 
 use super::{Result, holds};
 
@@ -43,7 +45,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<ResultRow> {
 
 /// Inserts an object and returns its id; the id in `row` is ignored. An object with this UID that exists already (a
 /// rerun makes the same one) stays as it is, but belongs to this job from now on: otherwise [`supersede_older`] would take
-/// its deliveries for those of an older version. It counts again, too, if it was rejected.
+/// its deliveries for those of an older version. It counts again, too, if it was rejected. Of one whose file was damaged see [`renew`].
 ///
 /// # Errors
 /// When the database fails.
@@ -68,6 +70,45 @@ pub fn insert(transaction: &Transaction<'_>, row: &ResultRow) -> Result<i64> {
         |row| row.get(0),
     )?;
     Ok(id)
+}
+
+/// Whether a file is as it was written: `sha256` is its hash, lower-case hex. Blocks.
+pub fn is_whole(path: &Path, sha256: &str) -> bool {
+    let mut hash = Sha256::new();
+    let read = std::fs::File::open(path).and_then(|mut file| std::io::copy(&mut file, &mut hash));
+    read.is_ok() && hex::encode(hash.finalize()) == sha256
+}
+
+/// Those objects that [`insert`] would leave as they are, of which the file in the folder `spool` is not as it was written. Reads
+/// them whole; blocks.
+///
+/// # Errors
+/// When the database fails.
+pub fn damaged(connection: &Connection, spool: &Path, rows: &[ResultRow]) -> Result<Vec<ResultRow>> {
+    let mut found = Vec::new();
+    for row in rows {
+        found.extend(of_uid(connection, &row.sop_uid)?.filter(|old| !is_whole(&spool.join(&old.file), &old.sha256)));
+    }
+    Ok(found)
+}
+
+/// The file of an object that a rerun made again takes the place of one that was damaged, and what is parked for that reason
+/// is to be sent. Call it after [`insert`].
+///
+/// # Errors
+/// When the database fails.
+pub fn renew(transaction: &Transaction<'_>, row: &ResultRow, now: &str) -> Result<()> {
+    let length = i64::try_from(row.length).unwrap_or(i64::MAX);
+    transaction.execute(
+        "UPDATE results SET file = ?2, length = ?3, sha256 = ?4, simulated = ?5 WHERE sop_uid = ?1",
+        params![row.sop_uid, row.file, length, row.sha256, row.simulated],
+    )?;
+    transaction.execute(
+        "UPDATE deliveries SET state = 'pending', reason = NULL, next_utc = ?2 WHERE state = 'parked' AND reason = ?3 \
+         AND result_id = (SELECT id FROM results WHERE sop_uid = ?1)",
+        params![row.sop_uid, now, super::deliveries::DAMAGED],
+    )?;
+    super::events::record(transaction, &format!("job/{}", row.job_id), "a damaged result was made again", &row.sop_uid)
 }
 
 /// By SOP Instance UID.

@@ -9,8 +9,8 @@ use std::ops::RangeInclusive;
 use super::Outcome::{self, Again, Full, GivenUp, Hold, Stored, Unclear, Warned};
 use crate::web::reply::Reply;
 
-/// Processing failure: what a failed object without a reason counts as.
-const PROCESSING_FAILURE: u16 = 0x0110;
+/// Processing failure: what a failed object without a reason, or with one that says nothing, counts as.
+pub const PROCESSING_FAILURE: u16 = 0x0110;
 /// Attribute list error: what a warning with an unknown reason is kept as.
 const SOME_WARNING: u16 = 0x0107;
 
@@ -21,6 +21,9 @@ pub enum Judged {
     Taken(u16),
     /// The archive names it as failed, with this status.
     Refused(u16),
+    /// The archive names it as failed, for a reason that says that it has it: 0, or a warning. Some mean that they had it before
+    /// (45070, B00E, of Microsoft's server).
+    Contradictory,
     /// The archive says nothing of it; [`of`] says what its code means.
     Unnamed,
 }
@@ -59,8 +62,7 @@ pub fn judge(code: u16, reply: Option<&Reply>, sop_uid: &str) -> Judged {
         let status = failed.reason.unwrap_or(PROCESSING_FAILURE);
         return match super::of(status) {
             Stored if status != 0 => Judged::Taken(status),
-            // Failed with success or a warning: it contradicts itself.
-            Stored | Warned => Judged::Refused(PROCESSING_FAILURE),
+            Stored | Warned => Judged::Contradictory,
             _ => Judged::Refused(status),
         };
     }
@@ -122,8 +124,9 @@ mod tests {
             (503, failed(Some(0xa700)), Judged::Refused(0xa700)),
             (409, failed(Some(0x0111)), Judged::Taken(0x0111)),
             (409, failed(None), Judged::Refused(PROCESSING_FAILURE)),
-            (200, failed(Some(0)), Judged::Refused(PROCESSING_FAILURE)),
-            (200, failed(Some(0xb000)), Judged::Refused(PROCESSING_FAILURE)),
+            (200, failed(Some(0)), Judged::Contradictory),
+            (200, failed(Some(0xb000)), Judged::Contradictory),
+            (409, failed(Some(45070)), Judged::Contradictory),
             (200, Reply::default(), Judged::Unnamed),
         ] {
             assert_eq!(judge(code, Some(&reply), UID), judged, "{code} {reply:?}");

@@ -109,17 +109,28 @@ impl Session {
         match http::judge(answer.code, reply.as_ref(), object.sop_uid) {
             Judged::Taken(status) => Ok(Taken::of(status)),
             Judged::Refused(status) => Err(Error::Refused { status, comment: String::new() }),
-            Judged::Unnamed if (200..300).contains(&answer.code) => match self.has(object, false).await {
-                Ok(Presence::There) => {
-                    let remark = "stored, although the archive's answer does not name the object: a query has found it";
-                    Ok(Taken { status: 0, remark: Some(remark.into()) })
-                }
-                Ok(Presence::Absent | Presence::Unknown) => Err(self.refused(&answer)),
-                // Who may not ask may store.
-                Err(Error::Http { code, .. }) if proof::is_refusal(code) => Err(self.refused(&answer)),
-                Err(error) => Err(error),
-            },
+            Judged::Contradictory => {
+                let remark = "there, although the archive names the object as failed: a query has found it";
+                let refused = Error::Refused { status: http::PROCESSING_FAILURE, comment: String::new() };
+                self.found(object, remark, refused).await
+            }
+            Judged::Unnamed if (200..300).contains(&answer.code) => {
+                let remark = "stored, although the archive's answer does not name the object: a query has found it";
+                let refused = self.refused(&answer);
+                self.found(object, remark, refused).await
+            }
             Judged::Unnamed => Err(self.refused(&answer)),
+        }
+    }
+
+    /// After an answer that does not say whether the archive has the object: with `remark` when it is found there, else `refused`.
+    async fn found(&mut self, object: &Object<'_>, remark: &str, refused: Error) -> Result<Taken, Error> {
+        match self.has(object, false).await {
+            Ok(Presence::There) => Ok(Taken { status: 0, remark: Some(remark.to_owned()) }),
+            Ok(Presence::Absent | Presence::Unknown) => Err(refused),
+            // Who may not ask may store.
+            Err(Error::Http { code, .. }) if proof::is_refusal(code) => Err(refused),
+            Err(error) => Err(error),
         }
     }
 

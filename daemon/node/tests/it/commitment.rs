@@ -12,7 +12,7 @@ use node::settings::{Dicom, Plain, ReportBy, Sender};
 use serde_json::json;
 
 use super::fixtures::{CT, IMPLICIT, Node, PATIENCE, data_set, element};
-use super::peer::{Peer, command, number, request};
+use super::peer::{Peer, command, number, request, store_command};
 use super::pynetdicom::Py;
 
 const COMMITMENT: &str = "1.2.840.10008.1.20.1";
@@ -270,6 +270,13 @@ async fn an_archive_that_is_no_sender_may_report_and_nothing_else() {
     let reasons: Vec<_> = accepted.presentation_contexts.iter().map(|context| context.reason.clone()).collect();
     use dicom_ul::pdu::PresentationContextResultReason as Reason;
     assert_eq!(reasons, [Reason::AbstractSyntaxNotSupported, Reason::Acceptance], "no storage; verification");
+    // It tries all the same, in the context of verification.
+    peer.send_pdv(3, PDataValueType::Command, true, &store_command(7, "1.2.1")).await;
+    peer.send_pdv(3, PDataValueType::Data, true, &data_set("1.2.1", 2000)).await;
+    assert_eq!(peer.status(7).await, 0x0122);
+    assert_eq!(peer.echo(8).await, 0, "the association goes on");
+    let rows = node.store.connect(Durability::Rebuildable).unwrap();
+    assert!(instances::by_sop_uid(&rows, "1.2.1").unwrap().is_empty(), "nothing is kept");
 }
 
 #[tokio::test]

@@ -32,6 +32,7 @@ fn source(series: &Series) -> Source<'_> {
         instances: &series.instances,
         series_uids: &[],
         revision: "",
+        withdrawn: "",
     }
 }
 

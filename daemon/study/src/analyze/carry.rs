@@ -9,7 +9,7 @@ use custody::series::state::SeriesEvent;
 use custody::store::jobs::JobRow;
 use custody::store::reviews::{self, Fate};
 use custody::store::series::SeriesRow;
-use custody::store::{self, conflicts, instances, members, steps};
+use custody::store::{self, conflicts, instances, members, rejections, steps};
 use dicom::kind::SeriesKind;
 use dicom::pixels::SliceRef;
 use dicom::pixels::error::DecodeError;
@@ -170,6 +170,7 @@ fn series(
         pictures: None,
         part: part.as_ref(),
         revision: &revision(connection, std::slice::from_ref(&row.key))?,
+        withdrawn: &withdrawn(connection, job)?,
         review: review.as_ref(),
         marks_review: None,
         history: None,
@@ -234,6 +235,7 @@ fn pictures(
         pictures: Some(&pictures),
         part: None,
         revision: &revision(connection, std::slice::from_ref(&row.key))?,
+        withdrawn: &withdrawn(connection, job)?,
         review: None,
         marks_review: review.as_ref(),
         history: history.as_ref(),
@@ -335,6 +337,7 @@ fn study(
         pictures: pictures.as_ref(),
         part: None,
         revision: &revision(connection, &series)?,
+        withdrawn: &withdrawn(connection, job)?,
         review: None,
         marks_review: review.as_ref(),
         history: history.as_ref(),
@@ -367,6 +370,12 @@ fn revision(connection: &Connection, series: &[SeriesKey]) -> Result<String, sto
         }
     }
     Ok(if any { hex::encode(hash.finalize()) } else { String::new() })
+}
+
+/// Names what archives were told not to count of what was made of the same images; empty when nothing was.
+fn withdrawn(connection: &Connection, job: &JobRow) -> Result<String, store::Error> {
+    let uids = rejections::withdrawn(connection, job.series_id, job.task.as_deref(), job.id)?;
+    Ok(if uids.is_empty() { String::new() } else { hex::encode(Sha256::digest(uids.join("\\"))) })
 }
 
 /// Whether a study holds images of different patients, in whatever series: then nothing is said of it as a whole.

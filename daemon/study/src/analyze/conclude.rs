@@ -60,6 +60,8 @@ pub(super) struct Conclusion<'a> {
 /// `Cancelled` when a newer job has taken the place of this one; otherwise when the database fails.
 pub(super) fn conclude(parts: &StudyParts, job: &JobRow, conclusion: Conclusion<'_>) -> Result<(), Error> {
     let mut connection = parts.store.connect(Durability::Full)?;
+    let spool = &parts.settings.spool.directory;
+    let damaged = results::damaged(&connection, spool, conclusion.results)?;
     let transaction = begin(&mut connection)?;
     if !jobs::is_current(&transaction, job.id)? {
         return Err(examine::Error::Cancelled.into());
@@ -68,6 +70,9 @@ pub(super) fn conclude(parts: &StudyParts, job: &JobRow, conclusion: Conclusion<
     let mut ids = Vec::new();
     for row in conclusion.results {
         ids.push(results::insert(&transaction, row)?);
+        if damaged.iter().any(|old| old.sop_uid == row.sop_uid) {
+            results::renew(&transaction, row, &now)?;
+        }
     }
     results::supersede_older(&transaction, job.series_id, job.version)?;
     let stays = stays_here(&transaction, job, parts.settings.prior.deliver)?;
@@ -94,6 +99,11 @@ pub(super) fn conclude(parts: &StudyParts, job: &JobRow, conclusion: Conclusion<
     let recorded = noted(&transaction, job, conclusion.visit)?;
     let over = conclusion.exam.map(|over| step::note_ended(&transaction, over, conclusion.results)).transpose()?;
     transaction.commit().map_err(store::Error::from)?;
+    // An attempt of this job may have written where the new file is.
+    for old in damaged.iter().filter(|old| conclusion.results.iter().all(|row| row.file != old.file)) {
+        tracing::warn!(job = job.id, file = old.file, "the file of a result was damaged and is made again");
+        let _ = std::fs::remove_file(spool.join(&old.file));
+    }
     if over == Some(true) {
         parts.steps_bell.notify_one();
     }

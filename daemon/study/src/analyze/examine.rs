@@ -51,6 +51,8 @@ pub struct Subject<'a> {
     pub part: Option<&'a Choice>,
     /// See `report::Source`.
     pub revision: &'a str,
+    /// The same.
+    pub withdrawn: &'a str,
     /// What a person has signed about the findings.
     pub review: Option<&'a Review>,
     /// The same about marks in pictures of a breast.
@@ -148,6 +150,7 @@ pub fn examine(
         instances: subject.instances,
         series_uids: &series_uids,
         revision: &revision,
+        withdrawn: subject.withdrawn,
     };
     let quality = ran.iter().find_map(|one| one.outcome.quality()).cloned();
     let mut objects = Vec::new();

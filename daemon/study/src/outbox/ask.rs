@@ -159,16 +159,10 @@ impl Queue<'_> {
                 self.written(move |rows| asks::taken(rows, &uid, &again)).await
             }
             Err(error) => {
-                warn!(destination = self.sender.name, objects, "storage commitment not asked: {error}");
+                warn!(destination = self.sender.name, objects, "storage commitment not taken: {error}");
                 let again = wall.utc_after(self.sender.longest_wait());
-                // A refusal counts: an archive that always refuses is not asked for ever.
-                let counts = error.status().is_some();
-                self.written(
-                    move |rows| {
-                        if counts { asks::taken(rows, &uid, &again) } else { asks::not_taken(rows, &uid, &again) }
-                    },
-                )
-                .await
+                // It counts: an archive that always refuses, or never answers on an association that stands, is not asked for ever.
+                self.written(move |rows| asks::taken(rows, &uid, &again)).await
             }
         }
     }

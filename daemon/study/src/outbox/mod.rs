@@ -94,8 +94,8 @@ pub async fn run(
 }
 
 /// Makes all deliveries due: restarts are rare, and this restores the order that waiting has changed. Follows the
-/// configuration, which may have changed since the last start: which kinds of results a destination takes, and whether simulated
-/// ones.
+/// configuration, which may have changed since the last start: which kinds of results a destination takes, whether simulated
+/// ones, and which destinations there are.
 fn start(
     store: &Store,
     destinations: &BTreeMap<String, Destination>,
@@ -120,11 +120,21 @@ fn start(
         changed.into_iter().for_each(|id| tell(events, name, id, state, reason));
     }
     for summary in deliveries::summary(&connection)? {
-        if summary.pending > 0 && !destinations.contains_key(&summary.destination) {
+        let (destination, pending) = (summary.destination, summary.pending);
+        if destinations.contains_key(&destination) {
+            continue;
+        }
+        // Nobody is left who could be asked, and what it took must not be kept for ever.
+        let released = asks::off(&connection, &destination)?;
+        if released > 0 {
+            info!(destination, released, "not configured any more: what it took counts as delivered only");
+        }
+        if pending > 0 {
             warn!(
-                destination = summary.destination,
-                pending = summary.pending,
-                "deliveries are pending for a destination that is not configured"
+                destination,
+                pending,
+                "deliveries are pending for a destination that is not configured: `scansidectl outbox drop \
+                 --destination {destination}` gives them up"
             );
         }
     }

@@ -2,7 +2,8 @@
 //! DICOMweb does not have. The rows are the same: `wanted`, `asked`, `committed`.
 //!
 //! An archive may show an object later than it has answered to it. So what it does not have is asked for again after a pause, and is
-//! sent again when it is not there at the third question.
+//! sent again when it is not there at the third question. An object at whose question the archive fails is asked for after the
+//! others, and counts as delivered only when that has not helped.
 
 use custody::store::asks::{self, Noted};
 use custody::store::deliveries::Delivery;
@@ -41,6 +42,16 @@ fn verdict(is_there: bool, asked: u32) -> Verdict {
     }
 }
 
+/// Whether this failure may be due to the object that was asked for: then the question counts, and others are asked for before
+/// it the next time. It is not when the archive cannot be reached, refuses the question, or answers with what it is not asked for.
+fn is_of_object(error: &SendError) -> bool {
+    match error {
+        SendError::Broken { .. } | SendError::Silent { .. } => true,
+        SendError::Http { code, .. } => *code >= 500 && error.kind() == SendFault::Object,
+        _ => false,
+    }
+}
+
 /// Whether no more is asked after this failure, one of so many in a row. An archive may fail at the question for one object, which
 /// then waits for the others.
 fn is_over(error: &SendError, in_a_row: u32) -> bool {
@@ -52,6 +63,8 @@ fn is_over(error: &SendError, in_a_row: u32) -> bool {
 struct Found {
     /// Deliveries.
     asked: Vec<i64>,
+    /// Deliveries at the question for which the archive failed.
+    failed_at: Vec<i64>,
     /// SOP Instance UIDs.
     kept: Vec<String>,
     not_kept: Vec<(String, u16)>,
@@ -74,7 +87,9 @@ impl Found {
 impl Queue<'_> {
     /// Asks for all that is due. Nothing is written down before its answer is here: what is not answered is asked for again.
     pub(super) async fn prove(&self, session: &mut Session, shutdown: &CancellationToken) -> Result<(), Error> {
-        let due = self.due_asks().await?;
+        let mut due = self.due_asks().await?;
+        // What it failed at comes last.
+        due.sort_by_key(|one| (one.asked, one.id));
         let name = self.sender.name.clone();
         let mut answers = self.rows(move |rows| asks::offers(rows, &name)).await? == Some(true);
         let mut found = Found::default();
@@ -94,6 +109,9 @@ impl Queue<'_> {
                 Ok(presence) => presence == Presence::There,
                 Err(error) => {
                     in_a_row += 1;
+                    if is_of_object(&error) {
+                        found.failed_at.push(one.id);
+                    }
                     let is_over = is_over(&error, in_a_row);
                     trouble = Some(error);
                     if is_over {
@@ -119,10 +137,16 @@ impl Queue<'_> {
 
     /// In one transaction: that it was asked, and what was answered.
     async fn note_found(&self, found: Found) -> Result<(), Error> {
+        let (name, wall) = (self.sender.name.clone(), &self.sender.wall);
+        if !found.failed_at.is_empty() {
+            let (name, failed_at) = (name.clone(), found.failed_at);
+            let (now, again) = (wall.now_utc(), wall.utc_after(self.sender.longest_wait()));
+            let uid = dicom::uid::of_moment(&format!("question in vain {name} {failed_at:?}"));
+            self.written(move |rows| asks::ask(rows, &uid, &name, &failed_at, &now, &again)).await?;
+        }
         if found.asked.is_empty() {
             return Ok(());
         }
-        let (name, wall) = (self.sender.name.clone(), &self.sender.wall);
         let (now, again) = (wall.now_utc(), wall.utc_after(self.sender.wait_after(found.most_asked)));
         let uid = dicom::uid::of_moment(&format!("question {name} {:?}", found.asked));
         let (kept, not_kept, asked) = (found.kept, found.not_kept, found.asked);
@@ -186,6 +210,20 @@ mod tests {
         assert!(!is_over(&http(500), 1) && is_over(&http(500), 2));
         for error in [http(401), http(302), http(503), SendError::NotHttp { address: "pacs:80".into() }] {
             assert!(is_over(&error, 1), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_failure_that_may_be_due_to_one_object_counts_and_what_all_would_get_does_not() {
+        let http = |code| SendError::Http { code, said: String::new() };
+        let address = || "pacs:80".to_owned();
+        let silent = SendError::Silent { address: address(), what: "answer", seconds: 60.0 };
+        for error in [http(500), http(505), silent, SendError::Broken { address: address(), reason: String::new() }] {
+            assert!(is_of_object(&error), "{error}");
+        }
+        let unreached = SendError::Connect { address: address(), reason: String::new() };
+        for error in [http(200), http(302), http(400), http(401), http(503), unreached] {
+            assert!(!is_of_object(&error), "{error}");
         }
     }
 }

@@ -1,21 +1,20 @@
 //! The task of one destination: sends the deliveries that are due, in order, over one association or HTTP connection, and records
 //! every answer.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use custody::event::Event;
 use custody::level::{Gate, Level};
 use custody::store::deliveries::{self, Delivery};
-use custody::store::{self, Durability, Store, asks};
+use custody::store::{self, Durability, Store, asks, results};
 use hal::backoff::Pauses;
 use hal::clock::Wall;
 use node::send::{self, File, SendFault, Way};
 use node::settings::{Asking, Destination};
 use node::stow::Taken;
 use rusqlite::Connection;
-use sha2::{Digest, Sha256};
 use tokio::sync::{Notify, broadcast};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -28,8 +27,6 @@ use crate::until_it_works;
 
 /// Deliveries per association: all objects of a few studies.
 const BATCH: usize = 64;
-/// Why a result is parked whose file is not what was written.
-const DAMAGED: &str = "its file was damaged on this box's disk: analyse the study again (`scansidectl studies rerun`)";
 /// The rows are checked this often even without a notification, because the wall clock may have been set.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
@@ -211,10 +208,13 @@ impl Queue<'_> {
             // Whether it can be asked is seen when it is.
             Link::Web(_) => asking,
         };
-        let mut out_of_resources: Option<(&Delivery, send::Error)> = None;
+        let mut out_of_resources: Vec<(&Delivery, send::Error)> = Vec::new();
         for (delivery, file) in deliveries.iter().zip(&files) {
             if self.sender.gate.get().0 >= Level::NoOutput || link.is_over() {
                 break;
+            }
+            if !self.is_still_due(delivery).await? {
+                continue;
             }
             let answer = tokio::select! {
                 answer = link.store(file, delivery) => answer,
@@ -225,16 +225,17 @@ impl Queue<'_> {
             match answer {
                 Ok(taken) => {
                     self.delivered(delivery, taken, ask).await?;
-                    if let Some((delivery, error)) = out_of_resources.take() {
+                    for (delivery, error) in out_of_resources.drain(..) {
                         self.wait_alone(delivery, &error, 0).await?;
                     }
                 }
-                // One "out of resources" may concern only this object; two in a row mean that the archive is full.
+                // One "out of resources" may concern only this object; two in a row mean that the archive is full, at first.
                 Err(error) if error.is_out_of_room() => {
-                    if out_of_resources.is_some() {
+                    out_of_resources.push((delivery, error));
+                    let refused = u32::try_from(out_of_resources.len()).unwrap_or(u32::MAX);
+                    if out_of_resources.first().is_some_and(|(first, _)| self.line.is_full(first.id, refused)) {
                         break;
                     }
-                    out_of_resources = Some((delivery, error));
                 }
                 Err(error) => match error.kind() {
                     SendFault::Object => self.refused(delivery, &error).await?,
@@ -259,8 +260,11 @@ impl Queue<'_> {
             Link::Dimse(_) | Link::Web(_) => {}
         }
         link.release().await;
-        match out_of_resources {
-            Some((first, error)) => self.broke(first, None, &error).await,
+        match out_of_resources.into_iter().next() {
+            Some((first, error)) => {
+                let next = self.line.no_room(first.id);
+                self.go_on(next, first, &error).await
+            }
             None => Ok(()),
         }
     }
@@ -272,7 +276,7 @@ impl Queue<'_> {
             let open = |delivery: Delivery| {
                 let path = directory.join(&delivery.file);
                 let file = File::open(&path);
-                let whole = file.is_ok() && is_whole(&path, &delivery.sha256);
+                let whole = file.is_ok() && results::is_whole(&path, &delivery.sha256);
                 (delivery, file, whole)
             };
             batch.into_iter().map(open).collect::<Vec<_>>()
@@ -284,11 +288,17 @@ impl Queue<'_> {
                     deliveries.push(delivery);
                     files.push(file);
                 }
-                Ok(_) => self.park(&delivery, None, DAMAGED).await?,
+                Ok(_) => self.park(&delivery, None, deliveries::DAMAGED).await?,
                 Err(error) => self.refused(&delivery, &error).await?,
             }
         }
         Ok((deliveries, files))
+    }
+
+    /// A batch is minutes old when its last object is sent.
+    async fn is_still_due(&self, delivery: &Delivery) -> Result<bool, Error> {
+        let read = delivery.clone();
+        self.rows(move |rows| deliveries::still_due(rows, &read)).await
     }
 
     /// `ask`: the destination is asked next whether it keeps it.
@@ -383,11 +393,4 @@ impl Queue<'_> {
         self.sender.tell(first, deliveries::PENDING, Some(reason));
         Ok(())
     }
-}
-
-/// Whether a result is as it was written. Blocks.
-fn is_whole(path: &Path, sha256: &str) -> bool {
-    let mut hash = Sha256::new();
-    let read = std::fs::File::open(path).and_then(|mut file| std::io::copy(&mut file, &mut hash));
-    read.is_ok() && hex::encode(hash.finalize()) == sha256
 }

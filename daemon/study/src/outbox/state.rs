@@ -7,6 +7,8 @@
 //! ... each further time                        -> it waits longer, the others go on at once
 //! ... five times while others were taken       -> it is parked: the others show that the archive is well
 //! refused, and it may concern every object     -> as if the association broke at it; once others are stored, it is parked
+//! out of resources at one object               -> the next one tells whether it is the archive: then the queue is held
+//! ... three times running at the same object   -> one object more tells it, and so on: those before one that is stored wait alone
 //! ```
 //!
 //! An object that is alone is not parked: nothing tells it from an archive that is down.
@@ -15,6 +17,11 @@ use std::collections::HashMap;
 
 /// One object may crash the archive. After this many failures running the queue no longer waits for that object.
 const BREAKS_BEFORE_SET_ASIDE: u32 = 3;
+/// So many objects running, for which there is no room, mean that the archive is full.
+const FULL_AT: u32 = 2;
+/// ... and one more after each so many times at the same object, up to the greatest number.
+const HOLDS_BEFORE_ONE_MORE: u32 = 3;
+const FULL_AT_MOST: u32 = 8;
 /// After this many failures, all since others were taken, the object is to blame.
 const BREAKS_BEFORE_PARKED: u32 = 5;
 
@@ -24,6 +31,8 @@ pub(super) struct Line {
     failures: u32,
     /// The delivery that was being sent at the last failures, and the number of these failures.
     suspect: Option<(i64, u32)>,
+    /// The first delivery for which there was no room, and how often the queue was held there.
+    full: Option<(i64, u32)>,
     /// The deliveries that wait by themselves because the association failed at them.
     set_aside: HashMap<i64, SetAside>,
 }
@@ -63,7 +72,22 @@ impl Line {
     /// The destination has taken this delivery.
     pub(super) fn stored(&mut self, delivery: i64) {
         self.answered(delivery);
+        self.full = None;
         self.set_aside.values_mut().for_each(|aside| aside.others_stored = true);
+    }
+
+    /// Whether the destination is full: it had no room for `refused` deliveries running, of which this is the first one. A few objects
+    /// that are too large for it must not keep all others waiting.
+    pub(super) fn is_full(&self, first: i64, refused: u32) -> bool {
+        let holds = self.full.filter(|(full, _)| *full == first).map_or(0, |(_, holds)| holds);
+        refused >= (FULL_AT + holds / HOLDS_BEFORE_ONE_MORE).min(FULL_AT_MOST)
+    }
+
+    /// There was no room for this delivery, and nothing was stored after it: the queue is held.
+    pub(super) fn no_room(&mut self, first: i64) -> Next {
+        let holds = self.full.filter(|(full, _)| *full == first).map_or(0, |(_, holds)| holds);
+        self.full = Some((first, holds.saturating_add(1)));
+        self.broke(None)
     }
 
     /// The destination has refused this delivery in a way that may concern every one.
@@ -190,5 +214,24 @@ mod tests {
         for failures in 1..10 {
             assert_eq!(line.broke(Some(i64::from(failures))), Next::Hold { failures });
         }
+    }
+
+    /// Two large objects next to each other at an archive with little room: the others go on in the end.
+    #[test]
+    fn after_a_few_holds_at_the_same_object_one_more_tells_whether_the_archive_is_full() {
+        let mut line = Line::default();
+        assert!(!line.is_full(1, 1) && line.is_full(1, 2));
+        for failures in 1..=3 {
+            assert!(line.is_full(1, 2));
+            assert_eq!(line.no_room(1), Next::Hold { failures }, "longer and longer");
+        }
+        assert!(!line.is_full(1, 2) && line.is_full(1, 3));
+        assert!(line.is_full(2, 2), "another one is the first: afresh");
+        for _ in 0..100 {
+            line.no_room(1);
+        }
+        assert!(!line.is_full(1, 7) && line.is_full(1, 8), "not the whole batch, for a week");
+        line.stored(3);
+        assert!(line.is_full(1, 2), "it has room");
     }
 }

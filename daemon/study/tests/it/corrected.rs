@@ -212,6 +212,74 @@ async fn a_rerun_that_makes_the_same_report_leaves_it_in_the_queue() {
     }
 }
 
+/// The archive hides what a note has named, also when it comes once more: what is found after that goes under other UIDs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rerun_after_a_rejection_note_makes_another_report_and_sends_it() {
+    let mut unit = Unit::new(NEVER);
+    unit.settings.destination.get_mut("pacs").unwrap().rejection_notes = true;
+    unit.start().await;
+    unit.send(&four(false)).await;
+    let jobs = unit.until_done(1).await;
+    unit.kill().await;
+    let first = unit.results(jobs[0].id).remove(0);
+    let mut rows = unit.rows();
+    let id = deliveries::list(&rows, None, 9).unwrap()[0].id;
+    assert!(deliveries::delivered(&rows, id, 0, None, false, &now_utc()).unwrap());
+    rows.execute("UPDATE results SET rejected = ?1", [report::rejection::Rejection::Quality.word()]).unwrap();
+    unit.start().await;
+    until("the note", || notes(&unit).len() == 1).await;
+    unit.kill().await;
+    for version in [2, 3] {
+        let transaction = rows.transaction().unwrap();
+        gather::again(&transaction, &unit.settings.analyze, STUDY).unwrap();
+        transaction.commit().unwrap();
+        unit.start().await;
+        let jobs = unit.until_done(version).await;
+        unit.kill().await;
+        let made = unit.results(jobs[version - 1].id);
+        assert_eq!(made.len(), 1, "the next rerun makes the same again, and not a third one");
+        assert_ne!(made[0].sop_uid, first.sop_uid);
+        let all = deliveries::list(&rows, None, 9).unwrap();
+        let of = |uid: &str| all.iter().find(|row| row.sop_uid == uid).unwrap().state.clone();
+        assert_eq!((of(&first.sop_uid).as_str(), of(&made[0].sop_uid).as_str()), ("delivered", "pending"));
+        assert_eq!(all.len(), 3, "two reports and a note");
+    }
+    let rejected = "SELECT count(*) FROM results WHERE rejected IS NOT NULL";
+    assert_eq!(rows.query_row(rejected, [], |row| row.get::<_, i64>(0)).unwrap(), 1, "the first one stays rejected");
+}
+
+/// A rerun makes the same object: what rotted is replaced by it, and what was parked for that is sent.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rerun_replaces_a_report_whose_file_was_damaged() {
+    let mut unit = Unit::new(NEVER);
+    unit.start().await;
+    unit.send(&four(false)).await;
+    let jobs = unit.until_done(1).await;
+    unit.kill().await;
+    let first = unit.results(jobs[0].id).remove(0);
+    let path = unit.settings.spool.directory.join(&first.file);
+    // As long as before: the start would find a shorter one.
+    std::fs::write(&path, vec![7; usize::try_from(first.length).unwrap()]).unwrap();
+    let mut rows = unit.rows();
+    let id = deliveries::list(&rows, None, 9).unwrap()[0].id;
+    assert!(deliveries::parked(&rows, id, None, deliveries::DAMAGED, &now_utc()).unwrap());
+    let transaction = rows.transaction().unwrap();
+    gather::again(&transaction, &unit.settings.analyze, STUDY).unwrap();
+    transaction.commit().unwrap();
+    unit.start().await;
+    let jobs = unit.until_done(2).await;
+    unit.kill().await;
+    let now = unit.results(jobs[1].id).remove(0);
+    assert_eq!((now.id, &now.sop_uid), (first.id, &first.sop_uid), "the same object");
+    assert!(results::is_whole(&unit.settings.spool.directory.join(&now.file), &now.sha256), "{now:?}");
+    let waits = deliveries::get(&unit.rows(), id).unwrap().unwrap();
+    assert_eq!((waits.state.as_str(), waits.reason, &waits.sha256), (deliveries::PENDING, None, &now.sha256));
+    unit.start().await;
+    unit.kill().await;
+    assert!(!path.exists(), "nobody keeps what was damaged");
+    assert_eq!(unit.object(&now).len() as u64, now.length, "the next start leaves the new one");
+}
+
 /// Flips bits of an instance in the custody log.
 fn flip(unit: &Unit, instance: &Instance) {
     let Location::Log { segment, offset, length } = instance.location else { panic!("it is small") };

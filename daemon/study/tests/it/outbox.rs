@@ -1,20 +1,22 @@
 //! The outbox delivers everything to the archive, in order, despite failures.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use custody::event::Event;
 use custody::level::Level;
 use custody::store::deliveries::{self, Delivery};
-use custody::store::{now_utc, results};
+use custody::store::{Durability, now_utc, rejections, results};
 use dicom_core::value::{DataSetSequence, PrimitiveValue};
 use dicom_core::{DataElement, Length, VR};
 use dicom_dictionary_std::tags;
 use dicom_encoding::TransferSyntax;
 use dicom_object::InMemDicomObject;
 use dicom_transfer_syntax_registry::entries::{EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN};
-use node::settings::ResultKind;
+use node::settings::{Asking, ResultKind};
 
-use super::fixtures::{CT, IMPLICIT, data_set, part10};
+use super::fixtures::{CT, IMPLICIT, PATIENCE, data_set, part10};
 use super::outbox_support::{Box_, free_address, object, pacs_at};
 use super::pacs::{Do, Pacs};
 use super::same::assert_same;
@@ -459,6 +461,110 @@ async fn nothing_leaves_while_output_is_restricted() {
     outbox.stop().await;
 }
 
+/// While the archive takes the first object, a person drops the second one, and a newer version takes the place of the third.
+#[tokio::test]
+async fn what_is_dropped_or_superseded_while_others_are_sent_does_not_leave() {
+    let mut outbox = Box_::new();
+    let uids = outbox.queue(4);
+    let (rows, first) = (outbox.store.connect(Durability::Full).unwrap(), uids[0].clone());
+    let rows = Mutex::new(rows);
+    let pacs = Pacs::start(move |uid| {
+        if uid == first {
+            let rows = rows.lock().unwrap();
+            assert!(deliveries::by_hand(&rows, 2, deliveries::Order::Drop, &now_utc()).unwrap());
+            rows.execute("UPDATE deliveries SET state = 'superseded' WHERE id = 3", []).unwrap();
+        }
+        Do::Answer(0)
+    })
+    .await;
+    outbox.start(pacs.address);
+    outbox.until_pending(0).await;
+    outbox.stop().await;
+    assert_eq!(pacs.uids(), [uids[0].clone(), uids[3].clone()]);
+    let states: Vec<_> = outbox.list().into_iter().map(|row| (row.state, row.attempts)).collect();
+    let [delivered, dropped, superseded] =
+        [(deliveries::DELIVERED, 1), (deliveries::DROPPED, 0), (deliveries::SUPERSEDED, 0)];
+    let expected = [delivered, dropped, superseded, delivered].map(|(state, attempts)| (state.to_owned(), attempts));
+    assert_eq!(states, expected);
+}
+
+/// A proof is a proof, whatever a person or a newer version made of the row while the object was on its way: a later review must find
+/// that it is there.
+#[tokio::test]
+async fn what_was_on_its_way_when_it_was_dropped_or_superseded_counts_as_delivered() {
+    for state in [deliveries::DROPPED, deliveries::SUPERSEDED, deliveries::PARKED, deliveries::HELD] {
+        let mut outbox = Box_::new();
+        outbox.commitment = Asking::Ask;
+        outbox.queue(1);
+        let rows = Mutex::new(outbox.store.connect(Durability::Full).unwrap());
+        let pacs = Pacs::start(move |_| {
+            rows.lock().unwrap().execute("UPDATE deliveries SET state = ?1", [state]).unwrap();
+            Do::Answer(0)
+        })
+        .await;
+        outbox.start(pacs.address);
+        outbox.until_all_are(deliveries::DELIVERED).await;
+        outbox.stop().await;
+        let row = outbox.list().remove(0);
+        assert_eq!((row.attempts, row.status, row.commitment.as_deref()), (1, Some(0), Some("wanted")), "{state}");
+        outbox.rows.execute("UPDATE results SET rejected = '113001'", []).unwrap();
+        assert_eq!(rejections::due(&outbox.rows, "pacs").unwrap().len(), 1, "{state}");
+        let said: String = outbox
+            .rows
+            .query_row(
+                "SELECT detail FROM events WHERE subject = 'delivery/1' AND detail LIKE 'it was on%'",
+                [],
+                |row| row.get(0),
+            )
+            .unwrap();
+        assert!(said.ends_with(state), "{said}");
+    }
+}
+
+/// A destination that was renamed or removed can not be asked any more: what it took must not fill the disk for ever.
+#[tokio::test]
+async fn what_a_destination_took_that_is_not_configured_any_more_counts_as_delivered_only() {
+    let mut outbox = Box_::new();
+    outbox.queue(3);
+    outbox
+        .rows
+        .execute_batch(
+            "UPDATE deliveries SET destination = 'gone', state = 'delivered', commitment = 'asked', ask_utc = '2099'; \
+             UPDATE deliveries SET commitment = 'committed' WHERE id = 2; \
+             UPDATE deliveries SET destination = 'pacs' WHERE id = 3;",
+        )
+        .unwrap();
+    outbox.commitment = Asking::Ask;
+    outbox.queue(1);
+    let pacs = Pacs::start(|_| Do::Answer(0)).await;
+    outbox.start(pacs.address);
+    outbox.until_pending(0).await;
+    outbox.stop().await;
+    let said: Vec<_> = outbox.list().into_iter().take(3).map(|row| row.commitment).collect();
+    assert_eq!(said, [None, Some("committed".to_owned()), Some("asked".to_owned())]);
+}
+
+/// Three questions, then what it took counts as delivered only: else nothing could be evicted in the end.
+#[tokio::test]
+async fn an_archive_that_takes_the_commitment_context_and_hangs_up_at_the_question_does_not_stop_eviction() {
+    let mut outbox = Box_::new();
+    outbox.commitment = Asking::Auto;
+    outbox.queue(2);
+    // The command of a question has no affected SOP instance.
+    let pacs = Pacs::start(|uid| if uid.is_empty() { Do::HangUp } else { Do::Answer(0) }).await;
+    outbox.start(pacs.address);
+    let is_over = |outbox: &Box_| outbox.list().iter().all(|row| row.commitment.as_deref() == Some("unanswered"));
+    let wait = async {
+        while !is_over(&outbox) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let waited = tokio::time::timeout(PATIENCE, wait).await;
+    assert!(waited.is_ok(), "{:?}", outbox.list());
+    outbox.stop().await;
+    assert_eq!(pacs.uids().iter().filter(|uid| uid.is_empty()).count(), 3);
+}
+
 #[tokio::test]
 async fn retry_now_does_not_wait_for_the_back_off() {
     let mut outbox = Box_::new();
@@ -498,6 +604,20 @@ async fn one_object_that_the_archive_has_no_room_for_waits_by_itself() {
     outbox.until_pending(1).await;
     assert_eq!(outbox.list()[0].state, deliveries::PENDING);
     outbox.stop().await;
+}
+
+#[tokio::test]
+async fn two_objects_that_the_archive_has_no_room_for_do_not_keep_the_others_waiting_for_ever() {
+    let mut outbox = Box_::new();
+    let no_room = |uid: &str| ["1.2.3.1", "1.2.3.2"].contains(&uid);
+    let pacs = Pacs::start(move |uid| Do::Answer(if no_room(uid) { 0xa700 } else { 0 })).await;
+    outbox.queue(5);
+    outbox.start(pacs.address);
+    outbox.until_pending(2).await;
+    outbox.stop().await;
+    let states: Vec<_> = outbox.list().into_iter().map(|row| row.state).collect();
+    let (waits, sent) = (deliveries::PENDING, deliveries::DELIVERED);
+    assert_eq!(states, [waits, waits, sent, sent, sent]);
 }
 
 #[tokio::test]

@@ -108,6 +108,14 @@ impl Medium {
         Ok((name, file))
     }
 
+    /// Removes a file that was not written.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn discard(&mut self, name: &str) -> Result<(), Failure> {
+        self.partial.remove(name).map(drop)
+    }
+
     /// Takes a file that has been written: `sha256` is what the box says that it wrote.
     ///
     /// # Errors

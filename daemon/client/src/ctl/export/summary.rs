@@ -41,7 +41,7 @@ impl Exported {
         self.left_out.push(LeftOut { study_uid: study_uid.to_owned(), object: None, why: why.into() });
     }
 
-    fn object_is_left_out(&mut self, study_uid: &str, object: &str, why: impl Into<String>) {
+    pub fn object_is_left_out(&mut self, study_uid: &str, object: &str, why: impl Into<String>) {
         let object = Some(object.to_owned());
         self.left_out.push(LeftOut { study_uid: study_uid.to_owned(), object, why: why.into() });
     }
