@@ -101,7 +101,7 @@ pub trait Words: Sync + breast::Breast {
     /// A thing of a list that is there `count` times.
     fn repeated(&self, item: &str, count: usize) -> String;
     fn rib(&self, side: Side, rib: Option<u8>) -> String;
-    /// Percent of both lungs, of the right and of the left lung below -950 HU.
+    /// Percent of both lungs (of the only one, if there is one), of the right and of the left lung below -950 HU.
     fn emphysema(&self, both: f64, right: Option<f64>, left: Option<f64>) -> String;
     fn volume_on_side(&self, side: Side, ml: f64) -> String;
     /// Percent of the hemithorax.
@@ -114,8 +114,8 @@ pub trait Words: Sync + breast::Breast {
     fn nodules(&self, count: usize, largest: &Largest<'_>) -> String;
     /// Masses, with the longest diameter.
     fn masses(&self, count: usize, largest: &Largest<'_>) -> String;
-    /// Percent of both lungs.
-    fn pneumonia(&self, ground_glass: f64, consolidation: f64) -> String;
+    /// Percent of `place`: both lungs, or the only one.
+    fn pneumonia(&self, place: &str, ground_glass: f64, consolidation: f64) -> String;
     fn opacities(&self, count: usize) -> String;
     /// How the series was made: slices, thickness, kernel, voltage, contrast agent, scanner.
     fn technique(&self, technique: &Technique<'_>) -> String;
@@ -387,9 +387,18 @@ fn pneumonia(p: &Pneumonia, w: &dyn Words) -> String {
     if count == 0 {
         return String::new();
     }
-    let both = p.extents.iter().find(|e| e.part == LungPart::Both);
-    let text = both.map(|e| w.pneumonia(e.ground_glass_percent, e.consolidation_percent));
+    let whole = p.extents.first().filter(|e| !matches!(e.part, LungPart::Lobe(_)));
+    let text = whole.map(|e| w.pneumonia(w.part(e.part), e.ground_glass_percent, e.consolidation_percent));
     text.unwrap_or_else(|| w.opacities(count))
+}
+
+/// The only lung that has a number, and its number.
+fn only_lung(right: Option<f64>, left: Option<f64>) -> Option<(Side, f64)> {
+    match (right, left) {
+        (Some(percent), None) => Some((Side::Right, percent)),
+        (None, Some(percent)) => Some((Side::Left, percent)),
+        _ => None,
+    }
 }
 
 /// A part of these lungs; a lobe whose fissures were not seen is called estimated wherever it is named.

@@ -127,7 +127,7 @@ fn by_plan(
         clock = Instant::now();
         control.progress(stage, 1.0);
     };
-    let prepared = network::prepare(volume, &examined.lungs, plan);
+    let prepared = network::prepare(volume, &examined.looked_at(), plan);
     go_on(control)?;
     lap("resample", &mut findings);
     let mut answer = network::infer(prepared, plan, model, control)?;
@@ -170,10 +170,11 @@ fn measure(
     findings: &mut ChestFindings,
 ) {
     let seen = Seen::of(&examined);
+    let halves = examined.looked_at();
     let places = Places::of(examined.ground);
     let want = |finding: ChestFinding| wanted.contains(&finding);
     let sides = |channel: Channel, finding: ChestFinding, rule: places::Rule| {
-        let look = || pleura::by_side(volume, answer, channel, &examined.lungs, &|mask| places.holds(rule, mask));
+        let look = || pleura::by_side(volume, answer, channel, &halves, &|mask| places.holds(rule, mask));
         if want(finding) { look() } else { Vec::new() }
     };
     let air = sides(Channel::Pneumothorax, ChestFinding::Pneumothorax, places::PNEUMOTHORAX);

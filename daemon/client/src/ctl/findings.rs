@@ -164,8 +164,9 @@ fn say_pneumonia(found: &Value, _: &Value) -> (bool, String) {
     if both.is_null() {
         return (true, "shares of the lungs are not known".to_owned());
     }
+    let place = both["part"]["lung"].as_str().map_or_else(|| "both lungs".to_owned(), |side| format!("{side} lung"));
     let text = format!(
-        "ground glass {} %, consolidation {} % of both lungs",
+        "ground glass {} %, consolidation {} % of {place}",
         number(&both["ground_glass_percent"], 1),
         number(&both["consolidation_percent"], 1)
     );

@@ -126,6 +126,10 @@ impl Words for English {
     }
 
     fn emphysema(&self, both: f64, right: Option<f64>, left: Option<f64>) -> String {
+        if let Some((side, percent)) = super::only_lung(right, left) {
+            let lung = self.part(LungPart::Lung(side));
+            return format!("LAA-950 {lung} {percent:.1} % (after noise reduction)", percent = Number::from(percent));
+        }
         let right = right.map(|v| format!(", right {v:.1} %", v = Number::from(v))).unwrap_or_default();
         let left = left.map(|v| format!(", left {v:.1} %", v = Number::from(v))).unwrap_or_default();
         format!("LAA-950 both lungs {both:.1} %{right}{left} (after noise reduction)", both = Number::from(both))
@@ -175,9 +179,9 @@ impl Words for English {
         )
     }
 
-    fn pneumonia(&self, ground_glass: f64, consolidation: f64) -> String {
+    fn pneumonia(&self, place: &str, ground_glass: f64, consolidation: f64) -> String {
         format!(
-            "ground glass {ground_glass:.1} %, consolidation {consolidation:.1} % of both lungs",
+            "ground glass {ground_glass:.1} %, consolidation {consolidation:.1} % of {place}",
             ground_glass = Number::from(ground_glass),
             consolidation = Number::from(consolidation)
         )

@@ -135,6 +135,10 @@ impl Words for Chinese {
     }
 
     fn emphysema(&self, both: f64, right: Option<f64>, left: Option<f64>) -> String {
+        if let Some((side, percent)) = super::only_lung(right, left) {
+            let lung = self.part(LungPart::Lung(side));
+            return format!("LAA-950 {lung} {percent:.1} %（降噪后）", percent = Number::from(percent));
+        }
         let right = right.map(|v| format!("，右肺 {v:.1} %", v = Number::from(v))).unwrap_or_default();
         let left = left.map(|v| format!("，左肺 {v:.1} %", v = Number::from(v))).unwrap_or_default();
         format!("LAA-950 双肺 {both:.1} %{right}{left}（降噪后）", both = Number::from(both))
@@ -185,9 +189,9 @@ impl Words for Chinese {
         )
     }
 
-    fn pneumonia(&self, ground_glass: f64, consolidation: f64) -> String {
+    fn pneumonia(&self, place: &str, ground_glass: f64, consolidation: f64) -> String {
         format!(
-            "磨玻璃影占双肺 {ground_glass:.1} %，实变占双肺 {consolidation:.1} %",
+            "磨玻璃影占{place} {ground_glass:.1} %，实变占{place} {consolidation:.1} %",
             ground_glass = Number::from(ground_glass),
             consolidation = Number::from(consolidation)
         )
@@ -372,6 +376,11 @@ impl Words for Chinese {
             Reason::NoLungs => "未找到肺".into(),
             Reason::NoSpine => "未找到脊柱".into(),
             Reason::OneLung => "仅找到一侧肺".into(),
+            Reason::AirSpace { side, ml } => format!(
+                "{}胸腔内有 {ml:.0} ml 气体不是肺组织（大量气胸或巨型肺大疱？）",
+                self.side(*side),
+                ml = Number::from(ml)
+            ),
             Reason::FewSlices { slices } => format!("{slices} 层图像不足以构成容积数据"),
             Reason::NoAir => "体内未见含气区域".into(),
             Reason::ImplausibleAir { ml } => format!("体内含气体积 {ml:.0} ml，不符合肺容积", ml = Number::from(ml)),
