@@ -271,6 +271,7 @@ pub fn findings(geometry: &Geometry) -> ChestFindings {
                 }],
                 unmatched: [0, 2],
             }),
+            missing: None,
             differences: vec![Difference::Kernel(["B70f".into(), "B30f".into()])],
         }),
         timings_ms: Vec::new(),

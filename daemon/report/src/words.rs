@@ -16,7 +16,7 @@ use dicom::text::date;
 use models::findings::{
     CalciumScore, ChestFinding, Evaluated, Form, LeastSize, LobeName, LungPart, Nodule, NoduleType, Pneumonia, Side,
 };
-use models::growth::{Difference, NoduleChange};
+use models::growth::{Difference, Missing, NoduleChange};
 use models::remark::Remark;
 use models::review::Signature;
 use models::task::ct_quality::{CtQuality, Noise, Slices};
@@ -123,6 +123,8 @@ pub trait Words: Sync + breast::Breast {
     fn advice(&self, advice: &Advice) -> String;
     /// None of what was evaluated was found.
     fn nothing_found(&self) -> &'static str;
+    /// An earlier study is known, and why it was not compared.
+    fn not_compared(&self, date: &str, missing: Missing) -> String;
     /// There is no study to compare with.
     fn no_prior(&self) -> &'static str;
     /// Volume of one nodule, then and now.
@@ -422,6 +424,9 @@ pub fn comparisons(findings: &ChestFindings, language: Language) -> Vec<String> 
     let Some(comparison) = &findings.comparison else { return Vec::new() };
     let w = language.words();
     let date = &date(&comparison.prior_study_date);
+    if let Some(missing) = comparison.missing {
+        return vec![w.not_compared(date, missing)];
+    }
     let both = comparison.changes.iter().find(|c| c.part == LungPart::Both).or_else(|| comparison.changes.first());
     let pneumonia = both.map(|change| {
         let (then_now, solid) = (change.ground_glass_percent, change.consolidation_percent);
@@ -435,6 +440,14 @@ pub fn comparisons(findings: &ChestFindings, language: Language) -> Vec<String> 
     });
     let caution = (!comparison.differences.is_empty()).then(|| w.differences(&comparison.differences));
     pneumonia.into_iter().chain(nodules).chain(caution).collect()
+}
+
+/// What became of the comparison: what it says, why there is none with an earlier study, or that none is known.
+pub fn compared(findings: &ChestFindings, language: Language) -> Vec<String> {
+    match &findings.comparison {
+        None => vec![language.words().no_prior().to_owned()],
+        Some(_) => comparisons(findings, language),
+    }
 }
 
 /// The same in one line; `None` without a prior study.

@@ -201,6 +201,9 @@ fn side(one: &Value) -> &str {
 /// Both lungs and each nodule then and now; the JSON has each part.
 fn comparison(comparison: &Value, output: &Output) -> Result<(), Failure> {
     let date = comparison["prior_study_date"].as_str().unwrap_or_default();
+    if comparison["missing"].is_string() {
+        output.line(&format!("  An earlier study of {date} is known and was not compared"))?;
+    }
     let change = &comparison["changes"][0];
     if !change.is_null() {
         let then_now = |key: &str| format!("{} -> {} %", number(&change[key][0], 1), number(&change[key][1], 1));

@@ -2,7 +2,7 @@
 
 use dicom::pixels::error::DecodeError;
 use models::findings::{ChestFinding, Form, LeastSize, LobeName, LungPart, NoduleType, Side};
-use models::growth::{Course, Difference, NoduleChange};
+use models::growth::{Course, Difference, Missing, NoduleChange};
 use models::number::Number;
 use models::remark::Remark;
 use models::task::ct_quality::{Cover, Kernel, Noise, Slices};
@@ -276,7 +276,16 @@ impl Words for English {
     }
 
     fn no_prior(&self) -> &'static str {
-        "No earlier study of this patient is known to this device."
+        "No earlier chest CT of this patient was analysed by this device."
+    }
+
+    fn not_compared(&self, date: &str, missing: Missing) -> String {
+        let why = match missing {
+            Missing::Now => "this study has neither pneumonia nor nodules of whole lungs to compare",
+            Missing::Then => "its findings do not hold what a comparison needs",
+            Missing::Days => "the dates do not say how many days lie between",
+        };
+        format!("An earlier study of {date} is known and was not compared: {why}")
     }
 
     fn nodule_change(&self, change: &NoduleChange, place: &str) -> String {
@@ -322,6 +331,10 @@ impl Words for English {
                 format!("slice thickness ({:.1}, {:.1} mm)", Number::from(then), Number::from(now))
             }
             Difference::Contrast => "contrast agent".to_owned(),
+            Difference::LungVolume([then, now]) => {
+                let litres = |ml: &f64| Number(ml / 1000.0);
+                format!("lung volume by breathing ({:.1}, {:.1} L)", litres(then), litres(now))
+            }
         };
         let named: Vec<String> = all.iter().map(one).collect();
         format!("Caution, the scans differ in {}: numbers may change by that alone", named.join(", "))

@@ -377,6 +377,7 @@ pub fn differences() -> Vec<Difference> {
         Difference::Kernel(_) => [Difference::Kernel(["B30f".into(), "B70f".into()])],
         Difference::Thickness(_) => [Difference::Thickness([1.0, 5.0])],
         Difference::Contrast => [Difference::Contrast],
+        Difference::LungVolume(_) => [Difference::LungVolume([5210.0, 3140.0])],
     }
 }
 

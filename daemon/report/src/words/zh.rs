@@ -2,7 +2,7 @@
 
 use dicom::pixels::error::DecodeError;
 use models::findings::{ChestFinding, Form, LeastSize, LobeName, LungPart, NoduleType, Side};
-use models::growth::{Course, Difference, NoduleChange};
+use models::growth::{Course, Difference, Missing, NoduleChange};
 use models::number::Number;
 use models::refusal::{Fact, Gap, LISTED, Place, Quantity, Shift, SlicePlane};
 use models::remark::{Beyond, Lying, Remark, Sharer, SliceFault};
@@ -268,7 +268,16 @@ impl Words for Chinese {
     }
 
     fn no_prior(&self) -> &'static str {
-        "本机没有该患者的既往检查。"
+        "本机未分析过该患者既往的胸部 CT。"
+    }
+
+    fn not_compared(&self, date: &str, missing: Missing) -> String {
+        let why = match missing {
+            Missing::Now => "本次检查没有可用于对比的肺炎或完整肺内结节的结果",
+            Missing::Then => "其结果缺少对比所需的内容",
+            Missing::Days => "检查日期无法确定两次检查的间隔天数",
+        };
+        format!("已知 {date} 的既往检查，未作对比：{why}")
     }
 
     fn nodule_change(&self, change: &NoduleChange, place: &str) -> String {
@@ -307,6 +316,10 @@ impl Words for Chinese {
                 format!("层厚（{:.1}、{:.1} mm）", Number::from(then), Number::from(now))
             }
             Difference::Contrast => "对比剂".to_owned(),
+            Difference::LungVolume([then, now]) => {
+                let litres = |ml: &f64| Number(ml / 1000.0);
+                format!("因呼吸所致的肺容积（{:.1}、{:.1} L）", litres(then), litres(now))
+            }
         };
         let named: Vec<String> = all.iter().map(one).collect();
         format!("注意：两次检查的{}不同，数值可能仅因此而变化", named.join("、"))
