@@ -638,6 +638,10 @@ impl Breast for English {
         format!("{} not listed", stills::counted(count, "more lesion"))
     }
 
+    fn seen_once(&self, count: usize) -> String {
+        format!("{} left out, because only one frame of a clip shows it", stills::counted(count, "place"))
+    }
+
     fn no_lesion_in(&self, looked: &str) -> String {
         format!("no lesion in {looked}")
     }

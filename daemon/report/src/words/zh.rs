@@ -914,6 +914,10 @@ impl Breast for Chinese {
         format!("另有 {count} 个病灶未列出")
     }
 
+    fn seen_once(&self, count: usize) -> String {
+        format!("另有 {count} 处仅见于动态图像的一帧，未列为病灶")
+    }
+
     fn no_lesion_in(&self, looked: &str) -> String {
         format!("{looked}中未发现病灶")
     }
