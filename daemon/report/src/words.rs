@@ -266,8 +266,8 @@ pub struct Page {
     pub laa_950: &'static str,
     /// Found, none found, not evaluated.
     pub states: [&'static str; 3],
-    /// Above what was left out or altered of the slices.
-    pub slices: &'static str,
+    /// Above what a page must say of its images.
+    pub images: &'static str,
     /// Of ground glass and of consolidation.
     pub colours: &'static str,
     pub ground_glass: &'static str,
@@ -518,12 +518,18 @@ pub fn remarks(findings: &ChestFindings, language: Language) -> Option<String> {
     (!all.is_empty()).then(|| all.join(w.separator()))
 }
 
-/// What was left out or altered of the slices, if anything.
-pub fn about_slices(findings: &ChestFindings, language: Language) -> Option<String> {
+/// What a page of results must say of its images, if anything; which side it is first.
+pub fn for_pages(findings: &ChestFindings, language: Language) -> Option<String> {
     let w = language.words();
-    let about = findings.remarks.iter().filter(|remark| remark.is_about_slices());
-    let all: Vec<String> = about.map(|remark| w.remark(remark)).collect();
+    let mut about: Vec<&Remark> = findings.remarks.iter().filter(|remark| remark.is_for_pages()).collect();
+    about.sort_by_key(|remark| !remark.is_about_side());
+    let all: Vec<String> = about.into_iter().map(|remark| w.remark(remark)).collect();
     (!all.is_empty()).then(|| all.join(w.separator()))
+}
+
+/// That right and left may be wrong, if so: on every picture of one finding.
+pub fn about_side(findings: &ChestFindings, language: Language) -> Option<String> {
+    findings.remarks.iter().find(|remark| remark.is_about_side()).map(|remark| language.words().remark(remark))
 }
 
 /// That something was not evaluated, and why.

@@ -681,7 +681,7 @@ const PAGE: Page = Page {
     both: "both",
     laa_950: "LAA-950: lung voxels below -950 HU",
     states: ["FOUND", "none found", "not evaluated"],
-    slices: "slices",
+    images: "images",
     colours: "amber: ground glass   red: consolidation",
     ground_glass: "ground glass",
     consolidation: "consolidation",

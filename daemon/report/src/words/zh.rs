@@ -955,7 +955,7 @@ const PAGE: Page = Page {
     both: "双肺",
     laa_950: "LAA-950：低于 -950 HU 的肺体素",
     states: ["发现", "未发现", "未评估"],
-    slices: "层面",
+    images: "图像",
     colours: "琥珀色：磨玻璃影   红色：实变",
     ground_glass: "磨玻璃影",
     consolidation: "实变",
