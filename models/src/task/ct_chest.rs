@@ -269,6 +269,6 @@ fn lobes_of(volume: &Volume, lungs: &Evaluated<Vec<Lung>>) -> Evaluated<Vec<Lobe
 #[cfg(test)]
 mod measured;
 #[cfg(test)]
-mod testing;
+pub(super) mod testing;
 #[cfg(test)]
 mod tests;
