@@ -258,6 +258,9 @@ pub struct Comparison {
     pub changes: Vec<Change>,
     /// `None` when one of the studies has not evaluated them, or does not say where its lungs are.
     pub nodules: Option<growth::Nodules>,
+    /// Why nothing at all could be compared; then there are neither changes nor nodules.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub missing: Option<growth::Missing>,
     /// A caution: what differs between the scans.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub differences: Vec<growth::Difference>,

@@ -77,6 +77,18 @@ pub struct Nodules {
     pub unmatched: [usize; 2],
 }
 
+/// Why a study cannot be compared with an earlier one that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Missing {
+    /// This study has neither shares of pneumonia nor nodules in lungs that were seen.
+    Now,
+    /// The earlier one has none, or does not say where its lungs are.
+    Then,
+    /// The dates do not say how many days lie between them.
+    Days,
+}
+
 /// What differs between the scans, so that sizes and percentages may differ without a change of the patient.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -89,10 +101,22 @@ pub enum Difference {
     Thickness([f64; 2]),
     /// Contrast agent in one of the two.
     Contrast,
+    /// Of the lungs, then and now, ml: another breath.
+    LungVolume([f64; 2]),
 }
 
-/// What the headers of two scans say differently. What one of them does not say is not judged.
-pub fn differences(then: &Acquisition, now: &Acquisition) -> Vec<Difference> {
+/// Volumes of the lungs that differ by more than this factor are of different breaths.
+const OTHER_BREATH: f64 = 1.15;
+
+/// Volumes of the lungs in two scans, ml: were they of different breaths? `None` when one is not known.
+pub fn other_breath(then: Option<f64>, now: Option<f64>) -> Option<bool> {
+    let (then, now) = (then.filter(|ml| *ml > 0.0)?, now.filter(|ml| *ml > 0.0)?);
+    Some((then / now).max(now / then) > OTHER_BREATH)
+}
+
+/// What the headers and the lungs of two scans say differently. What one of them does not say is not judged. `lungs_ml`: volume of
+/// the lungs, then and now.
+pub fn differences(then: &Acquisition, now: &Acquisition, lungs_ml: [Option<f64>; 2]) -> Vec<Difference> {
     let other =
         |a: &Option<String>, b: &Option<String>| matches!((a, b), (Some(a), Some(b)) if !a.eq_ignore_ascii_case(b));
     let mut found = Vec::new();
@@ -109,6 +133,9 @@ pub fn differences(then: &Acquisition, now: &Acquisition) -> Vec<Difference> {
     }
     if matches!((then.contrast, now.contrast), (Some(a), Some(b)) if a != b) {
         found.push(Difference::Contrast);
+    }
+    if let ([Some(a), Some(b)], Some(true)) = (lungs_ml, other_breath(lungs_ml[0], lungs_ml[1])) {
+        found.push(Difference::LungVolume([a, b]));
     }
     found
 }
@@ -261,12 +288,13 @@ mod tests {
             ..Acquisition::default()
         };
         let plain = scan("B30f", 1.0, Some(false));
-        assert_eq!(differences(&plain, &plain), []);
-        assert_eq!(differences(&Acquisition::default(), &plain), []);
+        assert_eq!(differences(&plain, &plain, [Some(4000.0), Some(4500.0)]), []);
+        assert_eq!(differences(&Acquisition::default(), &plain, [None, Some(4500.0)]), []);
         let other = Acquisition { manufacturer: Some("Other".into()), ..scan("B70f", 5.0, Some(true)) };
         let kernels = Difference::Kernel(["B30f".into(), "B70f".into()]);
-        let wanted = [Difference::Scanner, kernels, Difference::Thickness([1.0, 5.0]), Difference::Contrast];
-        assert_eq!(differences(&plain, &other), wanted);
+        let breath = Difference::LungVolume([5000.0, 3000.0]);
+        let wanted = [Difference::Scanner, kernels, Difference::Thickness([1.0, 5.0]), Difference::Contrast, breath];
+        assert_eq!(differences(&plain, &other, [Some(5000.0), Some(3000.0)]), wanted);
     }
 
     proptest! {

@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::findings::ChestFinding;
+use crate::findings::{ChestFinding, Side};
 use crate::number::Number;
 
 /// One reason. To add one: a variant here, and a sentence in each language; the compiler names the places.
@@ -57,6 +57,14 @@ pub enum Reason {
     NoSpine,
     #[error("only one lung was found")]
     OneLung,
+    /// Of so much air that holds no vessels and is no gas of stomach or bowel.
+    #[error(
+        "{ml:.0} ml of air in the {} half of the chest are no lung (a large pneumothorax or bulla?)",
+        side.as_str(), ml = Number::from(ml)
+    )]
+    AirSpace { side: Side, ml: f64 },
+    #[error("air at the base of a lung cannot be told from gas of stomach or bowel")]
+    AirBesideGas,
     #[error("{slices} slices are no volume")]
     FewSlices { slices: usize },
     #[error("no air inside the body")]

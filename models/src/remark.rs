@@ -187,7 +187,28 @@ pub enum Remark {
 }
 
 impl Remark {
-    /// Does it say that slices were left out or altered? Then it belongs wherever results are shown.
+    /// Does it belong on every page that shows results? It says that what is shown may lie on the wrong side, is not whole, or is not what a
+    /// person has decided.
+    pub fn is_for_pages(&self) -> bool {
+        match self {
+            Self::Position { .. }
+            | Self::NotReceived { .. }
+            | Self::Discontinued
+            | Self::CutOff { .. }
+            | Self::ReviewNotApplied { .. } => true,
+            Self::PixelsNotSquare { .. } | Self::NotRead { .. } | Self::Rejected { .. } => false,
+            Self::Shared { .. } | Self::Tilted { .. } | Self::FilledIn { .. } | Self::LeftOut { .. } => {
+                self.is_about_slices()
+            }
+        }
+    }
+
+    /// May right and left be wrong?
+    pub fn is_about_side(&self) -> bool {
+        matches!(self, Self::Position { .. })
+    }
+
+    /// Does it say that slices were left out or altered?
     pub fn is_about_slices(&self) -> bool {
         matches!(self, Self::Tilted { .. } | Self::FilledIn { .. } | Self::LeftOut { .. } | Self::Shared { .. })
     }

@@ -4,6 +4,8 @@
 
 pub mod structured;
 
+use std::collections::HashSet;
+
 use models::lesion::followed::Followed;
 use models::lesion::sighting::Place;
 use models::number::Number;
@@ -24,8 +26,8 @@ use crate::{Error, KeyImage, ResultObject, identity};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Looked {
     /// Images and clips that a scanner sent: images, clips, frames that were looked at of how many; images that were not, or not
-    /// wholly; lesions that are not listed.
-    Stored { images: usize, clips: usize, frames: [usize; 2], unread: usize, more: usize },
+    /// wholly; lesions that are not listed; things that only one frame of a clip showed.
+    Stored { images: usize, clips: usize, frames: [usize; 2], unread: usize, more: usize, once: usize },
     /// An exam that was recorded here.
     Recorded { clips: usize, pictures: usize, course: Course },
 }
@@ -96,8 +98,10 @@ impl<'a> Examination<'a> {
                 images: stills.images.len() - clips.len(),
                 clips: clips.len(),
                 frames,
-                unread: stills.unread.len(),
+                // An image can have several reasons.
+                unread: stills.unread.iter().map(|one| &one.sop_instance_uid).collect::<HashSet<_>>().len(),
                 more: stills.more_lesions,
+                once: stills.seen_once,
             },
             lesions: lesions.collect(),
             remark: Some(stills.marked.said()).filter(|said| !said.is_empty()),
@@ -112,8 +116,10 @@ impl<'a> Examination<'a> {
             return Ok(overall);
         }
         match self.looked {
-            Looked::Stored { more: 1.., .. } => Err(Withheld::SomeLesions),
+            Looked::Stored { more: 1.., .. } | Looked::Stored { once: 1.., .. } => Err(Withheld::SomeLesions),
             Looked::Stored { unread: 1.., .. } => Err(Withheld::SomePictures),
+            // Between the frames that were looked at others may show a graver one.
+            Looked::Stored { frames: [seen, of], .. } if seen < of => Err(Withheld::SomePictures),
             Looked::Recorded { course, .. } if course != WHOLE => Err(Withheld::SomePictures),
             Looked::Stored { .. } | Looked::Recorded { .. } if self.remark.is_some() => Err(Withheld::Remarked),
             Looked::Stored { .. } | Looked::Recorded { .. } => Ok(overall),
@@ -123,9 +129,10 @@ impl<'a> Examination<'a> {
     /// What was looked at and what was not.
     pub fn looked(&self, w: &dyn Words) -> Vec<String> {
         let mut said = vec![self.looked_at(w)];
-        if let Looked::Stored { unread, more, .. } = self.looked {
+        if let Looked::Stored { unread, more, once, .. } = self.looked {
             said.extend((unread > 0).then(|| w.not_looked_at(unread)));
             said.extend((more > 0).then(|| w.more_lesions(more)));
+            said.extend((once > 0).then(|| w.seen_once(once)));
         }
         if let Looked::Recorded { course: Course { is_whole: false, .. }, .. } = self.looked {
             said.push(w.breast().cut_short.to_owned());

@@ -113,7 +113,7 @@ pub fn summary(context: &Context, findings: &ChestFindings) -> Vec<Item> {
     let reviewed = words::reviewed(findings, Language::English).map(|words| said(context, words::capital(&words)));
     items.extend(reviewed);
     items.extend(words::remarks(findings, Language::English).map(|words| said(context, words)));
-    let compared = words::comparisons(findings, Language::English).into_iter();
+    let compared = words::compared(findings, Language::English).into_iter();
     items.extend(compared.map(comment));
     items
 }

@@ -128,7 +128,8 @@ fn advice(findings: &ChestFindings, finding: ChestFinding, slice_mm: f64) -> Vec
 }
 
 /// Diameters are rounded to millimetres first, as the rule asks. `None` for a mass, which the rule is not about, for calcified
-/// nodules, which are benign, and where a type is not known.
+/// nodules, which are benign, and where a type is not known. The tables have rows for solid and for subsolid nodules: each kind is counted by
+/// itself, and the more urgent of both rows holds.
 fn follow(all: &[Nodule]) -> Option<Follow> {
     if all.iter().any(|one| one.form == Form::Mass || one.kind.is_none()) {
         return None;
@@ -138,10 +139,11 @@ fn follow(all: &[Nodule]) -> Option<Follow> {
         .filter_map(|one| Some((one.kind?, one.diameter_mm.round())))
         .filter(|(kind, _)| *kind != NoduleType::Calcified)
         .collect();
-    let several = open.len() > 1;
+    let solid = open.iter().filter(|(kind, _)| *kind == NoduleType::Solid).count();
+    let several = open.len() - solid > 1;
     let one = |(kind, mm): &(NoduleType, f64)| match kind {
         NoduleType::Solid if *mm < 6.0 => Follow::OptionalAtOneYear,
-        NoduleType::Solid if several => Follow::SeveralSolid,
+        NoduleType::Solid if solid > 1 => Follow::SeveralSolid,
         NoduleType::Solid if *mm <= 8.0 => Follow::SixToTwelveMonths,
         NoduleType::Solid => Follow::ThreeMonths,
         _ if *mm < 6.0 && several => Follow::SeveralSmallSubsolid,
@@ -218,6 +220,11 @@ mod tests {
         assert_eq!(two((Solid, 4.0), (Solid, 20.0)), Some(Follow::SeveralSolid));
         assert_eq!(two((GroundGlass, 4.0), (PartSolid, 5.0)), Some(Follow::SeveralSmallSubsolid));
         assert_eq!(two((GroundGlass, 4.0), (GroundGlass, 7.0)), Some(Follow::SeveralSubsolid));
+        // A speck of the other kind makes nothing milder.
+        assert_eq!(two((Solid, 20.0), (GroundGlass, 3.0)), Some(Follow::ThreeMonths));
+        assert_eq!(two((Solid, 7.0), (GroundGlass, 3.0)), Some(Follow::SixToTwelveMonths));
+        assert_eq!(two((Solid, 4.0), (PartSolid, 9.0)), Some(Follow::PartSolid));
+        assert_eq!(two((Solid, 4.0), (GroundGlass, 9.0)), Some(Follow::GroundGlass));
         assert_eq!(two((Calcified, 9.0), (Solid, 7.0)), Some(Follow::SixToTwelveMonths), "calcified ones do not count");
     }
 

@@ -149,7 +149,7 @@ fn overview(findings: &ChestFindings, volume: &Volume, provenance: &Provenance, 
     canvas.label([area[0] + 8, area[1] + 6], &format!("{shows}{estimated}"), SMALL, TEXT);
     lung_table(&mut canvas, findings, [24, 516], language);
     let end = [WIDTH - 24, footer_top(provenance, [24, WIDTH - 24]) - 12];
-    let note = words::about_slices(findings, language);
+    let note = words::for_pages(findings, language);
     findings_table(&mut canvas, &words::lines(findings, language), note, [508, 64], end, language);
     footer(&mut canvas, provenance, [24, WIDTH - 24]);
     let title = Language::English.words().page().overview;
@@ -188,7 +188,7 @@ fn findings_table(
         state: Some(line.state),
         text: words::capital(&line.text),
     };
-    let name = || words::capital(language.words().page().slices);
+    let name = || words::capital(language.words().page().images);
     let note = note.map(|text| Row { name: name(), state: None, text: words::capital(&text) });
     let rows: Vec<Row> = note.into_iter().chain(lines.iter().map(row)).collect();
     let placed = place(&rows, pixels(end[0] - at[0] - 14), end[1] - at[1]);
@@ -404,6 +404,29 @@ pub(super) fn lung_colour(side: Side) -> Colour {
 mod tests {
     use super::*;
     use crate::testing;
+
+    /// One page may be all that somebody opens.
+    #[test]
+    fn right_and_left_that_may_be_wrong_stand_on_every_page() {
+        use models::remark::{Lying, Remark};
+
+        let mut case = testing::case(9);
+        let position = Remark::Position { position: "HFP".into(), said: Lying::Prone, drawn: Lying::Supine };
+        case.findings.remarks = vec![Remark::NotReceived { missing: 2, declared: 11 }, position.clone()];
+        let draw = |findings: &ChestFindings| {
+            key_images(findings, &case.volume, &case.provenance, Language::English).into_iter().collect::<Vec<_>>()
+        };
+        let pages = draw(&case.findings);
+        let note = words::for_pages(&case.findings, Language::English).unwrap();
+        assert!(note.starts_with(&position.to_string()) && note.contains("did not arrive"), "{note}");
+        case.findings.remarks.clear();
+        let plain = draw(&case.findings);
+        assert!(pages.len() > 5 && pages.len() == plain.len());
+        for (page, plain) in pages.iter().zip(&plain) {
+            assert_ne!(page.rgb, plain.rgb, "{} looks as without the remark", page.alternative);
+            assert!(page.finding.is_none() || page.alternative.contains("may be wrong"), "{}", page.alternative);
+        }
+    }
 
     /// Text as long as the gates write it, for each finding.
     fn table(count: usize, text: &str) -> Vec<Row> {

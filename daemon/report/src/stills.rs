@@ -127,6 +127,7 @@ impl KeyPicture {
 /// What of an image was not looked at.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Unread {
+    pub sop_instance_uid: String,
     /// Instance number.
     pub number: Option<i64>,
     pub why: NotRead,
@@ -143,6 +144,8 @@ pub struct Stills {
     pub lesions: Vec<StillLesion>,
     /// Lesions beyond [`MOST_LESIONS`], the least sure.
     pub more_lesions: usize,
+    /// What only one looked-at frame of a clip showed: no lesion, and no reason to call the clip free of any.
+    pub seen_once: usize,
     pub unread: Vec<Unread>,
     pub keys: Vec<KeyPicture>,
     /// All lesions, also those that a review took out of `lesions`.
@@ -219,6 +222,12 @@ pub fn verdict(stills: &Stills) -> String {
         let more = if more > 0 { format!("; {more} more") } else { String::new() };
         format!("breast ultrasound: {} in {images} looked at{several}: {named}{more}", counted(all, "lesion"))
     }];
+    if stills.seen_once > 0 {
+        parts.push(format!(
+            "left out because only one frame of a clip shows it: {}",
+            counted(stills.seen_once, "place")
+        ));
+    }
     for (in_part, part) in [(false, ""), (true, "part of ")] {
         let own = stills.unread.iter().filter(|one| one.in_part == in_part);
         let reasons = grouped(own.map(|one| &one.why));
@@ -313,9 +322,15 @@ pub(crate) mod tests {
             images: vec![image(1, None), image(2, Some([32, 120]))],
             lesions: vec![found(0, None, Some([12.34, 8.1])), found(1, Some([17, 5]), None)],
             more_lesions: 0,
+            seen_once: 0,
             unread: vec![
-                Unread { number: Some(3), why: NotRead::Painted { percent: 9 }, in_part: false },
-                Unread { number: None, why: NotRead::ColourFlow, in_part: true },
+                Unread {
+                    sop_instance_uid: "1.2.3.3".into(),
+                    number: Some(3),
+                    why: NotRead::Painted { percent: 9 },
+                    in_part: false,
+                },
+                Unread { sop_instance_uid: "1.2.3.4".into(), number: None, why: NotRead::ColourFlow, in_part: true },
             ],
             keys: vec![KeyPicture { image: 1, frame: Some(17), sector, grey: vec![99; 1600] }],
             marked: Marked::default(),
@@ -352,7 +367,12 @@ pub(crate) mod tests {
     #[test]
     fn no_sentence_grows_with_the_number_of_images_that_were_not_read() {
         let reasons: Vec<_> = (1..=300).map(|percent| (NotRead::Painted { percent }, 1)).collect();
-        let unread = |(why, _): &(NotRead, usize)| Unread { number: None, why: why.clone(), in_part: false };
+        let unread = |(why, _): &(NotRead, usize)| Unread {
+            sop_instance_uid: "1.2.3.5".into(),
+            number: None,
+            why: why.clone(),
+            in_part: false,
+        };
         let stills = Stills { unread: reasons.iter().map(unread).collect(), ..stills() };
         assert!(verdict(&stills).ends_with("; 296 more images not looked at"), "{}", verdict(&stills));
         let refused = crate::Refused::Pictures { reasons };

@@ -272,6 +272,7 @@ pub fn findings(geometry: &Geometry) -> ChestFindings {
                 }],
                 unmatched: [0, 2],
             }),
+            missing: None,
             differences: vec![Difference::Kernel(["B70f".into(), "B30f".into()])],
         }),
         timings_ms: Vec::new(),

@@ -1,10 +1,10 @@
 //! Derives UIDs from the inputs, so that a retry makes the same objects and not a second set.
 
 use dicom::uid::from_hash;
+use models::ChestFindings;
 use models::lesion::followed::Followed;
 use models::review::marks::Marked;
 use models::review::{Item, Review};
-use models::{ChestFindings, Remark};
 use sha2::{Digest, Sha256};
 
 use crate::words::Language;
@@ -47,15 +47,8 @@ impl Uids {
             }
         }
         match content {
-            Content::Findings { findings, quality, .. } => {
+            Content::Findings { quality, .. } => {
                 field(&mut hash, "findings");
-                if let Some(comparison) = &findings.comparison {
-                    field(&mut hash, &comparison.prior_study_uid);
-                }
-                // What was left out or filled in: the same objects may come to other words when one of them is bad.
-                for remark in findings.remarks.iter().filter(|remark| remark.is_about_slices()) {
-                    field(&mut hash, &remark.to_string());
-                }
                 if provenance.language != Language::English {
                     field(&mut hash, provenance.language.words().tag());
                 }
@@ -97,7 +90,10 @@ impl Uids {
             field(&mut hash, source.withdrawn);
         }
         match content {
-            Content::Findings { findings, .. } => reviewed(&mut hash, findings),
+            Content::Findings { findings, .. } => {
+                said_beside(&mut hash, findings);
+                reviewed(&mut hash, findings);
+            }
             // What is known from earlier exams is in the reports, and a person may change it between two versions.
             Content::Views { views } => {
                 known(&mut hash, &views.followed);
@@ -173,13 +169,22 @@ fn derived(seed: &[u8; 32], kind: &str, index: usize) -> String {
     from_hash(&hash.finalize().into())
 }
 
-/// A review that was applied, and one that was not and is told: neither may look like the result without.
+/// What the same images may come to other words by: the study that they were compared with and what came of it, or that none is known, and
+/// every remark: one slice may be bad this time, the scanner's step may have come since. What is tracked stays what it was.
+fn said_beside(hash: &mut Sha256, findings: &ChestFindings) {
+    if let Some(comparison) = &findings.comparison {
+        field(hash, "compared");
+        field(hash, &format!("{comparison:?}"));
+    }
+    for remark in &findings.remarks {
+        field(hash, &remark.to_string());
+    }
+}
+
+/// A review that was applied; one that was not is a remark: neither may look like the result without.
 fn reviewed(hash: &mut Sha256, findings: &ChestFindings) {
     if let Some(review) = &findings.review {
         signed(hash, review);
-    }
-    for remark in findings.remarks.iter().filter(|remark| matches!(remark, Remark::ReviewNotApplied { .. })) {
-        field(hash, &remark.to_string());
     }
 }
 
@@ -219,7 +224,8 @@ fn field(hash: &mut Sha256, text: &str) {
 
 #[cfg(test)]
 mod tests {
-    use models::Refusal;
+    use models::growth::Missing;
+    use models::{Refusal, Remark};
 
     use super::*;
     use crate::{Refused, testing};
@@ -237,6 +243,36 @@ mod tests {
         let one = Uids::new(&case.source(), &content, &case.provenance);
         let two = Uids::new(&Source { instances: &turned, ..case.source() }, &content, &case.provenance);
         assert_eq!(one.of("sr", 0), two.of("sr", 0));
+    }
+
+    #[test]
+    fn another_comparison_or_remark_makes_other_objects_and_leaves_what_is_tracked() {
+        let case = testing::case(9);
+        let of = |findings: &ChestFindings| {
+            let content = Content::Findings { findings, volume: &case.volume, quality: None };
+            let uids = Uids::new(&case.source(), &content, &case.provenance);
+            (uids.of("sr", 0), uids.lasting("track", 0))
+        };
+        let (base, tracked) = of(&case.findings);
+        let changed = |change: &dyn Fn(&mut ChestFindings)| {
+            let mut findings = case.findings.clone();
+            change(&mut findings);
+            of(&findings)
+        };
+        let all = [
+            // Of the same earlier study another series, or the same one read again.
+            changed(&|f| f.comparison.as_mut().unwrap().changes[0].ground_glass_percent = [9.5, 2.3]),
+            changed(&|f| f.comparison.as_mut().unwrap().nodules = None),
+            changed(&|f| f.comparison.as_mut().unwrap().missing = Some(Missing::Then)),
+            changed(&|f| f.comparison = None),
+            changed(&|f| f.remarks.push(Remark::NotReceived { missing: 3, declared: 90 })),
+            changed(&|f| f.remarks.push(Remark::Discontinued)),
+        ];
+        let mut seen = std::collections::HashSet::from([base]);
+        for (index, (uid, track)) in all.into_iter().enumerate() {
+            assert!(seen.insert(uid), "change {index} has the UIDs of other words: it would not be delivered");
+            assert_eq!(track, tracked, "change {index}");
+        }
     }
 
     #[test]

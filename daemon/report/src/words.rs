@@ -16,7 +16,7 @@ use dicom::text::date;
 use models::findings::{
     CalciumScore, ChestFinding, Evaluated, Form, LeastSize, LobeName, LungPart, Nodule, NoduleType, Pneumonia, Side,
 };
-use models::growth::{Difference, NoduleChange};
+use models::growth::{Difference, Missing, NoduleChange};
 use models::remark::Remark;
 use models::review::Signature;
 use models::task::ct_quality::{CtQuality, Noise, Slices};
@@ -101,7 +101,7 @@ pub trait Words: Sync + breast::Breast {
     /// A thing of a list that is there `count` times.
     fn repeated(&self, item: &str, count: usize) -> String;
     fn rib(&self, side: Side, rib: Option<u8>) -> String;
-    /// Percent of both lungs, of the right and of the left lung below -950 HU.
+    /// Percent of both lungs (of the only one, if there is one), of the right and of the left lung below -950 HU.
     fn emphysema(&self, both: f64, right: Option<f64>, left: Option<f64>) -> String;
     fn volume_on_side(&self, side: Side, ml: f64) -> String;
     /// Percent of the hemithorax.
@@ -114,8 +114,8 @@ pub trait Words: Sync + breast::Breast {
     fn nodules(&self, count: usize, largest: &Largest<'_>) -> String;
     /// Masses, with the longest diameter.
     fn masses(&self, count: usize, largest: &Largest<'_>) -> String;
-    /// Percent of both lungs.
-    fn pneumonia(&self, ground_glass: f64, consolidation: f64) -> String;
+    /// Percent of `place`: both lungs, or the only one.
+    fn pneumonia(&self, place: &str, ground_glass: f64, consolidation: f64) -> String;
     fn opacities(&self, count: usize) -> String;
     /// How the series was made: slices, thickness, kernel, voltage, contrast agent, scanner.
     fn technique(&self, technique: &Technique<'_>) -> String;
@@ -123,6 +123,8 @@ pub trait Words: Sync + breast::Breast {
     fn advice(&self, advice: &Advice) -> String;
     /// None of what was evaluated was found.
     fn nothing_found(&self) -> &'static str;
+    /// An earlier study is known, and why it was not compared.
+    fn not_compared(&self, date: &str, missing: Missing) -> String;
     /// There is no study to compare with.
     fn no_prior(&self) -> &'static str;
     /// Volume of one nodule, then and now.
@@ -264,8 +266,8 @@ pub struct Page {
     pub laa_950: &'static str,
     /// Found, none found, not evaluated.
     pub states: [&'static str; 3],
-    /// Above what was left out or altered of the slices.
-    pub slices: &'static str,
+    /// Above what a page must say of its images.
+    pub images: &'static str,
     /// Of ground glass and of consolidation.
     pub colours: &'static str,
     pub ground_glass: &'static str,
@@ -387,9 +389,18 @@ fn pneumonia(p: &Pneumonia, w: &dyn Words) -> String {
     if count == 0 {
         return String::new();
     }
-    let both = p.extents.iter().find(|e| e.part == LungPart::Both);
-    let text = both.map(|e| w.pneumonia(e.ground_glass_percent, e.consolidation_percent));
+    let whole = p.extents.first().filter(|e| !matches!(e.part, LungPart::Lobe(_)));
+    let text = whole.map(|e| w.pneumonia(w.part(e.part), e.ground_glass_percent, e.consolidation_percent));
     text.unwrap_or_else(|| w.opacities(count))
+}
+
+/// The only lung that has a number, and its number.
+fn only_lung(right: Option<f64>, left: Option<f64>) -> Option<(Side, f64)> {
+    match (right, left) {
+        (Some(percent), None) => Some((Side::Right, percent)),
+        (None, Some(percent)) => Some((Side::Left, percent)),
+        _ => None,
+    }
 }
 
 /// A part of these lungs; a lobe whose fissures were not seen is called estimated wherever it is named.
@@ -413,6 +424,9 @@ pub fn comparisons(findings: &ChestFindings, language: Language) -> Vec<String> 
     let Some(comparison) = &findings.comparison else { return Vec::new() };
     let w = language.words();
     let date = &date(&comparison.prior_study_date);
+    if let Some(missing) = comparison.missing {
+        return vec![w.not_compared(date, missing)];
+    }
     let both = comparison.changes.iter().find(|c| c.part == LungPart::Both).or_else(|| comparison.changes.first());
     let pneumonia = both.map(|change| {
         let (then_now, solid) = (change.ground_glass_percent, change.consolidation_percent);
@@ -426,6 +440,14 @@ pub fn comparisons(findings: &ChestFindings, language: Language) -> Vec<String> 
     });
     let caution = (!comparison.differences.is_empty()).then(|| w.differences(&comparison.differences));
     pneumonia.into_iter().chain(nodules).chain(caution).collect()
+}
+
+/// What became of the comparison: what it says, why there is none with an earlier study, or that none is known.
+pub fn compared(findings: &ChestFindings, language: Language) -> Vec<String> {
+    match &findings.comparison {
+        None => vec![language.words().no_prior().to_owned()],
+        Some(_) => comparisons(findings, language),
+    }
 }
 
 /// The same in one line; `None` without a prior study.
@@ -496,12 +518,18 @@ pub fn remarks(findings: &ChestFindings, language: Language) -> Option<String> {
     (!all.is_empty()).then(|| all.join(w.separator()))
 }
 
-/// What was left out or altered of the slices, if anything.
-pub fn about_slices(findings: &ChestFindings, language: Language) -> Option<String> {
+/// What a page of results must say of its images, if anything; which side it is first.
+pub fn for_pages(findings: &ChestFindings, language: Language) -> Option<String> {
     let w = language.words();
-    let about = findings.remarks.iter().filter(|remark| remark.is_about_slices());
-    let all: Vec<String> = about.map(|remark| w.remark(remark)).collect();
+    let mut about: Vec<&Remark> = findings.remarks.iter().filter(|remark| remark.is_for_pages()).collect();
+    about.sort_by_key(|remark| !remark.is_about_side());
+    let all: Vec<String> = about.into_iter().map(|remark| w.remark(remark)).collect();
     (!all.is_empty()).then(|| all.join(w.separator()))
+}
+
+/// That right and left may be wrong, if so: on every picture of one finding.
+pub fn about_side(findings: &ChestFindings, language: Language) -> Option<String> {
+    findings.remarks.iter().find(|remark| remark.is_about_side()).map(|remark| language.words().remark(remark))
 }
 
 /// That something was not evaluated, and why.

@@ -50,7 +50,7 @@ use super::lungs::{self as segmentation, Examined};
 pub use super::nodules::{Form, Nodule, NoduleType};
 use super::{Control, Error, go_on};
 use crate::acquisition::Acquisition;
-use crate::findings::{Evaluated, Lobe, Lung, Region, Side};
+use crate::findings::{Evaluated, Lobe, Lung, Mask, Region, Side};
 use crate::manifest::Manifest;
 use crate::package::Package;
 use crate::reason::{NotEvaluated, Reason, Topic};
@@ -128,7 +128,7 @@ fn by_plan(
         clock = Instant::now();
         control.progress(stage, 1.0);
     };
-    let prepared = network::prepare(volume, &examined.lungs, plan, steps);
+    let prepared = network::prepare(volume, &examined.looked_at(), plan, steps);
     go_on(control)?;
     lap("resample", &mut findings);
     let mut answer = network::infer(prepared, plan, model, control)?;
@@ -171,13 +171,17 @@ fn measure(
     findings: &mut ChestFindings,
 ) {
     let seen = Seen::of(&examined);
+    let halves = examined.looked_at();
     let places = Places::of(examined.ground);
     let want = |finding: ChestFinding| wanted.contains(&finding);
     let sides = |channel: Channel, finding: ChestFinding, rule: places::Rule| {
-        let look = || pleura::by_side(volume, answer, channel, &examined.lungs, &|mask| places.holds(rule, mask));
+        let look = || pleura::by_side(volume, answer, channel, &halves, &|mask| places.holds(rule, mask));
         if want(finding) { look() } else { Vec::new() }
     };
     let air = sides(Channel::Pneumothorax, ChestFinding::Pneumothorax, places::PNEUMOTHORAX);
+    let is_doubtful = |mask: &Mask| places.is_doubtful_air(mask);
+    let doubtful_air = want(ChestFinding::Pneumothorax)
+        && !pleura::by_side(volume, answer, Channel::Pneumothorax, &halves, &is_doubtful).is_empty();
     let fluid = sides(Channel::PleuralEffusion, ChestFinding::PleuralEffusion, places::EFFUSION);
     let opacities =
         if want(ChestFinding::Pneumonia) { pneumonia::opacities(volume, answer, &places) } else { Default::default() };
@@ -214,6 +218,8 @@ fn measure(
         findings.evaluate(*finding, &mut scan);
         if let Some(reason) = finding.unseen(&seen, acquisition) {
             findings.seen_in_part(*finding, reason);
+        } else if doubtful_air && *finding == ChestFinding::Pneumothorax {
+            findings.seen_in_part(*finding, Reason::AirBesideGas);
         }
     }
 }
@@ -264,6 +270,6 @@ fn lobes_of(volume: &Volume, lungs: &Evaluated<Vec<Lung>>) -> Evaluated<Vec<Lobe
 #[cfg(test)]
 mod measured;
 #[cfg(test)]
-mod testing;
+pub(super) mod testing;
 #[cfg(test)]
 mod tests;

@@ -164,8 +164,9 @@ fn say_pneumonia(found: &Value, _: &Value) -> (bool, String) {
     if both.is_null() {
         return (true, "shares of the lungs are not known".to_owned());
     }
+    let place = both["part"]["lung"].as_str().map_or_else(|| "both lungs".to_owned(), |side| format!("{side} lung"));
     let text = format!(
-        "ground glass {} %, consolidation {} % of both lungs",
+        "ground glass {} %, consolidation {} % of {place}",
         number(&both["ground_glass_percent"], 1),
         number(&both["consolidation_percent"], 1)
     );
@@ -200,6 +201,9 @@ fn side(one: &Value) -> &str {
 /// Both lungs and each nodule then and now; the JSON has each part.
 fn comparison(comparison: &Value, output: &Output) -> Result<(), Failure> {
     let date = comparison["prior_study_date"].as_str().unwrap_or_default();
+    if comparison["missing"].is_string() {
+        output.line(&format!("  An earlier study of {date} is known and was not compared"))?;
+    }
     let change = &comparison["changes"][0];
     if !change.is_null() {
         let then_now = |key: &str| format!("{} -> {} %", number(&change[key][0], 1), number(&change[key][1], 1));

@@ -8,6 +8,7 @@ use models::review::{Decided, Decision, Document, Review};
 
 use super::*;
 use crate::stills::tests::stills;
+use crate::stills::{NotRead, Unread};
 use crate::{Content, NOT_FOR_DIAGNOSIS, testing};
 
 /// Two lesions of the left breast, one of which is known.
@@ -75,7 +76,8 @@ fn without_descriptors_or_with_lesions_that_are_not_listed_no_category_is_given(
     let objects = written(&few);
     let report = objects.iter().find(|object| object.kind == "breast-report").unwrap();
     assert!(holds(report, "No category suggested: orientation not known") && !holds(report, "Assessment Category"));
-    let mut more = Stills { unread: Vec::new(), ..known() };
+    let mut more = Stills { unread: Vec::new(), images: known().images, ..known() };
+    more.images[1].frames = Some([120, 120]);
     more.lesions.remove(0);
     let overall = |stills: &Stills| Examination::of_stills(stills, &[]).overall();
     assert_eq!(overall(&more), Ok(Category::ProbablyBenign));
@@ -90,6 +92,10 @@ fn without_descriptors_or_with_lesions_that_are_not_listed_no_category_is_given(
         ..more.marked.clone()
     };
     assert_eq!(overall(&Stills { more_lesions: 0, marked: refused, ..more.clone() }), Err(Withheld::Remarked));
+    let mut clip = Stills { more_lesions: 0, ..more.clone() };
+    clip.images[1].frames = Some([32, 120]);
+    assert_eq!(overall(&clip), Err(Withheld::SomePictures), "88 frames were not looked at");
+    assert_eq!(overall(&Stills { more_lesions: 0, seen_once: 1, ..more.clone() }), Err(Withheld::SomeLesions));
     assert_eq!(overall(&Stills { more_lesions: 1, ..known() }), Ok(Category::Suspicious));
     assert_eq!(overall(&Stills { lesions: Vec::new(), ..known() }), Err(Withheld::NoLesion));
 }
@@ -117,6 +123,20 @@ fn without_a_side_findings_are_told_in_words_only() {
     let objects = written(&stills);
     let report = objects.iter().find(|object| object.kind == "breast-report").unwrap();
     assert!(!holds(report, "Supplementary Data") && holds(report, "Breast, side not known"));
+}
+
+#[test]
+fn an_image_that_has_two_reasons_counts_once_and_what_one_frame_shows_is_told() {
+    let mut stills = Stills { seen_once: 2, ..known() };
+    let again = Unread { why: NotRead::NoSector, ..stills.unread[1].clone() };
+    stills.unread.push(again);
+    let exam = Examination::of_stills(&stills, &[]);
+    assert!(matches!(exam.looked, Looked::Stored { unread: 2, once: 2, .. }), "{:?}", exam.looked);
+    for language in Language::ALL {
+        let w = language.words();
+        assert!(exam.looked(w).contains(&w.seen_once(2)));
+    }
+    assert!(stills.verdict().contains("only one frame of a clip shows it: 2 places"), "{}", stills.verdict());
 }
 
 #[test]

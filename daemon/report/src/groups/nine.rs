@@ -147,8 +147,9 @@ fn emphysema(parts: &GroupParts, findings: &ChestFindings, segmented: &[Segmente
         "Percent of lung voxels below -950 HU, airways excluded, after noise reduction; noise measured {:.1} HU.",
         found.noise_hu
     );
+    let only = found.right_percent.xor(found.left_percent).is_some();
     let shares = [
-        (LungPart::Both, Some(found.laa950_percent)),
+        (LungPart::Both, (!only).then_some(found.laa950_percent)),
         (LungPart::Lung(Side::Right), found.right_percent),
         (LungPart::Lung(Side::Left), found.left_percent),
     ];
@@ -159,8 +160,8 @@ fn emphysema(parts: &GroupParts, findings: &ChestFindings, segmented: &[Segmente
             let label = format!("Emphysema, {}", words::part(findings, part, Language::English.words()));
             let group = of_part(parts, findings, part, &label, EMPHYSEMA);
             let group = group.with(percent).with(comment(noise.clone()));
-            let of_both = part == LungPart::Both;
-            Some(if of_both { parts.commented(group, &review::id(ChestFinding::Emphysema, None)) } else { group })
+            let of_all = only || part == LungPart::Both;
+            Some(if of_all { parts.commented(group, &review::id(ChestFinding::Emphysema, None)) } else { group })
         })
         .collect();
     for one in segmented.iter().filter(|s| matches!(s.subject, Subject::Emphysema(_))) {

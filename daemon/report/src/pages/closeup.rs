@@ -57,9 +57,12 @@ pub fn page(
     for (i, note) in notes(finding, shown.len(), w).iter().enumerate() {
         canvas.text_right(WIDTH - 24, 10 + i * NOTE_LINE, note, SMALL, DIM);
     }
-    let sentence = sentence(&line.text);
+    let mut sentence = sentence(&line.text);
+    let said = sentence.len();
+    // Which side it is matters on each picture that is sent by itself.
+    sentence.extend(words::about_side(findings, language).map_or_else(Vec::new, |text| self::sentence(&text)));
     for (i, words) in sentence.iter().enumerate() {
-        canvas.text([24, SENTENCE_TOP + i * SENTENCE_LINE], words, BODY, TEXT);
+        canvas.text([24, SENTENCE_TOP + i * SENTENCE_LINE], words, BODY, if i < said { TEXT } else { AMBER });
     }
 
     // The pictures begin below the sentence, however long it is.
@@ -100,7 +103,8 @@ pub fn page(
     let english = words::line(findings, finding, Language::English);
     let title = Language::English.words().titled(&words::name(finding, Language::English), &english.text);
     let title = dataset::ascii(&title, dicom_core::VR::UT);
-    let alternative = w.titled(&name, &line.text);
+    let side = words::about_side(findings, language).map(|side| format!("{}{side}", w.separator()));
+    let alternative = format!("{}{}", w.titled(&name, &line.text), side.unwrap_or_default());
     Some(KeyImage { slice: Some(best.key_slice), finding: Some(finding), ..KeyImage::new(title, alternative, canvas) })
 }
 

@@ -122,8 +122,7 @@ fn text(draft: &Draft, font: &mut Font) -> Vec<Sheet> {
     patient(draft.patient, draft.language, font, &mut flow);
     reviewed(draft, font, &mut flow);
     paragraph(font, &mut flow, d.technique, &words::technique(draft.findings, draft.volume, language), INK);
-    let compared = draft.findings.comparison.as_ref().map(|_| words::comparisons(draft.findings, language).join("\n"));
-    paragraph(font, &mut flow, d.comparison, &compared.unwrap_or_else(|| w.no_prior().to_owned()), INK);
+    paragraph(font, &mut flow, d.comparison, &words::compared(draft.findings, language).join("\n"), INK);
     table(draft, font, &mut flow);
     extents(draft, font, &mut flow);
     lungs(draft, font, &mut flow);

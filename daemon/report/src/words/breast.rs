@@ -33,6 +33,8 @@ pub trait Breast {
     fn not_looked_at(&self, images: usize) -> String;
     /// Lesions beyond those that are listed.
     fn more_lesions(&self, count: usize) -> String;
+    /// Places that only one looked-at frame of a clip shows.
+    fn seen_once(&self, count: usize) -> String;
     /// `looked`: what was looked at, in this language.
     fn no_lesion_in(&self, looked: &str) -> String;
     /// Where the rules come from, and what they are not.

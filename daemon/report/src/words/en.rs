@@ -2,7 +2,7 @@
 
 use dicom::pixels::error::DecodeError;
 use models::findings::{ChestFinding, Form, LeastSize, LobeName, LungPart, NoduleType, Side};
-use models::growth::{Course, Difference, NoduleChange};
+use models::growth::{Course, Difference, Missing, NoduleChange};
 use models::number::Number;
 use models::remark::Remark;
 use models::task::ct_quality::{Cover, Kernel, Noise, Slices};
@@ -126,6 +126,10 @@ impl Words for English {
     }
 
     fn emphysema(&self, both: f64, right: Option<f64>, left: Option<f64>) -> String {
+        if let Some((side, percent)) = super::only_lung(right, left) {
+            let lung = self.part(LungPart::Lung(side));
+            return format!("LAA-950 {lung} {percent:.1} % (after noise reduction)", percent = Number::from(percent));
+        }
         let right = right.map(|v| format!(", right {v:.1} %", v = Number::from(v))).unwrap_or_default();
         let left = left.map(|v| format!(", left {v:.1} %", v = Number::from(v))).unwrap_or_default();
         format!("LAA-950 both lungs {both:.1} %{right}{left} (after noise reduction)", both = Number::from(both))
@@ -175,9 +179,9 @@ impl Words for English {
         )
     }
 
-    fn pneumonia(&self, ground_glass: f64, consolidation: f64) -> String {
+    fn pneumonia(&self, place: &str, ground_glass: f64, consolidation: f64) -> String {
         format!(
-            "ground glass {ground_glass:.1} %, consolidation {consolidation:.1} % of both lungs",
+            "ground glass {ground_glass:.1} %, consolidation {consolidation:.1} % of {place}",
             ground_glass = Number::from(ground_glass),
             consolidation = Number::from(consolidation)
         )
@@ -272,7 +276,16 @@ impl Words for English {
     }
 
     fn no_prior(&self) -> &'static str {
-        "No earlier study of this patient is known to this device."
+        "No earlier chest CT of this patient was analysed by this device."
+    }
+
+    fn not_compared(&self, date: &str, missing: Missing) -> String {
+        let why = match missing {
+            Missing::Now => "this study has neither pneumonia nor nodules of whole lungs to compare",
+            Missing::Then => "its findings do not hold what a comparison needs",
+            Missing::Days => "the dates do not say how many days lie between",
+        };
+        format!("An earlier study of {date} is known and was not compared: {why}")
     }
 
     fn nodule_change(&self, change: &NoduleChange, place: &str) -> String {
@@ -318,6 +331,10 @@ impl Words for English {
                 format!("slice thickness ({:.1}, {:.1} mm)", Number::from(then), Number::from(now))
             }
             Difference::Contrast => "contrast agent".to_owned(),
+            Difference::LungVolume([then, now]) => {
+                let litres = |ml: &f64| Number(ml / 1000.0);
+                format!("lung volume, as by breathing ({:.1}, {:.1} L)", litres(then), litres(now))
+            }
         };
         let named: Vec<String> = all.iter().map(one).collect();
         format!("Caution, the scans differ in {}: numbers may change by that alone", named.join(", "))
@@ -621,6 +638,10 @@ impl Breast for English {
         format!("{} not listed", stills::counted(count, "more lesion"))
     }
 
+    fn seen_once(&self, count: usize) -> String {
+        format!("{} left out, because only one frame of a clip shows it", stills::counted(count, "place"))
+    }
+
     fn no_lesion_in(&self, looked: &str) -> String {
         format!("no lesion in {looked}")
     }
@@ -660,7 +681,7 @@ const PAGE: Page = Page {
     both: "both",
     laa_950: "LAA-950: lung voxels below -950 HU",
     states: ["FOUND", "none found", "not evaluated"],
-    slices: "slices",
+    images: "images",
     colours: "amber: ground glass   red: consolidation",
     ground_glass: "ground glass",
     consolidation: "consolidation",

@@ -55,6 +55,8 @@ pub fn reasons() -> Vec<Reason> {
         Reason::OtherSeries { .. } => [Reason::OtherSeries { series: "4 (1.0 mm, B31f)".into() }],
         Reason::Rejected { .. } => [Reason::Rejected { by: "李明".into() }],
         Reason::OneLung => [Reason::OneLung],
+        Reason::AirBesideGas => [Reason::AirBesideGas],
+        Reason::AirSpace { .. } => [Reason::AirSpace { side: Side::Left, ml: 1834.4 }],
         Reason::FewSlices { .. } => [Reason::FewSlices { slices: 1 }],
         Reason::NoAir => [Reason::NoAir],
         Reason::ImplausibleAir { .. } => [Reason::ImplausibleAir { ml: 123.4 }],
@@ -376,6 +378,7 @@ pub fn differences() -> Vec<Difference> {
         Difference::Kernel(_) => [Difference::Kernel(["B30f".into(), "B70f".into()])],
         Difference::Thickness(_) => [Difference::Thickness([1.0, 5.0])],
         Difference::Contrast => [Difference::Contrast],
+        Difference::LungVolume(_) => [Difference::LungVolume([5210.0, 3140.0])],
     }
 }
 

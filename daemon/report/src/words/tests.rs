@@ -128,7 +128,9 @@ fn sentences(language: Language) -> Vec<(String, String)> {
         let technique = Technique { slices: 301, spacing_mm: 1.25, acquisition: &acquisition };
         (format!("{acquisition:?}"), w.technique(&technique))
     });
-    let compared = [("compared".to_owned(), w.nodules_compared("20260101"))];
+    let not_compared = [Missing::Now, Missing::Then, Missing::Days];
+    let not_compared = not_compared.into_iter().map(|why| ("not compared".to_owned(), w.not_compared("20260101", why)));
+    let compared = [("compared".to_owned(), w.nodules_compared("20260101"))].into_iter().chain(not_compared);
     let page =
         page.into_iter().chain(pictures).chain(least).chain(lesions).chain(advice).chain(changes).chain(differences);
     let breast = breast::tests::sentences(w).into_iter().map(|said| ("breast".to_owned(), said));

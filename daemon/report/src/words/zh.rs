@@ -2,7 +2,7 @@
 
 use dicom::pixels::error::DecodeError;
 use models::findings::{ChestFinding, Form, LeastSize, LobeName, LungPart, NoduleType, Side};
-use models::growth::{Course, Difference, NoduleChange};
+use models::growth::{Course, Difference, Missing, NoduleChange};
 use models::number::Number;
 use models::refusal::{Fact, Gap, LISTED, Place, Quantity, Shift, SlicePlane};
 use models::remark::{Beyond, Lying, Remark, Sharer, SliceFault};
@@ -135,6 +135,10 @@ impl Words for Chinese {
     }
 
     fn emphysema(&self, both: f64, right: Option<f64>, left: Option<f64>) -> String {
+        if let Some((side, percent)) = super::only_lung(right, left) {
+            let lung = self.part(LungPart::Lung(side));
+            return format!("LAA-950 {lung} {percent:.1} %（降噪后）", percent = Number::from(percent));
+        }
         let right = right.map(|v| format!("，右肺 {v:.1} %", v = Number::from(v))).unwrap_or_default();
         let left = left.map(|v| format!("，左肺 {v:.1} %", v = Number::from(v))).unwrap_or_default();
         format!("LAA-950 双肺 {both:.1} %{right}{left}（降噪后）", both = Number::from(both))
@@ -185,9 +189,9 @@ impl Words for Chinese {
         )
     }
 
-    fn pneumonia(&self, ground_glass: f64, consolidation: f64) -> String {
+    fn pneumonia(&self, place: &str, ground_glass: f64, consolidation: f64) -> String {
         format!(
-            "磨玻璃影占双肺 {ground_glass:.1} %，实变占双肺 {consolidation:.1} %",
+            "磨玻璃影占{place} {ground_glass:.1} %，实变占{place} {consolidation:.1} %",
             ground_glass = Number::from(ground_glass),
             consolidation = Number::from(consolidation)
         )
@@ -264,7 +268,16 @@ impl Words for Chinese {
     }
 
     fn no_prior(&self) -> &'static str {
-        "本机没有该患者的既往检查。"
+        "本机未分析过该患者既往的胸部 CT。"
+    }
+
+    fn not_compared(&self, date: &str, missing: Missing) -> String {
+        let why = match missing {
+            Missing::Now => "本次检查没有可用于对比的肺炎或完整肺内结节的结果",
+            Missing::Then => "其结果缺少对比所需的内容",
+            Missing::Days => "检查日期无法确定两次检查的间隔天数",
+        };
+        format!("已知 {date} 的既往检查，未作对比：{why}")
     }
 
     fn nodule_change(&self, change: &NoduleChange, place: &str) -> String {
@@ -303,6 +316,10 @@ impl Words for Chinese {
                 format!("层厚（{:.1}、{:.1} mm）", Number::from(then), Number::from(now))
             }
             Difference::Contrast => "对比剂".to_owned(),
+            Difference::LungVolume([then, now]) => {
+                let litres = |ml: &f64| Number(ml / 1000.0);
+                format!("肺容积（{:.1}、{:.1} L，如因呼吸程度）", litres(then), litres(now))
+            }
         };
         let named: Vec<String> = all.iter().map(one).collect();
         format!("注意：两次检查的{}不同，数值可能仅因此而变化", named.join("、"))
@@ -372,6 +389,12 @@ impl Words for Chinese {
             Reason::NoLungs => "未找到肺".into(),
             Reason::NoSpine => "未找到脊柱".into(),
             Reason::OneLung => "仅找到一侧肺".into(),
+            Reason::AirBesideGas => "肺底的气体无法与胃肠道气体区分".into(),
+            Reason::AirSpace { side, ml } => format!(
+                "{}胸腔内有 {ml:.0} ml 气体不是肺组织（大量气胸或巨型肺大疱？）",
+                self.side(*side),
+                ml = Number::from(ml)
+            ),
             Reason::FewSlices { slices } => format!("{slices} 层图像不足以构成容积数据"),
             Reason::NoAir => "体内未见含气区域".into(),
             Reason::ImplausibleAir { ml } => format!("体内含气体积 {ml:.0} ml，不符合肺容积", ml = Number::from(ml)),
@@ -891,6 +914,10 @@ impl Breast for Chinese {
         format!("另有 {count} 个病灶未列出")
     }
 
+    fn seen_once(&self, count: usize) -> String {
+        format!("另有 {count} 处仅见于动态图像的一帧，未列为病灶")
+    }
+
     fn no_lesion_in(&self, looked: &str) -> String {
         format!("{looked}中未发现病灶")
     }
@@ -928,7 +955,7 @@ const PAGE: Page = Page {
     both: "双肺",
     laa_950: "LAA-950：低于 -950 HU 的肺体素",
     states: ["发现", "未发现", "未评估"],
-    slices: "层面",
+    images: "图像",
     colours: "琥珀色：磨玻璃影   红色：实变",
     ground_glass: "磨玻璃影",
     consolidation: "实变",

@@ -113,7 +113,12 @@ fn stills() -> Stills {
     Stills {
         images: vec![image(1, Some(Side::Left)), image(2, Some(Side::Left)), image(3, Some(Side::Right))],
         lesions: lesions.collect(),
-        unread: vec![Unread { number: Some(4), why: NotRead::ColourFlow, in_part: false }],
+        unread: vec![Unread {
+            sop_instance_uid: "1.2.3.4".into(),
+            number: Some(4),
+            why: NotRead::ColourFlow,
+            in_part: false,
+        }],
         keys: vec![KeyPicture { image: 0, frame: None, sector: Sector { x: 0, y: 0, width: 320, height: 240 }, grey }],
         followed: vec![(1, earlier(41))],
         ..Stills::default()

@@ -152,7 +152,7 @@ fn series(
     let first = first(&kept, &sources).ok_or(Error::NoInstances)?;
     let scanned = scan_again(parts, first)?;
     let mut timings_ms = vec![("volume".to_owned(), milliseconds(begun))];
-    let prior = here::find(connection, &first.header)?;
+    let priors = here::all(connection, &first.header)?;
     let performed = steps::of_series(connection, &row.key.study_uid, &row.key.series_uid)?;
     let part = choosing::part(connection, &parts.settings.analyze, row)?;
     let review: Option<Review> = signed(connection, job)?;
@@ -164,7 +164,7 @@ fn series(
         instances: &sources,
         built: built.as_ref().map_err(Clone::clone),
         created_utc: row.completed_utc.as_deref().unwrap_or(&job.created_utc),
-        prior: prior.as_ref(),
+        priors: &priors,
         performed: performed.as_ref(),
         study: &[],
         pictures: None,
@@ -229,7 +229,7 @@ fn pictures(
         instances: &sources,
         built: Err(examine::no_volume(sources.len())),
         created_utc: row.completed_utc.as_deref().unwrap_or(&job.created_utc),
-        prior: None,
+        priors: &[],
         performed: performed.as_ref(),
         study: &[],
         pictures: Some(&pictures),
@@ -331,7 +331,7 @@ fn study(
         instances: &sources,
         built: Err(examine::no_volume(kept.len())),
         created_utc: &job.created_utc,
-        prior: None,
+        priors: &[],
         performed: None,
         study: &images,
         pictures: pictures.as_ref(),

@@ -39,8 +39,8 @@ pub struct Subject<'a> {
     pub built: Result<&'a Built, Refused>,
     /// When the series was complete: the time the results carry, so that a repetition makes the same objects.
     pub created_utc: &'a str,
-    /// An earlier study of the same patient, to compare with.
-    pub prior: Option<&'a Prior>,
+    /// The series of an earlier study of the same patient, to compare with.
+    pub priors: &'a [Prior],
     /// What the scanner said of the series, if it did.
     pub performed: Option<&'a Performed>,
     /// For a task of a whole study: its images in the order of `instances`. Empty for a series.

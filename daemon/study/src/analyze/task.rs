@@ -235,7 +235,7 @@ fn chest_ct(engine: &mut Engine, subject: &Subject<'_>, control: &dyn Control) -
     if !cut.is_empty() {
         findings.remarks.push(Remark::CutOff { findings: cut });
     }
-    findings.comparison = subject.prior.and_then(|prior| prior::compare(&findings, &subject.header.study_date, prior));
+    findings.comparison = prior::compare(&findings, &subject.header.study_date, subject.priors);
     let timings_ms = findings.timings_ms.clone();
     let outcome = nothing_evaluated(&findings).map_or(Outcome::Processed(findings), Outcome::Refused);
     Ok(Ran { outcome, used: Some(used), timings_ms })

@@ -110,7 +110,7 @@ fn the_quality_of_a_series_is_one_report_and_one_line_without_any_package() {
             instances,
             built,
             created_utc: "2026-11-24T03:00:00.000Z",
-            prior: None,
+            priors: &[],
             performed: None,
             study: &[],
             pictures: None,

@@ -3,6 +3,8 @@
 //! A wrong patient is worse than no comparison: ID, issuer, name, birth date and sex decide together
 //! (`dicom::patient::Identity::is_same_person`).
 
+use std::collections::HashSet;
+
 use custody::store::{self, jobs};
 use dicom::header::Header;
 use dicom::patient::{Identity, is_placeholder_id};
@@ -13,30 +15,58 @@ use serde_json::Value;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prior {
     pub study_uid: String,
+    pub series_uid: String,
     /// DA.
     pub study_date: String,
     pub findings: Value,
 }
 
-/// The last analysed study of this patient before this one.
+impl Prior {
+    /// Was pneumonia or nodules evaluated?
+    fn is_read(&self) -> bool {
+        self.findings["pneumonia"]["done"].is_object() || self.findings["nodules"]["done"].is_array()
+    }
+}
+
+/// A series of the last analysed study of this patient before this one.
 ///
 /// # Errors
 /// When the database fails.
 pub fn find(connection: &Connection, header: &Header) -> Result<Option<Prior>, store::Error> {
+    Ok(all(connection, header)?.into_iter().find(Prior::is_read))
+}
+
+/// Every series of that study that was read, each as it was read last. Where no study has one, the last chest CT of which nothing could be
+/// evaluated.
+///
+/// # Errors
+/// When the database fails.
+pub fn all(connection: &Connection, header: &Header) -> Result<Vec<Prior>, store::Error> {
     if is_placeholder_id(&header.patient_id) || header.study_date.len() != 8 {
-        return Ok(None);
+        return Ok(Vec::new());
     }
+    let (mut read, mut unread): (Vec<Prior>, Vec<Prior>) = (Vec::new(), Vec::new());
+    let mut seen = HashSet::new();
     let patient = Identity::of(header);
     for study in jobs::analysed_before(connection, header)? {
         if !patient.is_same_person(&Identity::of(&study.header)) {
             continue;
         }
+        let series_uid = study.header.series_instance_uid;
+        let other = read.first().is_some_and(|first| first.study_uid != study.study_uid);
+        // The newest version of a series comes first.
+        if other || !seen.insert((study.study_uid.clone(), series_uid.clone())) {
+            continue;
+        }
         let findings: Value = serde_json::from_str(&study.findings).unwrap_or_default();
-        if findings["pneumonia"]["done"].is_object() || findings["nodules"]["done"].is_array() {
-            return Ok(Some(Prior { study_uid: study.study_uid, study_date: study.study_date, findings }));
+        let prior = Prior { study_uid: study.study_uid, series_uid, study_date: study.study_date, findings };
+        if prior.is_read() {
+            read.push(prior);
+        } else if prior.findings["nodules"].is_object() {
+            unread.push(prior);
         }
     }
-    Ok(None)
+    Ok(if read.is_empty() { unread.into_iter().take(1).collect() } else { read })
 }
 
 #[cfg(test)]
@@ -74,6 +104,7 @@ mod tests {
                    state TEXT DEFAULT 'kept', reason TEXT, sop_uid TEXT, sha256 TEXT);",
             )
             .unwrap();
+        let done_job = "INSERT INTO jobs (id, series_id, state, findings) VALUES (?1, ?1, 'done', ?2)";
         let json = json!({ "pneumonia": { "done": { "extents": [] } } }).to_string();
         let other = Header { birth_date: "19900101".into(), ..header("P1", "Zhang^San", "20251001", "1.6") };
         let nobody = header("0", "ANONYMOUS", "20250101", "1.7");
@@ -90,8 +121,7 @@ mod tests {
             let text = serde_json::to_string(h).unwrap();
             let uids = params![id, h.study_instance_uid, h.series_instance_uid];
             connection.execute("INSERT INTO series (id, study_uid, series_uid) VALUES (?1, ?2, ?3)", uids).unwrap();
-            let done = "INSERT INTO jobs (id, series_id, state, findings) VALUES (?1, ?1, 'done', ?2)";
-            connection.execute(done, params![id, json]).unwrap();
+            connection.execute(done_job, params![id, json]).unwrap();
             let row = params![id, h.study_instance_uid, h.series_instance_uid, text];
             let sql = "INSERT INTO instances (id, study_uid, series_uid, header) VALUES (?1, ?2, ?3, ?4)";
             connection.execute(sql, row).unwrap();
@@ -108,6 +138,28 @@ mod tests {
         assert_eq!(find(&connection, &header("P7", "Wang^Wu", "20260101", "1.9")).unwrap(), None, "replaced");
         let placeholder = header("0", "ANONYMOUS", "20260101", "1.9");
         assert_eq!(find(&connection, &placeholder).unwrap(), None, "a placeholder binds nobody");
+        let all = |connection: &Connection| {
+            let found = super::all(connection, &header("P1", "ZHANG^SAN^^", "20260101", "1.9")).unwrap();
+            found.into_iter().map(|prior| (prior.series_uid, prior.findings)).collect::<Vec<_>>()
+        };
+        // A second series of the same study, of which the newest version counts.
+        for (id, findings) in [(20, json!({ "nodules": { "done": [1] } })), (21, json!({ "nodules": { "done": [] } }))]
+        {
+            let text = serde_json::to_string(&Header {
+                series_instance_uid: "1.2.7".into(),
+                ..header("P1", "Zhang^San", "20250601", "1.2")
+            });
+            let sql = "INSERT INTO series (id, study_uid, series_uid) VALUES (?1, '1.2', '1.2.7')";
+            connection.execute(sql, [id]).unwrap();
+            connection.execute(done_job, params![id, findings.to_string()]).unwrap();
+            let sql = "INSERT INTO instances (study_uid, series_uid, header) VALUES ('1.2', '1.2.7', ?1)";
+            connection.execute(sql, [text.unwrap()]).unwrap();
+        }
+        let listed = all(&connection);
+        let uids: Vec<&str> = listed.iter().map(|(uid, _)| uid.as_str()).collect();
+        assert_eq!(uids, ["1.2.7", "1.2.1"], "every series of the newest study");
+        assert_eq!(listed[0].1["nodules"]["done"], json!([]), "each as it was read last");
+        connection.execute("DELETE FROM series WHERE id >= 20", []).unwrap();
         // What came of it in part says nothing of the rest.
         let half = |whole: u8| {
             connection.execute("INSERT INTO fetched_series VALUES ('1.2', '1.2.1', ?1)", [whole]).unwrap();

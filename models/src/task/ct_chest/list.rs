@@ -295,10 +295,14 @@ pub struct PartlySeen {
 impl ChestFindings {
     /// The organ of the finding was not seen whole: what was found stays, with the reason; nothing is called absent.
     pub fn seen_in_part(&mut self, finding: ChestFinding, reason: Reason) {
-        let is_share = finding == ChestFinding::Emphysema;
+        // A share of what the scan cuts off is none of the lungs; a share of the one lung that is there is one of that lung.
+        let is_half = matches!(reason, Reason::OneLung | Reason::AirSpace { .. });
+        let is_share = finding == ChestFinding::Emphysema && !is_half;
         match self.is_found(finding) {
             Some(true) if !is_share => {
-                if let (ChestFinding::Pneumonia, Evaluated::Done(pneumonia)) = (finding, &mut self.pneumonia) {
+                if let (ChestFinding::Pneumonia, Evaluated::Done(pneumonia)) = (finding, &mut self.pneumonia)
+                    && !is_half
+                {
                     pneumonia.extents.clear();
                 }
                 self.partly_seen.push(PartlySeen { finding, reason });
@@ -309,9 +313,11 @@ impl ChestFindings {
     }
 
     /// No number without its gate: what forbids to evaluate emphysema makes LAA-950 of the lungs wrong as well. (One scan of
-    /// 5 mm gave 13.5 % with a sharp kernel and 0.0 % with a smooth one.)
+    /// 5 mm gave 13.5 % with a sharp kernel and 0.0 % with a smooth one.) That only one lung is there does not make it wrong.
     pub fn withhold_laa950(&mut self) {
-        if let (Evaluated::NotEvaluated(_), Evaluated::Done(lungs)) = (&self.emphysema, &mut self.lungs) {
+        if let (Evaluated::NotEvaluated(why), Evaluated::Done(lungs)) = (&self.emphysema, &mut self.lungs)
+            && why.reason != Reason::OneLung
+        {
             lungs.iter_mut().for_each(|lung| lung.laa950_percent = None);
         }
     }

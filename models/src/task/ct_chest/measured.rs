@@ -17,7 +17,7 @@ fn chest(spacing: f64) -> Chest {
 /// All findings, measured from the answer.
 fn all(volume: &Volume, shapes: &[Shape<'_>], facts: &Acquisition) -> ChestFindings {
     let examined = examined(volume);
-    let answer = perfect(volume, &examined.lungs, shapes);
+    let answer = perfect(volume, &examined.looked_at(), shapes);
     let mut findings = ChestFindings::none(&Reason::stored("test"));
     findings.lungs = Evaluated::Done(examined.lungs.clone());
     measure(volume, facts, &answer, examined, &ChestFinding::ALL, &mut findings);
@@ -115,13 +115,24 @@ fn what_lies_outside_its_place_does_not_exist() {
         (Channel::GroundGlass, &couch),
     ];
     let findings = all(&volume, &shapes, &Acquisition::default());
+    assert_ne!(findings.is_found(ChestFinding::Pneumothorax), Some(true));
     assert!(done(findings.nodules).is_empty());
-    assert!(done(findings.pneumothoraces).is_empty());
     assert!(done(findings.pleural_effusions).is_empty());
     assert!(done(findings.rib_fractures).is_empty());
     assert!(done(findings.bronchiectasis).is_empty());
     let pneumonia = done(findings.pneumonia);
     assert!(pneumonia.consolidation.is_empty() && pneumonia.ground_glass.is_empty());
+}
+
+/// On the back, air of a pneumothorax gathers in front of the base, where stomach gas is, too.
+#[test]
+fn air_at_the_base_that_may_be_stomach_gas_is_neither_a_pneumothorax_nor_called_absent() {
+    let pocket = ball([70.0, -62.0, -95.0], 14.0);
+    let volume = planted(&chest(2.0), |p, hu| if pocket(p) <= 0.0 { -980 } else { hu });
+    let findings = all(&volume, &[(Channel::Pneumothorax, &pocket)], &Acquisition::default());
+    let why = findings.refusal(ChestFinding::Pneumothorax).map(|why| why.reason.clone());
+    assert_eq!(why, Some(Reason::AirBesideGas));
+    assert_eq!(done(all(&volume, &[], &Acquisition::default()).pneumothoraces), [], "the network sees none");
 }
 
 #[test]
@@ -423,6 +434,66 @@ fn nothing_is_called_absent_of_an_organ_that_was_not_seen_whole() {
     let heart = only(absent(&scanned([-60.0, 60.0]), &gated));
     assert!(heart.iter().all(|(finding, _)| *finding != CoronaryCalcification), "{heart:?}");
     assert!(heart.iter().any(|(finding, _)| *finding == LymphNode));
+}
+
+/// The left half of the chest, air and vessels, holds this instead.
+fn left_half(hu: i16) -> Volume {
+    let shape = chest(2.0);
+    let collapsed = ball([34.0, 0.0, 10.0], 16.0);
+    planted(&shape, |p, own| match shape.in_lung(p) {
+        Some(1) if collapsed(p) <= 0.0 => 40,
+        Some(1) => hu,
+        _ => own,
+    })
+}
+
+#[test]
+fn nothing_is_called_absent_where_the_air_of_a_large_pneumothorax_takes_the_place_of_a_lung() {
+    let volume = left_half(-1000);
+    let findings = all(&volume, &[], &Acquisition::default());
+    for finding in ChestFinding::ALL {
+        let why = findings.refusal(finding).map(|why| &why.reason);
+        assert!(
+            matches!(why, Some(Reason::AirSpace { side: Side::Left, .. })),
+            "{finding:?} is called absent: {why:?}"
+        );
+    }
+    assert_eq!(done(findings.lungs).len(), 1, "it is not measured as lung");
+    // And what the network sees there is reported on its side.
+    let shape = chest(2.0);
+    let air = |p: [f64; 3]| if shape.in_lung(p) == Some(1) { -1.0 } else { 1.0 };
+    let findings = all(&volume, &[(Channel::Pneumothorax, &air)], &Acquisition::default());
+    assert!(findings.part_missing(ChestFinding::Pneumothorax).is_some());
+    let found = done(findings.pneumothoraces);
+    assert_eq!(found.iter().map(|one| one.side).collect::<Vec<_>>(), [Side::Left]);
+    assert!(found[0].region.volume_ml > 1000.0, "{}", found[0].region.volume_ml);
+}
+
+#[test]
+fn with_only_one_lung_nothing_is_called_absent_and_what_it_shows_is_of_that_lung() {
+    let gated = Acquisition { cardiac_gated: Some(true), ..Acquisition::default() };
+    let volume = left_half(40);
+    for facts in [gated, Acquisition::default()] {
+        let findings = all(&volume, &[], &facts);
+        for finding in ChestFinding::ALL {
+            let why = findings.refusal(finding).map(|why| why.reason.clone());
+            assert_eq!(why, Some(Reason::OneLung), "{finding:?} is called absent");
+        }
+        let lungs = done(findings.lungs);
+        assert!(lungs.len() == 1 && lungs[0].laa950_percent.is_some());
+    }
+    let (haze, fluid) = (ball([-70.0, 0.0, 30.0], 20.0), ball([15.0, 20.0, -60.0], 12.0));
+    let mist = |p: [f64; 3], hu| if haze(p) <= 0.0 && hu == -850 { -600 } else { hu };
+    let volume = planted(&chest(2.0), |p, hu| if chest(2.0).in_lung(p) == Some(1) { 40 } else { mist(p, hu) });
+    let shapes: [Shape<'_>; 2] = [(Channel::GroundGlass, &haze), (Channel::PleuralEffusion, &fluid)];
+    let findings = all(&volume, &shapes, &Acquisition::default());
+    assert_eq!(findings.part_missing(ChestFinding::Pneumonia), Some(&Reason::OneLung));
+    let pneumonia = done(findings.pneumonia);
+    let parts: Vec<LungPart> = pneumonia.extents.iter().map(|extent| extent.part).take(2).collect();
+    assert_eq!(parts[0], LungPart::Lung(Side::Right), "a share of one lung is none of both: {parts:?}");
+    for one in done(findings.pleural_effusions) {
+        assert_eq!(one.side, Side::Left, "fluid beyond the only lung is in the other half of the chest");
+    }
 }
 
 #[test]

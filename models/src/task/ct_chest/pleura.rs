@@ -49,6 +49,18 @@ fn space(volume: &Volume, lungs: &[Lung], region: &Region) -> Side {
                 Side::Left
             }
         }
+        // What lies beyond the only lung is in the other half of the chest.
+        ([only], _) => {
+            let [x, ..] = region.centre_mm;
+            let beyond = match only.side {
+                Side::Right => x > only.box_mm[1][0],
+                Side::Left => x < only.box_mm[0][0],
+            };
+            match (only.side, beyond) {
+                (Side::Right, true) | (Side::Left, false) => Side::Left,
+                (Side::Left, true) | (Side::Right, false) => Side::Right,
+            }
+        }
         _ => regions::side(volume, lungs, region),
     }
 }

@@ -29,7 +29,7 @@ pub struct Pneumonia {
     pub confidence: f64,
     pub ground_glass: Vec<Region>,
     pub consolidation: Vec<Region>,
-    /// Both lungs first, then each lung, then each lobe that is known.
+    /// Both lungs first, where there are two, then each lung, then each lobe that is known.
     pub extents: Vec<Extent>,
 }
 
@@ -79,7 +79,7 @@ pub fn evaluate(scan: &mut Scan<'_>) -> Pneumonia {
 }
 
 pub fn figure(pneumonia: &Pneumonia) -> Figure {
-    let both = pneumonia.extents.iter().find(|extent| extent.part == LungPart::Both);
+    let both = pneumonia.extents.first().filter(|extent| !matches!(extent.part, LungPart::Lobe(_)));
     Figure {
         count: Some(pneumonia.ground_glass.len() + pneumonia.consolidation.len()),
         number: both.map(|extent| extent.ground_glass_percent + extent.consolidation_percent),
@@ -116,7 +116,10 @@ pub fn measure(volume: &Volume, opacities: Opacities, lungs: &[Lung], lobes: &[L
             consolidation_percent: percent(solid),
         }
     };
-    let mut extents = vec![extent(LungPart::Both, &lungs.iter().map(|l| &l.mask).collect::<Vec<_>>())];
+    let mut extents = Vec::new();
+    if lungs.len() > 1 {
+        extents.push(extent(LungPart::Both, &lungs.iter().map(|l| &l.mask).collect::<Vec<_>>()));
+    }
     for side in [Side::Right, Side::Left] {
         extents.extend(lungs.iter().filter(|l| l.side == side).map(|l| extent(LungPart::Lung(side), &[&l.mask])));
     }

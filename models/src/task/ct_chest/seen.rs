@@ -4,6 +4,7 @@
 
 use super::places::RIB_MM;
 use crate::acquisition::Acquisition;
+use crate::findings::Side;
 use crate::grid;
 use crate::reason::Reason;
 use crate::task::lungs::{Cuts, Examined, Ground};
@@ -18,18 +19,27 @@ pub struct Seen {
     /// The image ends within the chest wall.
     wall_cut: bool,
     one_lung: bool,
+    /// Where so much air is no lung, ml.
+    space: Option<(Side, f64)>,
 }
 
 impl Seen {
     pub fn of(examined: &Examined) -> Self {
         let wall_cut = wall_cut(&examined.ground);
-        Self { cuts: examined.cuts, wall_cut, one_lung: examined.lungs.len() < 2 }
+        let space = examined.space.as_ref().map(|space| (space.side, space.volume_ml));
+        Self { cuts: examined.cuts, wall_cut, one_lung: examined.lungs.len() < 2, space }
+    }
+
+    /// Half of the chest whose lung was not seen: it was taken out, holds no air, or is pressed together by air.
+    fn half(&self) -> Option<Reason> {
+        let air = self.space.map(|(side, ml)| Reason::AirSpace { side, ml });
+        air.or_else(|| self.one_lung.then_some(Reason::OneLung))
     }
 }
 
-/// Lungs that end within the scan.
+/// Lungs that end within the scan, one in each half of the chest.
 pub(super) fn lungs(seen: &Seen, _: &Acquisition) -> Option<Reason> {
-    seen.cuts.reason()
+    seen.cuts.reason().or_else(|| seen.half())
 }
 
 /// Fluid gathers at the lowest place of either side. What lies above it need not be seen.
@@ -38,21 +48,20 @@ pub(super) fn bases(seen: &Seen, _: &Acquisition) -> Option<Reason> {
     if cuts.edge || cuts.below {
         return cuts.reason();
     }
-    if seen.one_lung {
-        return Some(Reason::OneLung);
-    }
-    cuts.base.then_some(Reason::BaseCut)
+    seen.half().or_else(|| cuts.base.then_some(Reason::BaseCut))
 }
 
-pub(super) fn chest_wall(seen: &Seen, _: &Acquisition) -> Option<Reason> {
-    seen.cuts.reason().or_else(|| seen.wall_cut.then_some(Reason::ChestWallCut))
+/// Ribs are looked for around the lungs.
+pub(super) fn chest_wall(seen: &Seen, acquisition: &Acquisition) -> Option<Reason> {
+    lungs(seen, acquisition).or_else(|| seen.wall_cut.then_some(Reason::ChestWallCut))
 }
 
 /// A gated scan is planned on the heart, and ends where the heart ends. Otherwise the place of the heart is a share of the
-/// lungs' height, which is not known of cut ones.
+/// lungs' height, which is not known of cut ones. Without a lung on either side it has no border.
 pub(super) fn heart(seen: &Seen, acquisition: &Acquisition) -> Option<Reason> {
     let planned = !seen.cuts.edge && acquisition.cardiac_gated == Some(true);
-    if planned { None } else { seen.cuts.reason() }
+    let cut = if planned { None } else { seen.cuts.reason() };
+    cut.or_else(|| seen.half())
 }
 
 /// Does the image end less than the thickness of the chest wall beside the lungs, in more slices than a few?

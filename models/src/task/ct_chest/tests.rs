@@ -193,7 +193,7 @@ fn a_lesion_longer_than_30_mm_is_a_mass_wherever_it_replaces_lung() {
     }
     let nodule = Chest { nodules: vec![([-70.0, 0.0, 0.0], 14.0)], spacing_mm: [1.5; 3], ..Chest::default() };
     assert!(nodules(&nodule).iter().all(|one| one.form == Form::Nodule));
-    assert_eq!([30.0, 30.1].map(Form::of), [Form::Nodule, Form::Mass]);
+    assert_eq!([30.0, 30.04, 30.1].map(Form::of), [Form::Nodule, Form::Nodule, Form::Mass], "30.04 mm reads 30.0 mm");
 }
 
 fn with_threshold(change: impl Fn(&mut Threshold)) -> Package {

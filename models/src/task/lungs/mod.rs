@@ -44,8 +44,10 @@ const LOST_SHARE: f64 = 0.05;
 /// What the volume shows of the lungs.
 #[derive(Debug, Clone)]
 pub struct Examined {
-    /// Right lung first; one only, after the removal of the other.
+    /// Right lung first; one only, after the removal of the other, or when the other one holds no air.
     pub lungs: Vec<Lung>,
+    /// Air in one half of the chest that is no lung: pneumothorax, or a bulla that fills it. It is looked at, and not measured as lung.
+    pub space: Option<Lung>,
     /// Why the lungs are not completely inside the volume; their measurements are then invalid, their masks are valid.
     pub incomplete: Option<NotEvaluated>,
     /// Where they go on beyond it.
@@ -56,12 +58,19 @@ pub struct Examined {
     pub ground: Ground,
 }
 
+impl Examined {
+    /// What the network is to see: the lungs, and the air that takes the place of one.
+    pub fn looked_at(&self) -> Vec<Lung> {
+        self.lungs.iter().chain(&self.space).cloned().collect()
+    }
+}
+
 /// The chest on the working grid: 0 or 1 for each voxel, but for the lungs.
 #[derive(Debug, Clone)]
 pub struct Ground {
     /// The lungs and what lies within 30 mm of them.
     pub coarse: Coarse,
-    /// `RIGHT` or `LEFT` lung with its vessels and nodules; 0 elsewhere.
+    /// `RIGHT` or `LEFT` lung with its vessels and nodules, or the air in its place; 0 elsewhere.
     pub lungs: Vec<u8>,
     /// Trachea and main bronchi with their wall.
     pub airway: Vec<u8>,
@@ -139,8 +148,16 @@ pub fn examine(volume: &Volume) -> Result<Examined, NotEvaluated> {
         let label = if *side == Side::Right { RIGHT } else { LEFT };
         both.iter_mut().zip(mask).filter(|(_, m)| **m != 0).for_each(|(b, _)| *b = label);
     }
+    let space = sides.space.and_then(|(side, air)| {
+        let label = if side == Side::Right { RIGHT } else { LEFT };
+        let own: Vec<u8> = air.iter().map(|air| air * label).collect();
+        let closed = close(&coarse, &own, label, &airway.main)?;
+        both.iter_mut().zip(&closed).filter(|(b, c)| **b == 0 && **c != 0).for_each(|(b, _)| *b = label);
+        let (side, mask) = refine::to_original(volume, &coarse, &own, &[(side, closed)]).pop()?;
+        Some(measure(volume, side, mask))
+    });
     let ground = Ground { coarse, lungs: both, airway: airway.main, gas: sides.gas, lost };
-    Ok(Examined { lungs, incomplete, cuts, airway: airway_air, ground })
+    Ok(Examined { lungs, space, incomplete, cuts, airway: airway_air, ground })
 }
 
 /// The slices of the whole grid with lung, and beyond a place where the lungs end at once those in which lung was lost: a lung

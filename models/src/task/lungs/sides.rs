@@ -2,6 +2,7 @@
 
 use super::airway::Airway;
 use super::{LUNG_MIN_ML, gas};
+use crate::findings::Side;
 use crate::grid::{Coarse, Grid};
 use crate::morphology;
 use crate::postprocess::components::{self, Components};
@@ -16,7 +17,14 @@ pub(super) struct Sides {
     pub labels: Vec<u8>,
     /// 1 for gas of stomach and bowel.
     pub gas: Vec<u8>,
+    /// Air in one half of the chest that is no lung: its voxels, 1.
+    pub space: Option<(Side, Vec<u8>)>,
 }
+
+/// From so much on, air without vessels beside a lung is a space of its own, ml: a large pneumothorax, a bulla that fills half of the chest.
+const SPACE_MIN_ML: f64 = 200.0;
+/// Its middle lies above this share of the lung's height from below. What lies lower is stomach or bowel.
+const SPACE_FROM: f64 = 0.25;
 
 /// Pieces of lung smaller than this are noise, ml.
 const PIECE_MIN_ML: f64 = 8.0;
@@ -50,7 +58,8 @@ pub(super) fn split(coarse: &Coarse, air: &[u8], airway: &Airway, middle: f64) -
     pieces.sort_by(|a, b| b.ml.total_cmp(&a.ml));
     let ml = pieces.first().map_or(0.0, |p| p.ml);
     // Stomach and bowel hold nothing but gas; even an emphysematous lung has vessels and walls.
-    pieces.retain(|p| p.gas < 0.7);
+    let (lung, empty): (Vec<Piece>, Vec<Piece>) = pieces.into_iter().partition(|p| p.gas < 0.7);
+    pieces = lung;
     let Some(first) = pieces.first().cloned().filter(|p| p.ml >= LUNG_MIN_ML) else {
         return Err(Reason::NoLungInScan { ml });
     };
@@ -67,7 +76,21 @@ pub(super) fn split(coarse: &Coarse, air: &[u8], airway: &Airway, middle: f64) -
         }
     }
     adopt(&pieces, &found, grid, &mut labels);
-    Ok(Sides { labels, gas })
+    let space = empty.iter().find(|piece| is_space(&first, piece)).map(|piece| {
+        let side = if side_of(piece) == RIGHT { Side::Right } else { Side::Left };
+        (side, found.labels.iter().map(|l| u8::from(*l == piece.label)).collect())
+    });
+    Ok(Sides { labels, gas, space })
+}
+
+/// Air without vessels on one side of the midline, as high as the lung is.
+fn is_space(first: &Piece, piece: &Piece) -> bool {
+    let overlap = first.high[2].min(piece.high[2]).saturating_sub(first.low[2].max(piece.low[2]));
+    let from = first.low[2] as f64 + SPACE_FROM * (first.high[2] - first.low[2]) as f64;
+    piece.ml >= SPACE_MIN_ML
+        && piece.right.min(1.0 - piece.right) <= 2.0 * SHARED
+        && overlap * 2 >= piece.high[2] - piece.low[2]
+        && piece.centre[2] >= from
 }
 
 fn side_of(piece: &Piece) -> u8 {

@@ -24,9 +24,16 @@ pub(super) fn kind(inside_hu: &[i16]) -> Option<NoduleType> {
     }
 }
 
+/// As diameters are printed, mm: to one decimal (Lung-RADS v2022, note 1: "round to one decimal point"). A class goes by the number that
+/// stands beside it.
+pub(super) fn printed(mm: f64) -> f64 {
+    format!("{mm:.1}").parse().unwrap_or(mm)
+}
+
 /// Lung-RADS v2022 (American College of Radiology, November 2022) on a baseline scan, by type, mean diameter and mean
 /// diameter of the solid part, mm. Calcified throughout is benign: category 1.
 pub(super) fn lung_rads(kind: NoduleType, diameter_mm: f64, solid_mm: f64) -> &'static str {
+    let (diameter_mm, solid_mm) = (printed(diameter_mm), printed(solid_mm));
     match kind {
         NoduleType::Calcified => "1",
         NoduleType::GroundGlass if diameter_mm < 30.0 => "2",
@@ -65,5 +72,17 @@ mod tests {
         assert_eq!(part, ["2", "3", "4A", "4B"]);
         assert_eq!([29.9, 30.0].map(|d| lung_rads(GroundGlass, d, 0.0)), ["2", "3"]);
         assert_eq!(lung_rads(Calcified, 20.0, 20.0), "1");
+    }
+
+    #[test]
+    fn the_class_is_that_of_the_diameter_as_it_is_printed() {
+        use NoduleType::{GroundGlass, PartSolid, Solid};
+        for mm in [5.94, 5.949_999, 5.96, 5.98, 7.96, 7.94, 14.97, 14.949, 6.04] {
+            let printed: f64 = format!("{mm:.1}").parse().unwrap();
+            assert_eq!(lung_rads(Solid, mm, mm), lung_rads(Solid, printed, printed), "{mm} mm reads {printed} mm");
+        }
+        assert_eq!([5.94, 5.96].map(|mm| lung_rads(Solid, mm, mm)), ["2", "3"]);
+        assert_eq!(lung_rads(PartSolid, 20.0, 7.97), "4B");
+        assert_eq!(lung_rads(GroundGlass, 29.96, 0.0), "3");
     }
 }

@@ -48,6 +48,7 @@ pub fn collect(
             .collect()
     };
     let mut everywhere: Vec<u8> = probability.par_iter().map(|p| u8::from(*p >= floor)).collect();
+    beyond(target, volume.geometry.dims, &mut everywhere);
     let found = shape::erase_tubes(grid, &mut everywhere);
     let mut masses = lesions(found, &|c| c.longest_mm(grid) >= MASS_CORE_MM);
     masses.retain(|one| one.form == Form::Mass);
@@ -56,6 +57,14 @@ pub fn collect(
     nodules.retain(|one| masses.iter().all(|mass| mass.mask.overlap(&one.mask) == 0));
     nodules.extend(masses);
     nodules
+}
+
+/// Takes away what lies beyond the volume: the network's grid is at least as large as its patch, and shows the last slice again and again
+/// there.
+fn beyond(target: &Target, dims: [usize; 3], marked: &mut [u8]) {
+    let inside = [0, 1, 2].map(|p| target.nearest(p, dims).into_iter().map(|v| v.is_some()).collect::<Vec<bool>>());
+    let is_inside = |i: usize| target.grid.at(i).iter().zip(&inside).all(|(at, inside)| inside[*at]);
+    marked.par_iter_mut().enumerate().filter(|(i, m)| **m != 0 && !is_inside(*i)).for_each(|(_, m)| *m = 0);
 }
 
 /// Is the network as sure of a large solid lesion as its package asks? A tumour may look like consolidated lung to it, a vessel does
@@ -152,8 +161,8 @@ fn region(
         let (first, last) = (target.coordinates[p][candidate.low[p]], target.coordinates[p][candidate.high[p]]);
         let step = target.grid.spacing_mm[p] / geometry.spacing_mm[a];
         let room = step + (EDGE_MM / geometry.spacing_mm[a]).ceil();
-        low[a] = floor_index(first.min(last) - room);
         high[a] = ceil_index(first.max(last) + room).min(geometry.dims[a] - 1);
+        low[a] = floor_index(first.min(last) - room).min(high[a]);
         back[a] = (low[a]..=high[a])
             .map(|v| {
                 let i = target.index_at(p, v as f64).round();
@@ -276,5 +285,46 @@ fn side(lungs: &[Lung], by_side: [usize; 2], centre: [f64; 3]) -> Side {
             };
             lungs.iter().min_by(|a, b| distance(a).total_cmp(&distance(b))).map_or(Side::Right, |l| l.side)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::task::ct_chest::network;
+    use crate::task::ct_chest::plan::Thresholds;
+    use crate::task::ct_chest::testing::plan;
+    use crate::task::lungs;
+    use crate::testing::Chest;
+
+    /// A short scan: the patch of the network is higher than it.
+    #[test]
+    fn what_the_network_marks_beyond_the_last_slice_is_no_nodule_and_no_crash() {
+        let volume = Chest { z_mm: [-30.0, 30.0], ..Chest::default() }.volume();
+        let lungs = lungs::examine(&volume).unwrap().lungs;
+        let prepared = network::prepare(&volume, &lungs, &plan());
+        let (grid, dims) = (prepared.target.grid, volume.geometry.dims);
+        let inside = prepared.target.nearest(2, dims);
+        let outside: Vec<usize> = (0..grid.dims[2]).filter(|z| inside[*z].is_none()).collect();
+        assert!(outside.len() > 6, "the grid goes on beyond the volume");
+        let mut probability = vec![0u16; grid.len()];
+        let middle = [grid.dims[0] / 4, grid.dims[1] / 2];
+        for z in [outside[0], outside[1], outside[outside.len() - 2], outside[outside.len() - 1]] {
+            for (dx, dy) in (0..4).flat_map(|dx| (0..4).map(move |dy| (dx, dy))) {
+                probability[grid.index([middle[0] + dx, middle[1] + dy, z])] = ONE;
+            }
+        }
+        let labels = components::label(&grid, &probability.iter().map(|p| u8::from(*p > 0)).collect::<Vec<_>>());
+        let mut all: Vec<Candidate> = vec![Candidate::default(); labels.sizes.len()];
+        for (i, label) in labels.labels.iter().enumerate().filter(|(_, l)| **l != 0) {
+            all[*label as usize - 1].add(grid.at(i), ONE);
+        }
+        for (label, one) in (1..).zip(&all) {
+            let region = region(&volume, &lungs, &prepared.target, &labels.labels, label, one);
+            assert!((0..3).all(|a| region.origin[a] + region.size[a] <= dims[a]), "{:?}", region.origin);
+        }
+        let thresholds = Thresholds::plain(0.5, 0.4, 0.0);
+        let answer = Answer::new(prepared, vec![(Channel::Nodule, thresholds, probability)]);
+        assert_eq!(collect(&volume, &lungs, &[], &answer, &|_| true), []);
     }
 }

@@ -32,9 +32,9 @@ pub enum Form {
 const MASS_MM: f64 = 30.0;
 
 impl Form {
-    /// By the longest axial diameter, mm.
+    /// By the longest axial diameter, mm, as it is printed.
     pub fn of(long_axis_mm: f64) -> Self {
-        if long_axis_mm > MASS_MM { Self::Mass } else { Self::Nodule }
+        if kind::printed(long_axis_mm) > MASS_MM { Self::Mass } else { Self::Nodule }
     }
 }
 

@@ -29,9 +29,17 @@ pub fn frames(count: usize) -> Vec<usize> {
     (0..MOST_FRAMES).map(|i| i * (count - 1) / (MOST_FRAMES - 1)).collect()
 }
 
+/// The lesions of a clip.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Merged {
+    pub seen: Vec<Seen>,
+    /// How many things only one of the frames showed; they are left out.
+    pub once: usize,
+}
+
 /// One after the other: where boxes overlap in frames that were looked at, there is one lesion. What is seen in a single
-/// frame of a clip is left out. `looked`: each frame with what was found in it.
-pub fn merged(looked: &[(usize, Vec<Detection>)]) -> Vec<Seen> {
+/// frame of a clip is left out and counted. `looked`: each frame with what was found in it.
+pub fn merged(looked: &[(usize, Vec<Detection>)]) -> Merged {
     struct Track {
         seen: Seen,
         last: [f32; 4],
@@ -58,7 +66,9 @@ pub fn merged(looked: &[(usize, Vec<Detection>)]) -> Vec<Seen> {
         }
     }
     let least = if looked.len() >= CONFIRM_FROM { CONFIRMED } else { 1 };
-    tracks.into_iter().map(|track| track.seen).filter(|seen| seen.frames >= least).collect()
+    let all = tracks.len();
+    let seen: Vec<Seen> = tracks.into_iter().map(|track| track.seen).filter(|seen| seen.frames >= least).collect();
+    Merged { once: all - seen.len(), seen }
 }
 
 /// Intersection over union of two boxes: left, top, right, bottom.
@@ -96,17 +106,19 @@ mod tests {
             .enumerate()
             .map(|(i, sure)| (i * 10, vec![found(10.0 + 4.0 * i as f32, sure)]))
             .collect();
-        let seen = merged(&looked);
+        let Merged { seen, once } = merged(&looked);
+        assert_eq!(once, 0);
         assert_eq!(seen.iter().map(|one| (one.frame, one.frames)).collect::<Vec<_>>(), [(10, 4)]);
         let two = vec![(0, vec![found(0.0, 0.9), found(100.0, 0.95)])];
-        assert_eq!(merged(&two).len(), 2, "beside each other");
+        assert_eq!(merged(&two).seen.len(), 2, "beside each other");
     }
 
     #[test]
     fn what_one_frame_of_a_clip_shows_is_left_out_but_not_of_a_still() {
         let once = |frames: usize| (0..frames).map(|i| (i, if i == 2 { vec![found(5.0, 0.95)] } else { vec![] }));
-        assert!(merged(&once(8).collect::<Vec<_>>()).is_empty());
-        assert_eq!(merged(&once(3).collect::<Vec<_>>()).len(), 1);
-        assert_eq!(merged(&[(0, vec![found(5.0, 0.95)])]).len(), 1);
+        let left_out = merged(&once(8).collect::<Vec<_>>());
+        assert_eq!(left_out, Merged { seen: Vec::new(), once: 1 }, "left out, and counted");
+        assert_eq!(merged(&once(3).collect::<Vec<_>>()).seen.len(), 1);
+        assert_eq!(merged(&[(0, vec![found(5.0, 0.95)])]).seen.len(), 1);
     }
 }

@@ -68,7 +68,7 @@ pub(super) fn look(
 }
 
 fn unread(header: &Header, why: NotRead, in_part: bool) -> Unread {
-    Unread { number: header.instance_number, why, in_part }
+    Unread { sop_instance_uid: header.sop_instance_uid.clone(), number: header.instance_number, why, in_part }
 }
 
 /// Why one image was not looked at to its end.
@@ -99,6 +99,8 @@ impl From<task::Error> for Stop {
 struct Image {
     image: StillImage,
     lesions: Vec<OneLesion>,
+    /// What only one frame showed, and was left out.
+    once: usize,
     /// Why parts of it were not read.
     in_part: Vec<NotRead>,
 }
@@ -207,7 +209,13 @@ impl Looker<'_> {
             painted_out,
             side: visit::side(&header.projection.laterality),
         };
-        Ok(Image { image, lesions: spots.into_iter().flat_map(Spot::lesions).collect(), in_part })
+        let (mut lesions, mut once) = (Vec::new(), 0);
+        for spot in spots {
+            let (own, left_out) = spot.lesions();
+            lesions.extend(own);
+            once += left_out;
+        }
+        Ok(Image { image, lesions, once, in_part })
     }
 
     fn spot(&self, area: Area) -> Result<Spot, task::Error> {
@@ -236,12 +244,12 @@ impl Looker<'_> {
 }
 
 impl Spot {
-    fn lesions(self) -> Vec<OneLesion> {
+    /// The lesions, and how many things only one frame showed.
+    fn lesions(self) -> (Vec<OneLesion>, usize) {
         let of_frame = |frame| self.shown.iter().find(|(own, _)| *own == frame).map(|(_, grey)| grey.clone());
-        clip::merged(&self.looked)
-            .into_iter()
-            .map(|seen| OneLesion { grey: of_frame(seen.frame).unwrap_or_default(), seen, area: self.area })
-            .collect()
+        let merged = clip::merged(&self.looked);
+        let lesion = |seen: Seen| OneLesion { grey: of_frame(seen.frame).unwrap_or_default(), seen, area: self.area };
+        (merged.seen.into_iter().map(lesion).collect(), merged.once)
     }
 }
 
@@ -295,6 +303,7 @@ struct Found {
     images: Vec<StillImage>,
     lesions: Vec<(StillLesion, Option<KeyPicture>)>,
     more: usize,
+    once: usize,
     unread: Vec<Unread>,
 }
 
@@ -308,6 +317,7 @@ impl Found {
             let key = KeyPicture { image: index, frame: frame.map(|[frame, _]| frame), sector: area.sector, grey };
             self.lesions.push((StillLesion { image: index, frame, lesion, no_size: area.mm.err() }, Some(key)));
         }
+        self.once += image.once;
         self.unread.extend(image.in_part.into_iter().map(|why| unread(header, why, true)));
         self.images.push(image.image);
         self.keep_surest();
@@ -336,7 +346,8 @@ impl Found {
 
     fn stills(self) -> Stills {
         let mut stills =
-            Stills { images: self.images, more_lesions: self.more, unread: self.unread, ..Stills::default() };
+            Stills { images: self.images, more_lesions: self.more, seen_once: self.once, ..Stills::default() };
+        stills.unread = self.unread;
         for ((mut one, key), id) in self.lesions.into_iter().zip(1..) {
             one.lesion.id = id;
             stills.lesions.push(one);
