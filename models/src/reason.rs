@@ -34,6 +34,8 @@ pub enum Reason {
     SpacingTooSmall { mm: f64, least_mm: f64 },
     #[error("noise {hu:.0} HU, package needs <= {most_hu:.0} HU", hu = Number::from(hu), most_hu = Number::from(most_hu))]
     Noisy { hu: f64, most_hu: f64 },
+    #[error("the noise could not be measured, package needs <= {most_hu:.0} HU", most_hu = Number::from(most_hu))]
+    NoiseUnknown { most_hu: f64 },
     /// Of a pixel, along rows and along columns.
     #[error("pixels of {x_mm:.1} x {y_mm:.1} mm, at most {most_mm:.1} mm are needed", x_mm = Number::from(x_mm), y_mm = Number::from(y_mm), most_mm = Number::from(most_mm))]
     PixelsTooLarge { x_mm: f64, y_mm: f64, most_mm: f64 },

@@ -280,6 +280,21 @@ fn a_mass_is_a_mass_in_every_object() {
     assert_eq!(text(&kind[0], tags::CODE_VALUE), "4147007");
 }
 
+#[test]
+fn noise_that_was_not_measured_is_not_said_to_be_none() {
+    let mut case = testing::case(9);
+    let report = |case: &testing::Case| find(&processed(case), "sr").part10.clone();
+    let holds = |bytes: &[u8], text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(holds(&report(&case), "noise measured 18.0 HU"));
+    if let Evaluated::Done(emphysema) = &mut case.findings.emphysema {
+        emphysema.noise_hu = None;
+    }
+    let said = report(&case);
+    assert!(
+        holds(&said, "noise not measured") && !holds(&said, "noise measured") && !holds(&said, "after noise reduction")
+    );
+}
+
 /// The engine refuses; what a refused finding measured must not come back by another way.
 #[test]
 fn where_one_finding_is_open_no_number_of_another_is_in_any_output() {

@@ -102,7 +102,8 @@ pub trait Words: Sync + breast::Breast {
     fn repeated(&self, item: &str, count: usize) -> String;
     fn rib(&self, side: Side, rib: Option<u8>) -> String;
     /// Percent of both lungs (of the only one, if there is one), of the right and of the left lung below -950 HU.
-    fn emphysema(&self, both: f64, right: Option<f64>, left: Option<f64>) -> String;
+    /// `noise_known`: the noise was measured, and reduced where it asked for it.
+    fn emphysema(&self, both: f64, right: Option<f64>, left: Option<f64>, noise_known: bool) -> String;
     fn volume_on_side(&self, side: Side, ml: f64) -> String;
     /// Percent of the hemithorax.
     fn pneumothorax(&self, side: Side, ml: f64, percent: f64) -> String;
@@ -316,9 +317,9 @@ fn value<'a>(findings: &'a ChestFindings, finding: ChestFinding, w: &dyn Words) 
         ChestFinding::RibFracture => {
             said(&findings.rib_fractures, |all| listed(all.iter().map(|f| w.rib(f.side, f.rib)), w))
         }
-        ChestFinding::Emphysema => {
-            said(&findings.emphysema, |e| w.emphysema(e.laa950_percent, e.right_percent, e.left_percent))
-        }
+        ChestFinding::Emphysema => said(&findings.emphysema, |e| {
+            w.emphysema(e.laa950_percent, e.right_percent, e.left_percent, e.noise_hu.is_some())
+        }),
         ChestFinding::Bronchiectasis => {
             said(&findings.bronchiectasis, |all| listed(all.iter().map(|b| place(findings, b.lobe, b.side, w)), w))
         }

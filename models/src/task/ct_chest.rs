@@ -32,8 +32,8 @@ pub use self::bronchiectasis::Bronchiectasis;
 pub use self::coronary::{CalciumScore, CoronaryCalcium};
 pub use self::effusion::PleuralEffusion;
 pub use self::emphysema::{EMPHYSEMA_PERCENT, Emphysema};
-use self::gates::Series;
 pub use self::gates::sharp;
+use self::gates::{Noise, Series};
 pub use self::least::{LeastSize, SizeUnit};
 pub use self::list::{Channel, ChestFinding, ChestFindings, Figure, PartlySeen};
 pub use self::lymph_nodes::LymphNode;
@@ -110,7 +110,9 @@ fn by_plan(
 ) -> Result<ChestFindings, Error> {
     let (examined, mut findings) = examine(volume, control)?;
     let mut series = Series::new(volume, acquisition, plan);
-    series.noise_hu = examined.as_ref().and_then(|e| emphysema::noise(volume, &e.airway));
+    if let Some(examined) = &examined {
+        series.noise = emphysema::noise(volume, &examined.airway).map_or(Noise::Unknown, Noise::Measured);
+    }
     let wanted = refuse(&mut findings, plan, &series, examined.as_ref());
     let Some(examined) = examined.filter(|_| !wanted.is_empty()) else {
         findings.lobes = lobes_of(volume, &findings.lungs);

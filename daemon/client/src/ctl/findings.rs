@@ -85,7 +85,8 @@ const SAID: &[(ChestFinding, Say)] = &[
     }),
     (ChestFinding::Emphysema, |found, _| {
         let percent = found["laa950_percent"].as_f64().unwrap_or(0.0);
-        (percent >= models::findings::EMPHYSEMA_PERCENT, format!("LAA-950 {percent:.1} % after noise reduction"))
+        let how = if found["noise_hu"].is_number() { "after noise reduction" } else { "noise not measured" };
+        (percent >= models::findings::EMPHYSEMA_PERCENT, format!("LAA-950 {percent:.1} %, {how}"))
     }),
     (ChestFinding::Bronchiectasis, |found, lobes| {
         listed(found, |one| match one["lobe"].as_str() {

@@ -143,9 +143,11 @@ fn change(findings: &ChestFindings, part: LungPart) -> Option<Item> {
 
 fn emphysema(parts: &GroupParts, findings: &ChestFindings, segmented: &[Segmented]) -> Vec<Item> {
     let Evaluated::Done(found) = &findings.emphysema else { return Vec::new() };
-    let noise = format!(
-        "Percent of lung voxels below -950 HU, airways excluded, after noise reduction; noise measured {:.1} HU.",
-        found.noise_hu
+    let noise = found.noise_hu.map_or_else(
+        || "Percent of lung voxels below -950 HU, airways excluded; noise not measured.".to_owned(),
+        |hu| {
+            format!("Percent of lung voxels below -950 HU, airways excluded, after noise reduction; noise measured {hu:.1} HU.")
+        },
     );
     let only = found.right_percent.xor(found.left_percent).is_some();
     let shares = [

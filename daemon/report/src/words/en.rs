@@ -125,14 +125,15 @@ impl Words for English {
         rib.map_or_else(|| format!("{side} rib, number not known"), |rib| format!("{side} rib {rib}"))
     }
 
-    fn emphysema(&self, both: f64, right: Option<f64>, left: Option<f64>) -> String {
+    fn emphysema(&self, both: f64, right: Option<f64>, left: Option<f64>, noise_known: bool) -> String {
+        let how = if noise_known { "after noise reduction" } else { "noise not measured" };
         if let Some((side, percent)) = super::only_lung(right, left) {
             let lung = self.part(LungPart::Lung(side));
-            return format!("LAA-950 {lung} {percent:.1} % (after noise reduction)", percent = Number::from(percent));
+            return format!("LAA-950 {lung} {percent:.1} % ({how})", percent = Number::from(percent));
         }
         let right = right.map(|v| format!(", right {v:.1} %", v = Number::from(v))).unwrap_or_default();
         let left = left.map(|v| format!(", left {v:.1} %", v = Number::from(v))).unwrap_or_default();
-        format!("LAA-950 both lungs {both:.1} %{right}{left} (after noise reduction)", both = Number::from(both))
+        format!("LAA-950 both lungs {both:.1} %{right}{left} ({how})", both = Number::from(both))
     }
 
     fn volume_on_side(&self, side: Side, ml: f64) -> String {

@@ -43,6 +43,7 @@ pub fn reasons() -> Vec<Reason> {
         Reason::SlicesTooThick { .. } => [Reason::SlicesTooThick { mm: 5.0, most_mm: 2.4 }],
         Reason::SpacingTooSmall { .. } => [Reason::SpacingTooSmall { mm: 0.61, least_mm: 2.4 }],
         Reason::Noisy { .. } => [Reason::Noisy { hu: 44.4, most_hu: 30.0 }],
+        Reason::NoiseUnknown { .. } => [Reason::NoiseUnknown { most_hu: 30.0 }],
         Reason::PixelsTooLarge { .. } => [Reason::PixelsTooLarge { x_mm: 6.0, y_mm: 3.5, most_mm: 3.0 }],
         Reason::ContrastGiven => [Reason::ContrastGiven],
         Reason::ContrastMissing => [Reason::ContrastMissing],

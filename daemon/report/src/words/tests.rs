@@ -70,7 +70,7 @@ fn fixed(language: Language) -> Vec<&'static str> {
         p.colours,
         p.ground_glass,
     ]);
-    all.extend([p.consolidation, p.emphysema, p.slices]);
+    all.extend([p.consolidation, p.emphysema, p.images]);
     all.extend(p.lungs);
     all.extend(p.states);
     all.extend([w.nothing_found(), w.no_prior(), d.technique, d.impression]);
@@ -377,11 +377,11 @@ fn about_nothing(language: Language) -> Vec<String> {
         Reason::Noisy { hu: nothing, most_hu: nothing },
     ];
     let mut all: Vec<String> = reasons.iter().map(|reason| w.reason(reason)).collect();
-    all.push(w.emphysema(nothing, Some(-0.04), Some(nothing)));
+    all.push(w.emphysema(nothing, Some(-0.04), Some(nothing), true));
     all.push(w.volume_on_side(Side::Right, nothing));
     all.push(w.pneumothorax(Side::Left, -0.3, nothing));
     all.push(w.agatston(nothing));
-    all.push(w.pneumonia(nothing, -0.01));
+    all.push(w.pneumonia("7", nothing, -0.01));
     all.push(w.slice(1, 9, -0.04));
     all.push(w.comparison("20260101", "x", [1.0, 0.96], [nothing, nothing]));
     let change = |volume_mm3| NoduleChange { volume_mm3, ..examples::nodule_changes().remove(0) };

@@ -134,14 +134,15 @@ impl Words for Chinese {
         rib.map_or_else(|| format!("{side}肋骨（序号未知）"), |rib| format!("{side}第 {rib} 肋"))
     }
 
-    fn emphysema(&self, both: f64, right: Option<f64>, left: Option<f64>) -> String {
+    fn emphysema(&self, both: f64, right: Option<f64>, left: Option<f64>, noise_known: bool) -> String {
+        let how = if noise_known { "降噪后" } else { "噪声未测量" };
         if let Some((side, percent)) = super::only_lung(right, left) {
             let lung = self.part(LungPart::Lung(side));
-            return format!("LAA-950 {lung} {percent:.1} %（降噪后）", percent = Number::from(percent));
+            return format!("LAA-950 {lung} {percent:.1} %（{how}）", percent = Number::from(percent));
         }
         let right = right.map(|v| format!("，右肺 {v:.1} %", v = Number::from(v))).unwrap_or_default();
         let left = left.map(|v| format!("，左肺 {v:.1} %", v = Number::from(v))).unwrap_or_default();
-        format!("LAA-950 双肺 {both:.1} %{right}{left}（降噪后）", both = Number::from(both))
+        format!("LAA-950 双肺 {both:.1} %{right}{left}（{how}）", both = Number::from(both))
     }
 
     fn volume_on_side(&self, side: Side, ml: f64) -> String {
@@ -374,6 +375,9 @@ impl Words for Chinese {
                 hu = Number::from(hu),
                 most_hu = Number::from(most_hu)
             ),
+            Reason::NoiseUnknown { most_hu } => {
+                format!("噪声无法测量，模型包要求不大于 {most_hu:.0} HU", most_hu = Number::from(most_hu))
+            }
             Reason::PixelsTooLarge { x_mm, y_mm, most_mm } => format!(
                 "像素大小为 {:.1} x {:.1} mm，要求不大于 {:.1} mm",
                 Number::from(x_mm),

@@ -173,7 +173,7 @@ fn a_negative_result_conforms() {
                 laa950_percent: 0.4,
                 right_percent: Some(0.3),
                 left_percent: None,
-                noise_hu: 17.0,
+                noise_hu: Some(17.0),
                 regions: Vec::new(),
             }),
             bronchiectasis: Evaluated::Done(Vec::new()),

@@ -62,7 +62,7 @@ mod tests {
             laa950_percent: percent,
             right_percent: None,
             left_percent: None,
-            noise_hu: 10.0,
+            noise_hu: Some(10.0),
             regions: Vec::new(),
         });
         findings

@@ -21,8 +21,9 @@ pub struct Emphysema {
     pub laa950_percent: f64,
     pub right_percent: Option<f64>,
     pub left_percent: Option<f64>,
-    /// Standard deviation of the noise as measured in the trachea or in air, HU.
-    pub noise_hu: f64,
+    /// Standard deviation of the noise as measured in the trachea and main bronchi, HU; `None` when they hold too little air to measure it. Then
+    /// nothing but a sharp kernel asks for noise reduction.
+    pub noise_hu: Option<f64>,
     /// Voxels below -950 HU, one region a lung.
     pub regions: Vec<Region>,
 }
@@ -216,13 +217,7 @@ pub fn measure(volume: &Volume, answer: &Answer, lungs: &[Lung], air: &[[usize; 
         regions.extend(measured.filter(|r| r.volume_ml >= thresholds.min_size));
     }
     regions::number(&mut regions);
-    Emphysema {
-        laa950_percent: percent(own, whole),
-        right_percent,
-        left_percent,
-        noise_hu: noise.unwrap_or(0.0),
-        regions,
-    }
+    Emphysema { laa950_percent: percent(own, whole), right_percent, left_percent, noise_hu: noise, regions }
 }
 
 /// Lung voxels with more than `share` of their cube's lung voxels low (one half: a median); plane by plane, sums over slices

@@ -10,14 +10,24 @@ use crate::volume::Volume;
 /// Pixels beyond this hide what is looked for, mm: a nodule of 6 mm, a rib. No chest is reconstructed so.
 const MOST_PIXEL_MM: f64 = 4.0;
 
+/// Noise of the series.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Noise {
+    /// The lungs were not looked at yet: the gate lets it pass.
+    NotYet,
+    /// There is too little air in trachea and main bronchi.
+    Unknown,
+    /// Standard deviation, HU.
+    Measured(f64),
+}
+
 /// What the gates ask about a series.
 #[derive(Debug, Clone, Copy)]
 pub struct Series<'a> {
     pub slice_spacing_mm: f64,
     /// Between columns and between rows.
     pub pixel_mm: [f64; 2],
-    /// Standard deviation, HU; `None` when it was not measured (yet): the gate lets it pass.
-    pub noise_hu: Option<f64>,
+    pub noise: Noise,
     /// Class of the kernel by the texture of the noise; `None` when it was not measured.
     pub texture: Option<Kernel>,
     pub acquisition: &'a Acquisition,
@@ -29,7 +39,7 @@ impl<'a> Series<'a> {
         let [x, y, z] = volume.geometry.spacing_mm;
         let asked = plan.limits.iter().any(|(_, limits)| limits.kernels == Kernels::Soft);
         let texture = if asked { ct_quality::kernel(volume) } else { None };
-        Self { slice_spacing_mm: z, pixel_mm: [x, y], noise_hu: None, texture, acquisition }
+        Self { slice_spacing_mm: z, pixel_mm: [x, y], noise: Noise::NotYet, texture, acquisition }
     }
 
     /// [`Acquisition::slice_mm`].
@@ -84,10 +94,10 @@ fn single(limits: &Limits, series: &Series) -> Option<Reason> {
     if let Some(least_mm) = limits.min_slice_spacing_mm.filter(|least| series.slice_mm() < least - SLACK_MM) {
         return Some(Reason::SpacingTooSmall { mm, least_mm });
     }
-    if let (Some(hu), Some(most_hu)) = (series.noise_hu, limits.max_noise_hu)
-        && hu > most_hu
-    {
-        return Some(Reason::Noisy { hu, most_hu });
+    match (series.noise, limits.max_noise_hu) {
+        (Noise::Measured(hu), Some(most_hu)) if hu > most_hu => return Some(Reason::Noisy { hu, most_hu }),
+        (Noise::Unknown, Some(most_hu)) => return Some(Reason::NoiseUnknown { most_hu }),
+        _ => {}
     }
     match (limits.contrast, series.acquisition.contrast) {
         (Contrast::Without, Some(true)) => return Some(Reason::ContrastGiven),
@@ -141,8 +151,13 @@ mod tests {
     fn reason(change: impl Fn(&mut Limits), acquisition: &Acquisition, series: impl Fn(&mut Series)) -> Option<String> {
         let mut plan = plan();
         plan.limits.iter_mut().for_each(|(_, l)| change(l));
-        let mut asked =
-            Series { slice_spacing_mm: 1.0, pixel_mm: [0.7; 2], noise_hu: Some(20.0), texture: None, acquisition };
+        let mut asked = Series {
+            slice_spacing_mm: 1.0,
+            pixel_mm: [0.7; 2],
+            noise: Noise::Measured(20.0),
+            texture: None,
+            acquisition,
+        };
         series(&mut asked);
         refusal(&plan, ChestFinding::LymphNode, &asked).map(sentence)
     }
@@ -173,8 +188,18 @@ mod tests {
         let thin = reason(|l| l.min_slice_spacing_mm = Some(2.5), &plain, |_| ());
         assert_eq!(thin, say("slice spacing 1.0 mm, package needs >= 2.5 mm"));
         let noisy = |l: &mut Limits| l.max_noise_hu = Some(30.0);
-        assert_eq!(reason(noisy, &plain, |s| s.noise_hu = Some(44.0)), say("noise 44 HU, package needs <= 30 HU"));
-        assert_eq!(reason(noisy, &plain, |s| s.noise_hu = None), None);
+        assert_eq!(
+            reason(noisy, &plain, |s| s.noise = Noise::Measured(44.0)),
+            say("noise 44 HU, package needs <= 30 HU")
+        );
+        let unknown = say("the noise could not be measured, package needs <= 30 HU");
+        assert_eq!(
+            reason(noisy, &plain, |s| s.noise = Noise::Unknown),
+            unknown,
+            "what was not measured passes no gate"
+        );
+        assert_eq!(reason(|_| (), &plain, |s| s.noise = Noise::Unknown), None, "a package without that limit");
+        assert_eq!(reason(noisy, &plain, |s| s.noise = Noise::NotYet), None);
 
         let contrast = |given| Acquisition { contrast: given, ..Acquisition::default() };
         let without = |l: &mut Limits| l.contrast = Contrast::Without;
@@ -241,7 +266,7 @@ mod tests {
         let series = Series {
             slice_spacing_mm: 1.0,
             pixel_mm: [0.7; 2],
-            noise_hu: None,
+            noise: Noise::NotYet,
             texture: None,
             acquisition: &acquisition,
         };
