@@ -1,6 +1,8 @@
 //! TensorRT itself, as far as it works without a card: NVIDIA's own library parses every shipped network and builds engines of it, through
 //! the code that the daemon uses. `make gpu-check` fetches the library and runs this; without it these tests are skipped.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

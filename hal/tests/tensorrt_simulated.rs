@@ -1,6 +1,8 @@
 //! TensorRT itself from the configuration to the answer, on a simulated library and a simulated card: every version that is known, every
 //! call that may answer with nothing, and the order in which objects and memory go. What NVIDIA's own library does is in `tensorrt.rs`.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;

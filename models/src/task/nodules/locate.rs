@@ -302,7 +302,7 @@ mod tests {
     fn what_the_network_marks_beyond_the_last_slice_is_no_nodule_and_no_crash() {
         let volume = Chest { z_mm: [-30.0, 30.0], ..Chest::default() }.volume();
         let lungs = lungs::examine(&volume).unwrap().lungs;
-        let prepared = network::prepare(&volume, &lungs, &plan());
+        let prepared = network::prepare(&volume, &lungs, &plan(), &crate::steps::Cpu);
         let (grid, dims) = (prepared.target.grid, volume.geometry.dims);
         let inside = prepared.target.nearest(2, dims);
         let outside: Vec<usize> = (0..grid.dims[2]).filter(|z| inside[*z].is_none()).collect();

@@ -188,7 +188,7 @@ async fn an_instance_that_is_not_what_was_asked_for_keeps_nothing() {
     }
     let mut incoming = spool.begin(origin(), CT, "1.2.3.1", EXPLICIT).unwrap();
     incoming.write(&data_set("1.2.3.1", 1, 1000)).await.unwrap();
-    let judge = |header: Result<&dicom::header::Header, &str>| {
+    let judge = |header: std::result::Result<&dicom::header::Header, &str>| {
         if header.unwrap().sop_instance_uid == "1.2.3.1" { Ok(true) } else { Err(String::new()) }
     };
     assert!(matches!(incoming.commit_if(Box::new(judge)).await, Ok(Outcome::New(_))));
