@@ -166,8 +166,14 @@ impl<'a> Writer<'a> {
     }
 
     fn with<T>(&self, write: impl FnOnce(&Context) -> T) -> T {
-        let source =
-            Source { elements: &self.elements, header: &self.header, instances: &[], series_uids: &[], revision: "", withdrawn: "" };
+        let source = Source {
+            elements: &self.elements,
+            header: &self.header,
+            instances: &[],
+            series_uids: &[],
+            revision: "",
+            withdrawn: "",
+        };
         let request = self.request.as_ref();
         write(&Context { source: &source, provenance: self.provenance, uids: &self.uids, review: None, request })
     }

@@ -313,11 +313,12 @@ impl dbus::Commands for Verbs {
         Box::pin(async move {
             let mut written = Vec::new();
             for (sop_uid, to) in objects {
-                let object = self.web.one(study_uid.to_owned(), sop_uid.clone()).await.map_err(|error| match error {
-                    // That is our fault: as a file that is not what was written.
-                    dicomweb::Error::DataSet(_) => dbus::Error::Internal(error.to_string()),
-                    error => error.into(),
-                })?;
+                let object =
+                    self.web.one(study_uid.to_owned(), sop_uid.clone()).await.map_err(|error| match error {
+                        // That is our fault: as a file that is not what was written.
+                        dicomweb::Error::DataSet(_) => dbus::Error::Internal(error.to_string()),
+                        error => error.into(),
+                    })?;
                 // A file of a medium that does not answer cannot be left; the caller can.
                 let within = WRITTEN_WITHIN + Duration::from_secs(object.length() / SLOWEST);
                 let done = tokio::time::timeout(within, self.web.write(&object, to)).await;

@@ -105,11 +105,8 @@ pub async fn drop_all(manager: &ManagerProxy<'_>, destination: &str, output: &Ou
     let mut dropped = 0u64;
     for state in WAITING.into_iter().flatten() {
         loop {
-            let options = Options::from([
-                ("limit", MOST.into()),
-                ("state", state.into()),
-                ("destination", destination.into()),
-            ]);
+            let options =
+                Options::from([("limit", MOST.into()), ("state", state.into()), ("destination", destination.into())]);
             let waiting = manager.list_deliveries(options).await?;
             for one in &waiting {
                 let number = one.path.as_str().rsplit('/').next().and_then(|number| number.parse().ok());
@@ -122,7 +119,8 @@ pub async fn drop_all(manager: &ManagerProxy<'_>, destination: &str, output: &Ou
         }
     }
     if output.is_json() {
-        return output.json(&serde_json::json!({ "destination": destination, "deliveries": dropped, "change": "drop" }));
+        return output
+            .json(&serde_json::json!({ "destination": destination, "deliveries": dropped, "change": "drop" }));
     }
     let are = if dropped == 1 { "is dropped: it is never sent" } else { "are dropped: they are never sent" };
     output.line(&format!("{} for {destination} {are}.", count(dropped, "delivery", "deliveries")))

@@ -20,7 +20,8 @@ pub const NOT_AMONG_RESULTS: &str = "the destination's `results` do not name thi
 /// Refused for good by its destination: not tried again unless a person asks for it.
 pub const PARKED: &str = "parked";
 /// Why it is parked when the file of its result is not what was written; [`super::results::renew`] frees it.
-pub const DAMAGED: &str = "its file was damaged on this box's disk: analyse the study again (`scansidectl studies rerun`)";
+pub const DAMAGED: &str =
+    "its file was damaged on this box's disk: analyse the study again (`scansidectl studies rerun`)";
 /// A newer version of the result made this one pointless.
 pub const SUPERSEDED: &str = "superseded";
 /// A person decided that it is never sent.

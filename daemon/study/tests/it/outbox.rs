@@ -511,9 +511,11 @@ async fn what_was_on_its_way_when_it_was_dropped_or_superseded_counts_as_deliver
         assert_eq!(rejections::due(&outbox.rows, "pacs").unwrap().len(), 1, "{state}");
         let said: String = outbox
             .rows
-            .query_row("SELECT detail FROM events WHERE subject = 'delivery/1' AND detail LIKE 'it was on%'", [], |row| {
-                row.get(0)
-            })
+            .query_row(
+                "SELECT detail FROM events WHERE subject = 'delivery/1' AND detail LIKE 'it was on%'",
+                [],
+                |row| row.get(0),
+            )
             .unwrap();
         assert!(said.ends_with(state), "{said}");
     }
