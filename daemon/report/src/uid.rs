@@ -174,7 +174,8 @@ fn derived(seed: &[u8; 32], kind: &str, index: usize) -> String {
 fn said_beside(hash: &mut Sha256, findings: &ChestFindings) {
     if let Some(comparison) = &findings.comparison {
         field(hash, "compared");
-        field(hash, &format!("{comparison:?}"));
+        // To one decimal, as it is printed: another device or network must not make other objects of the same words.
+        field(hash, &format!("{comparison:.1?}"));
     }
     for remark in &findings.remarks {
         field(hash, &remark.to_string());

@@ -161,6 +161,8 @@ pub(super) struct Scan<'a> {
     pub air: Vec<(Side, Region)>,
     pub fluid: Vec<(Side, Region)>,
     pub fluid_ml: Vec<(Side, f64)>,
+    /// Air that takes the place of a lung, which is not among the lungs.
+    pub space_ml: Vec<(Side, f64)>,
 }
 
 /// From the answer to the findings that are wanted. Air and opacities first: they decide what is lung.
@@ -190,6 +192,7 @@ fn measure(
     let tissue = opacities.consolidation.iter().chain(&opacities.ground_glass);
     let tissue: Vec<_> = tissue.map(|r| (regions::side(volume, &examined.lungs, r), r)).collect();
     let beside: Vec<_> = air.iter().map(|(_, r)| r).collect();
+    let space_ml = examined.space.iter().map(|space| (space.side, space.volume_ml)).collect();
     let lungs = lungs::corrected(volume, examined.lungs, &tissue, &beside);
     if matches!(findings.lungs, Evaluated::Done(_)) {
         findings.lungs = Evaluated::Done(lungs.clone());
@@ -207,6 +210,7 @@ fn measure(
         lungs: &lungs,
         lobes: &lobes,
         airway: &examined.airway,
+        space_ml,
         fluid_ml: fluid.iter().map(|(side, region)| (*side, region.volume_ml)).collect(),
         opacities,
         air,

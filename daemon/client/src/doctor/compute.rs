@@ -116,8 +116,8 @@ fn lost(facts: &Facts) -> Option<Finding> {
             Gravity::Warning,
             both!("{wanted} failed, the CPU does its work", "{wanted} 出现故障，目前由 CPU 代替"),
             both!(
-                "It is tried again by itself, after 10 s to 10 minutes. No memory: see what else uses the card (`nvidia-smi`). A line with Xid in `dmesg`: power, heat, or the card itself.",
-                "系统会在 10 秒到 10 分钟后自动重试。显存不足：用 `nvidia-smi` 查看还有哪些程序占用显卡。`dmesg` 中出现 Xid：检查供电、散热或显卡本身。"
+                "It is tried again by itself, with the next study or picture after 10 s to 10 minutes. No memory: see what else uses the card (`nvidia-smi`). A line with Xid in `dmesg`: power, heat, or the card itself.",
+                "系统会在 10 秒到 10 分钟后，随下一个检查或图像自动重试。显存不足：用 `nvidia-smi` 查看还有哪些程序占用显卡。`dmesg` 中出现 Xid：检查供电、散热或显卡本身。"
             ),
         )
         .seen(Text::same(why))
@@ -156,7 +156,7 @@ fn models(facts: &Facts, checked: &mut Vec<Checked>) -> Vec<Finding> {
     for model in facts.models.iter().filter(|model| model.state == "refused") {
         let (id, version, task) = (&model.id, &model.version, &model.task);
         let reason = model.reason.clone().unwrap_or_default();
-        let golden = reason.contains("golden");
+        let golden = reason.contains("golden") || reason.contains("accuracy set");
         let replaced = facts.models.iter().find(|other| other.task == *task && other.state == "active");
         let gravity = if replaced.is_some() { Gravity::Warning } else { Gravity::Broken };
         let (code, cause) = if golden {

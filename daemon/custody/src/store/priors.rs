@@ -137,9 +137,11 @@ pub fn nothing_is_fetched(connection: &Connection) -> Result<()> {
     let any = "SELECT EXISTS (SELECT 1 FROM fetched_series WHERE images IS NULL)";
     if connection.query_row(any, [], |row| row.get(0))? {
         connection.execute_batch(
-            "UPDATE fetched_series SET images = (SELECT count(*) FROM instances i WHERE i.study_uid = fetched_series.study_uid \
-               AND i.series_uid = fetched_series.series_uid AND i.state = 'kept') WHERE images IS NULL; \
-             DELETE FROM fetched_series WHERE images = 0",
+            // Not what was found after the database was built again: its number is 0, too.
+            "DELETE FROM fetched_series WHERE images IS NULL AND NOT EXISTS (SELECT 1 FROM instances i \
+               WHERE i.study_uid = fetched_series.study_uid AND i.series_uid = fetched_series.series_uid AND i.state = 'kept'); \
+             UPDATE fetched_series SET images = (SELECT count(*) FROM instances i WHERE i.study_uid = fetched_series.study_uid \
+               AND i.series_uid = fetched_series.series_uid AND i.state = 'kept') WHERE images IS NULL",
         )?;
     }
     Ok(())
@@ -365,5 +367,27 @@ mod tests {
         assert_eq!(fetched(&transaction, &prior).unwrap(), None, "nothing came");
         let standing = standing(&transaction).unwrap();
         assert_eq!((standing.waiting, standing.in_vain), (0, 1));
+    }
+
+    #[test]
+    fn a_mark_that_was_made_again_after_a_rebuild_outlives_the_next_fetch() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("scanside.db")).unwrap();
+        let mut connection = store.connect(Durability::Full).unwrap();
+        let transaction = connection.transaction().unwrap();
+        let (old, next, now) = (key("1.1"), key("1.3"), now_utc());
+        let header = Header {
+            study_instance_uid: old.study_uid.clone(),
+            series_instance_uid: old.series_uid.clone(),
+            ..Header::default()
+        };
+        found(&transaction, &header, &Origin { asked_for: true, ..Origin::default() }, &now).unwrap();
+        let before = fetched(&transaction, &old).unwrap();
+        assert!(before.is_some());
+        ask(&transaction, &key("1.2"), &now, &now).unwrap();
+        assert!(fetching(&transaction, "1.2", &next, &now).unwrap());
+        nothing_is_fetched(&transaction).unwrap();
+        assert_eq!(fetched(&transaction, &next).unwrap(), None, "nothing came");
+        assert_eq!(fetched(&transaction, &old).unwrap(), before);
     }
 }

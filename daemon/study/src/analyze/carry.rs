@@ -170,7 +170,7 @@ fn series(
         pictures: None,
         part: part.as_ref(),
         revision: &revision(connection, std::slice::from_ref(&row.key))?,
-        withdrawn: &withdrawn(connection, job)?,
+        withdrawn: &rejections::withdrawn(connection, job.series_id, job.task.as_deref(), job.id)?,
         review: review.as_ref(),
         marks_review: None,
         history: None,
@@ -235,7 +235,7 @@ fn pictures(
         pictures: Some(&pictures),
         part: None,
         revision: &revision(connection, std::slice::from_ref(&row.key))?,
-        withdrawn: &withdrawn(connection, job)?,
+        withdrawn: &rejections::withdrawn(connection, job.series_id, job.task.as_deref(), job.id)?,
         review: None,
         marks_review: review.as_ref(),
         history: history.as_ref(),
@@ -337,7 +337,7 @@ fn study(
         pictures: pictures.as_ref(),
         part: None,
         revision: &revision(connection, &series)?,
-        withdrawn: &withdrawn(connection, job)?,
+        withdrawn: &rejections::withdrawn(connection, job.series_id, job.task.as_deref(), job.id)?,
         review: None,
         marks_review: review.as_ref(),
         history: history.as_ref(),
@@ -370,12 +370,6 @@ fn revision(connection: &Connection, series: &[SeriesKey]) -> Result<String, sto
         }
     }
     Ok(if any { hex::encode(hash.finalize()) } else { String::new() })
-}
-
-/// Names what archives were told not to count of what was made of the same images; empty when nothing was.
-fn withdrawn(connection: &Connection, job: &JobRow) -> Result<String, store::Error> {
-    let uids = rejections::withdrawn(connection, job.series_id, job.task.as_deref(), job.id)?;
-    Ok(if uids.is_empty() { String::new() } else { hex::encode(Sha256::digest(uids.join("\\"))) })
 }
 
 /// Whether a study holds images of different patients, in whatever series: then nothing is said of it as a whole.

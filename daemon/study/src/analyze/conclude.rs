@@ -219,13 +219,19 @@ fn with_prior(connection: &Connection, id: i64, verdict: &str, is_compared: bool
 /// Whether these findings were compared with earlier ones.
 fn is_compared(findings: Option<&str>) -> bool {
     let findings = findings.and_then(|findings| serde_json::from_str::<Compared>(findings).ok());
-    findings.is_some_and(|findings| findings.comparison.is_some())
+    findings.and_then(|findings| findings.comparison).is_some_and(|comparison| comparison.missing.is_none())
 }
 
 /// Of findings, whatever they are about.
 #[derive(Deserialize)]
 struct Compared {
-    comparison: Option<IgnoredAny>,
+    comparison: Option<Comparison>,
+}
+
+#[derive(Deserialize)]
+struct Comparison {
+    /// Why there was nothing to compare in the study that is known.
+    missing: Option<IgnoredAny>,
 }
 
 /// The series that get the verdict of a job: its own; of a study task those of its images, without any that has grown or
@@ -329,6 +335,21 @@ pub(super) fn series_events(parts: &StudyParts, connection: &Connection, job: &J
     for id in series_of(connection, job).unwrap_or_default() {
         if let Ok(Some(row)) = series::get(connection, id) {
             let _ = parts.events.send(Event::series(&row));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_compared;
+
+    #[test]
+    fn a_study_that_is_known_and_gives_nothing_to_compare_is_not_compared() {
+        assert!(is_compared(Some(r#"{"comparison": {"date": "20260101", "missing": null}}"#)));
+        assert!(is_compared(Some(r#"{"comparison": {"date": "20260101"}}"#)));
+        assert!(!is_compared(Some(r#"{"comparison": {"date": "20260101", "missing": "then"}}"#)));
+        for none in [None, Some(r#"{"comparison": null}"#), Some("{}")] {
+            assert!(!is_compared(none));
         }
     }
 }

@@ -51,8 +51,8 @@ pub struct Subject<'a> {
     pub part: Option<&'a Choice>,
     /// See `report::Source`.
     pub revision: &'a str,
-    /// The same.
-    pub withdrawn: &'a str,
+    /// SOP Instance UIDs that archives were told not to count: they hide objects that come under these once more.
+    pub withdrawn: &'a [String],
     /// What a person has signed about the findings.
     pub review: Option<&'a Review>,
     /// The same about marks in pictures of a breast.
@@ -101,6 +101,9 @@ pub struct Examined {
 
 pub use super::task::Outcome;
 
+/// So often other UIDs are tried; each rerun after a rejection note takes one.
+const GENERATIONS: usize = 64;
+
 /// Failures that a repetition may mend; what the input cannot give is an [`Outcome::Refused`] instead.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -122,6 +125,24 @@ impl Error {
     pub fn lacks_package(&self) -> bool {
         matches!(self, Self::Engine(engine::Error::Model(model::Error::NoPackage(_))))
     }
+}
+
+/// The objects, under UIDs that no archive was told not to count: the usual ones, or the first of the next ones that are free.
+fn written(
+    source: &Source<'_>,
+    content: Content<'_>,
+    provenance: &Provenance,
+    withdrawn: &[String],
+) -> Result<Vec<ResultObject>, report::Error> {
+    let mut written = report::write(source, content, provenance)?;
+    for generation in 1..=GENERATIONS {
+        if !written.iter().any(|object| withdrawn.contains(&object.sop_uid)) {
+            break;
+        }
+        let source = Source { withdrawn: &generation.to_string(), ..*source };
+        written = report::write(&source, content, provenance)?;
+    }
+    Ok(written)
 }
 
 /// # Errors
@@ -150,7 +171,7 @@ pub fn examine(
         instances: subject.instances,
         series_uids: &series_uids,
         revision: &revision,
-        withdrawn: subject.withdrawn,
+        withdrawn: "",
     };
     let quality = ran.iter().find_map(|one| one.outcome.quality()).cloned();
     let mut objects = Vec::new();
@@ -168,7 +189,7 @@ pub fn examine(
             }
             (other, _) => other,
         };
-        let written = report::write(&source, content, &provenance)?;
+        let written = written(&source, content, &provenance, subject.withdrawn)?;
         match &mut one.outcome {
             Outcome::Processed(findings) => findings.report = report::document(&written),
             Outcome::Views(study) => study.marked.report = report::document(&written),

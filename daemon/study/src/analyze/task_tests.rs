@@ -116,7 +116,7 @@ fn the_quality_of_a_series_is_one_report_and_one_line_without_any_package() {
             pictures: None,
             part: None,
             revision: "",
-            withdrawn: "",
+            withdrawn: &[],
             review: None,
             marks_review: None,
             history: None,

@@ -2,15 +2,17 @@
 //! which is done once for each content and accelerator.
 
 use std::path::PathBuf;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use custody::event::Event;
-use hal::accel::{self, AcceleratorConfig, Description, Provider};
-use hal::clock::System;
+use hal::accel::{self, AcceleratorConfig, Provider};
+use hal::clock::{Clock, System};
 use hal::cuda::Urgency;
 use hal::{Accelerator, LoadedModel};
 use models::choice::{self, Measured};
-use models::manifest::Variant;
+use models::manifest::{Precision, Variant};
 use models::registry::{Entry, Key, Outcome, Record, Registry, RegistryFault, Swept, layout};
 use models::signature::Trust;
 use models::steps::{self, Cpu, Steps};
@@ -21,7 +23,7 @@ use tokio::sync::broadcast;
 
 use super::Error;
 use super::hosts::Tally;
-use super::standby::{Device, First, Opened, Standby, Standing, Ways};
+use super::standby::{Device, First, Left, Opened, Standby, Standing, Ways};
 use crate::settings::Settings;
 
 /// Cheap to clone; all clones share one registry.
@@ -33,6 +35,10 @@ pub struct Shelf {
     /// What the networks are loaded for, in words; `None`: they have no CPU behind them.
     work: Option<&'static str>,
     standing: Standing,
+    left: Left,
+    /// For the pauses after which a GPU is tried again.
+    clock: Arc<dyn Clock>,
+    load_patience: Duration,
     /// Receives an event after each load; a failed load may change the active package.
     events: Option<broadcast::Sender<Event>>,
 }
@@ -111,6 +117,41 @@ struct Place<'a> {
     package: &'a Package,
     accelerator: &'a dyn Accelerator,
     fingerprint: &'a str,
+    manner: Manner,
+}
+
+/// From the thread that loads on the GPU.
+enum Told {
+    Step(String, f64),
+    Loaded(Result<Opened, Error>),
+}
+
+/// What a load is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    /// What is found here is what is found of the package.
+    Decides,
+    /// On the GPU that is configured, with the CPU behind it.
+    Gpu,
+    /// The same after it failed.
+    GpuAgain,
+    /// On the CPU behind a GPU.
+    BehindGpu,
+}
+
+impl Manner {
+    fn needs_gpu(self) -> bool {
+        matches!(self, Self::Gpu | Self::GpuAgain)
+    }
+}
+
+/// In which precision a network is computed. ONNX Runtime's TensorRT is allowed half precision for any.
+fn precision(provider: &str, of_network: Precision) -> String {
+    let of_network = of_network.as_str();
+    if provider == Provider::OnnxRuntimeTensorRt.name() && of_network != "fp16" {
+        return format!("{of_network} or fp16");
+    }
+    of_network.to_owned()
 }
 
 impl Place<'_> {
@@ -161,6 +202,8 @@ pub type Progress<'a> = &'a (dyn Fn(&str, f64) + Sync);
 /// Fractions of a load at which the engine is begun, and at which the golden run is.
 pub const ENGINE: f64 = 0.15;
 const GOLDEN: f64 = 0.85;
+/// A load on a GPU that tells nothing for so long hangs. Within ONNX Runtime, TensorRT builds for minutes without a word.
+const LOAD_PATIENCE: Duration = Duration::from_secs(1800);
 
 impl Shelf {
     /// The shelf of the daemon: opens the registry and removes leftovers.
@@ -201,6 +244,9 @@ impl Shelf {
             open: OpenAccelerator(Arc::new(accel::open)),
             work: Some("studies"),
             standing: Standing::default(),
+            left: Left::default(),
+            clock: Arc::new(System),
+            load_patience: LOAD_PATIENCE,
             events: None,
         }
     }
@@ -212,6 +258,12 @@ impl Shelf {
         open: impl Fn(&AcceleratorConfig) -> Result<Box<dyn Accelerator>, accel::Error> + Send + Sync + 'static,
     ) -> Self {
         Self { open: OpenAccelerator(Arc::new(open)), ..self }
+    }
+
+    /// Pauses by this clock, and loads on a GPU that are given up after so long: for tests.
+    #[must_use]
+    pub fn timed(self, clock: Arc<dyn Clock>, load_patience: Duration) -> Self {
+        Self { clock, load_patience, ..self }
     }
 
     /// The shelf of the live path: so many threads for each of its networks, 0 for all cores; on a card that can do that its runs go
@@ -286,7 +338,8 @@ impl Shelf {
         let (model, device, variant) = match self.work {
             Some(work) if is_gpu => self.with_standby(entry, &package, work, progress)?,
             _ => {
-                let Opened { model, on, variant } = self.load_on(&self.config, entry, &package, progress)?;
+                let Opened { model, on, variant } =
+                    self.load_on(&self.config, entry, &package, Manner::Decides, progress)?;
                 (model, Device::alone(on), variant)
             }
         };
@@ -306,38 +359,66 @@ impl Shelf {
         progress: Progress<'_>,
     ) -> Result<(Box<dyn LoadedModel>, Device, Variant), Error> {
         let cpu = AcceleratorConfig { provider: Provider::Cpu.name().into(), ..self.config.clone() };
-        let is_cpu = |on: &Description| on.provider == Provider::Cpu.name();
-        let first = match self.load_on(&self.config, entry, package, progress) {
-            Ok(opened) if is_cpu(&opened.on) => {
-                let why = opened.on.fallback.clone().unwrap_or_default();
-                First::Cpu(opened, why)
-            }
+        let first = match self.on_gpu(entry, package, progress) {
             Ok(opened) => First::Gpu(opened),
+            // Also when the network answers wrongly there: that is said of the GPU, and the CPU is asked before the package is refused.
             Err(Error::Accelerator(error)) => {
                 tracing::warn!(package = %entry.key, %error, "the GPU cannot be used: the CPU does it");
-                First::Cpu(self.load_on(&cpu, entry, package, progress)?, error.to_string())
+                First::Cpu(self.load_on(&cpu, entry, package, Manner::Decides, progress)?, error.to_string())
             }
             Err(other) => return Err(other),
         };
-        let way = |config: AcceleratorConfig, may_be_cpu: bool| {
+        let way = |config: AcceleratorConfig, manner: Manner| {
             let (shelf, entry, package) = (self.clone(), entry.clone(), package.clone());
-            move || {
-                let opened = shelf.load_on(&config, &entry, &package, &|_, _| {})?;
-                if !may_be_cpu && is_cpu(&opened.on) {
-                    let why = opened.on.fallback.unwrap_or_default();
-                    return Err(accel::Error::new(accel::AccelFault::NotPresent, why).into());
-                }
-                Ok(opened)
-            }
+            move || shelf.load_on(&config, &entry, &package, manner, &|_, _| {})
         };
         let (First::Gpu(opened) | First::Cpu(opened, _)) = &first;
         let variant = opened.variant.clone();
-        let ways = Ways { gpu: Arc::new(way(self.config.clone(), false)), cpu: Arc::new(way(cpu, true)) };
-        let standing = (self.standing.clone(), (entry.task().to_owned(), work));
-        let standby = Standby::new(first, ways, standing, Arc::new(System));
+        let ways = Ways {
+            gpu: Arc::new(way(self.config.clone(), Manner::GpuAgain)),
+            cpu: Arc::new(way(cpu, Manner::BehindGpu)),
+        };
+        let standing = self.standing.of(entry.task(), work);
+        let standby = Standby::new(first, ways, standing, self.left.clone(), self.clock.clone());
         let standby = standby.map_err(|error| Error::Internal(format!("no thread for the GPU: {error}")))?;
         let device = standby.device();
         Ok((Box::new(standby), device, variant))
+    }
+
+    /// Loads on the GPU that is configured, on a thread of its own: a card that hangs must not hold up whoever waits.
+    fn on_gpu(&self, entry: &Entry, package: &Package, progress: Progress<'_>) -> Result<Opened, Error> {
+        let lost = |why: String| Error::from(accel::Error::new(accel::AccelFault::Device, why));
+        if !self.left.is_none() {
+            return Err(lost("the card does not answer".into()));
+        }
+        let ticket = self.left.ticket();
+        let (told, heard) = mpsc::channel();
+        let (shelf, own_entry, own_package, own) = (self.clone(), entry.clone(), package.clone(), ticket.clone());
+        let work = move || {
+            let step = told.clone();
+            let progress = |stage: &str, done: f64| {
+                let _ = step.send(Told::Step(stage.to_owned(), done));
+            };
+            let loaded = shelf.load_on(&shelf.config, &own_entry, &own_package, Manner::Gpu, &progress);
+            own.answered();
+            let _ = told.send(Told::Loaded(loaded));
+        };
+        let thread = std::thread::Builder::new().name("gpu load".into()).spawn(work);
+        thread.map_err(|error| lost(format!("no thread for the GPU: {error}")))?;
+        loop {
+            match heard.recv_timeout(self.load_patience) {
+                Ok(Told::Step(stage, done)) => progress(&stage, done),
+                Ok(Told::Loaded(loaded)) => return loaded,
+                Err(RecvTimeoutError::Disconnected) => return Err(lost("its library crashed".into())),
+                Err(RecvTimeoutError::Timeout) => {
+                    ticket.give_up();
+                    return Err(lost(format!(
+                        "no progress of its load within {} minutes",
+                        self.load_patience.as_secs() / 60
+                    )));
+                }
+            }
+        }
     }
 
     fn load_on(
@@ -345,25 +426,32 @@ impl Shelf {
         config: &AcceleratorConfig,
         entry: &Entry,
         package: &Package,
+        manner: Manner,
         progress: Progress<'_>,
     ) -> Result<Opened, Error> {
         progress("accelerator", 0.1);
         let mut accelerator = (self.open.0)(config)?;
-        let fingerprint = accelerator.fingerprint();
-        if let Some(cache) = self.engine_cache(entry, &*accelerator, &fingerprint) {
+        if let Some(cache) = self.engine_cache(entry, &*accelerator) {
             accelerator = (self.open.0)(&AcceleratorConfig { cache: Some(cache), ..config.clone() })?;
         }
+        let fingerprint = accelerator.fingerprint();
         progress("engine", ENGINE);
         let mut description = accelerator.describe();
+        if manner.needs_gpu() && description.provider == Provider::Cpu.name() {
+            let why = description.fallback.unwrap_or_default();
+            return Err(accel::Error::new(accel::AccelFault::NotPresent, why).into());
+        }
+        let at = Place { entry, package, accelerator: &*accelerator, fingerprint: &fingerprint, manner };
         let fitting = package.fitting(&description.provider);
-        let fitting = fitting.map_err(|error| self.refuse(entry, &fingerprint, error.to_string()))?;
-        let known = entry.ready_on(&fingerprint);
-        let at = Place { entry, package, accelerator: &*accelerator, fingerprint: &fingerprint };
+        let fitting = fitting.map_err(|error| self.wrong(at, error.to_string()))?;
+        // A GPU that failed is proved again whatever was found before.
+        let known = entry.ready_on(&fingerprint).filter(|_| manner != Manner::GpuAgain);
         let (variant, model) = match fitting.iter().find(|variant| Some(variant.network.as_str()) == known) {
             Some(variant) => ((*variant).clone(), self.load_one(at, variant, progress)?),
             None => self.choose(at, &fitting, progress)?,
         };
-        description.library = format!("{}, {}", description.library, variant.precision.as_str());
+        description.library =
+            format!("{}, {}", description.library, precision(&description.provider, variant.precision));
         let (key, provider, fallback) = (&entry.key, &description.provider, &description.fallback);
         tracing::info!(package = %key, provider, library = description.library, fallback, "model loaded");
         Ok(Opened { model, on: description, variant })
@@ -376,7 +464,7 @@ impl Shelf {
         progress: Progress<'_>,
     ) -> Result<Box<dyn LoadedModel>, Error> {
         at.load(variant, progress).map_err(|tried| match tried {
-            Tried::Wrong(why) => self.refuse(at.entry, at.fingerprint, why),
+            Tried::Wrong(why) => self.wrong(at, why),
             Tried::Device(error) => error.into(),
         })
     }
@@ -393,7 +481,11 @@ impl Shelf {
         progress: Progress<'_>,
     ) -> Result<(Variant, Box<dyn LoadedModel>), Error> {
         let Place { entry, fingerprint, .. } = at;
-        let kept = |outcome, network, measured| self.record(entry, fingerprint.to_owned(), outcome, network, measured);
+        let kept = |outcome, network, measured| match at.manner {
+            // The record is that of the accelerator that is configured, or of what stands in for it from the start.
+            Manner::BehindGpu => Ok(()),
+            _ => self.record(entry, fingerprint.to_owned(), outcome, network, measured),
+        };
         // A simulated accelerator returns scripted answers, so comparing them with the golden output is pointless.
         // All results are marked as simulated.
         if at.accelerator.describe().simulated {
@@ -402,13 +494,20 @@ impl Shelf {
             kept(Outcome::Ready { difference: None }, network, Vec::new())?;
             return Ok((fitting[0].clone(), model));
         }
-        let (mut tried, mut failed) = (Vec::new(), None);
+        let (mut measured, mut differences, mut failed) = (Vec::new(), Vec::new(), None);
+        let is_choice = fitting.len() > 1;
+        let mut only = None;
         for (index, variant) in fitting.iter().enumerate() {
             let part = |stage: &str, done: f64| {
                 progress(stage, ENGINE + (1.0 - ENGINE) * (index as f64 + done) / fitting.len() as f64);
             };
-            let (measured, ready) = match at.tried(variant, fitting.len() > 1, &part) {
-                Ok((ready, run_ms)) => (Measured { run_ms, ..unmeasured(variant) }, Some(ready)),
+            let (found, difference) = match at.tried(variant, is_choice, &part) {
+                Ok((ready, run_ms)) => {
+                    let difference = ready.difference;
+                    // Of several one lies in memory at a time: a small card has no room for two.
+                    only = Some(ready.model).filter(|_| !is_choice);
+                    (Measured { run_ms, ..unmeasured(variant) }, Some(difference))
+                }
                 Err(Tried::Wrong(why)) => (Measured { refused: Some(why), ..unmeasured(variant) }, None),
                 Err(Tried::Device(error)) => {
                     let refused = Some(error.to_string());
@@ -416,19 +515,20 @@ impl Shelf {
                     (Measured { refused, ..unmeasured(variant) }, None)
                 }
             };
-            tried.push((measured, ready));
+            measured.push(found);
+            differences.push(difference);
         }
-        let measured: Vec<Measured> = tried.iter().map(|(measured, _)| measured.clone()).collect();
-        let chosen = choice::fastest(&measured).and_then(|index| Some((index, tried.swap_remove(index).1?)));
-        let Some((index, Ready { model, difference })) = chosen else {
+        let Some(index) = choice::fastest(&measured) else {
             return Err(match failed {
                 Some(error) => error.into(),
-                None => {
-                    let why = measured.first().and_then(|one| one.refused.clone()).unwrap_or_default();
-                    self.refuse(entry, fingerprint, why)
-                }
+                None => self.wrong(at, measured.first().and_then(|one| one.refused.clone()).unwrap_or_default()),
             });
         };
+        let model = match only {
+            Some(model) => model,
+            None => self.load_one(at, fitting[index], progress)?,
+        };
+        let difference = differences.swap_remove(index);
         if measured.len() > 1 {
             let found = measured.iter().map(Measured::words).collect::<Vec<_>>().join("; ");
             tracing::info!(package = %entry.key, used = fitting[index].network, found, "the fastest right network is used");
@@ -436,7 +536,7 @@ impl Shelf {
         let network = fitting[index].network.clone();
         // Of several, one that the device could not run now may be run later: then all are looked at again.
         if failed.is_none() {
-            kept(Outcome::Ready { difference: Some(difference) }, network, measured)?;
+            kept(Outcome::Ready { difference }, network, measured)?;
         }
         Ok((fitting[index].clone(), model))
     }
@@ -455,6 +555,14 @@ impl Shelf {
             RegistryFault::Refused => self.refuse(entry, "", error.to_string()),
             _ => error.into(),
         })
+    }
+
+    /// The network is wrong on this device: refuses the package where that decides, is a failure of the device elsewhere.
+    fn wrong(&self, at: Place<'_>, why: String) -> Error {
+        match at.manner {
+            Manner::Decides => self.refuse(at.entry, at.fingerprint, why),
+            _ => accel::Error::new(accel::AccelFault::Device, why).into(),
+        }
     }
 
     /// Records the refusal. Returns it as an error, or why it could not be recorded.
@@ -491,16 +599,17 @@ impl Shelf {
     }
 
     /// Directory in which TensorRT keeps its engines for this package, device and driver. Engines for other devices and
-    /// drivers are removed, because they would never be used again.
-    fn engine_cache(&self, entry: &Entry, accelerator: &dyn Accelerator, fingerprint: &str) -> Option<PathBuf> {
+    /// drivers are removed, because they would never be used again; not while something stands in for what is configured.
+    fn engine_cache(&self, entry: &Entry, accelerator: &dyn Accelerator) -> Option<PathBuf> {
         if !keeps_engines(accelerator) {
             return None;
         }
         let engines = layout::engines(self.registry().directory());
-        let hash = hex::encode(&Sha256::digest(fingerprint)[..8]);
+        let hash = hex::encode(&Sha256::digest(accelerator.fingerprint())[..8]);
+        let is_own = accelerator.describe().fallback.is_none();
         let cache = engines.join(&hash).join(&entry.sha256);
         for old in std::fs::read_dir(&engines).into_iter().flatten().flatten() {
-            if old.file_name() != *hash {
+            if is_own && old.file_name() != *hash {
                 let _ = std::fs::remove_dir_all(old.path());
             }
         }

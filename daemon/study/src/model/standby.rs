@@ -5,11 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TryRecvError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hal::accel::{self, AccelFault, Description, Signature};
+use hal::accel::{self, AccelFault, Description, Provider, Signature};
 use hal::backoff::{Backoff, Pauses};
 use hal::clock::Clock;
 use hal::{LoadedModel, Tensor};
@@ -19,6 +20,8 @@ use models::manifest::Variant;
 const PAUSES: Pauses = Pauses::new(Duration::from_secs(10), Duration::from_secs(600));
 /// A run that takes longer hangs: the golden run was made in milliseconds to seconds.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// The first run of a shape, where engines are built for it.
+const BUILDING: Duration = Duration::from_secs(1800);
 /// Characters of a reason in a result.
 const REASON: usize = 160;
 
@@ -40,33 +43,150 @@ pub(super) struct Ways {
     pub cpu: Open,
 }
 
-/// Which network, for which work: `("ct_chest", "studies")`.
-pub(super) type Use = (String, &'static str);
-
 /// Which networks do not run where they are configured to, and why. Clones are the same.
 #[derive(Debug, Clone, Default)]
-pub struct Standing(Arc<Mutex<BTreeMap<Use, String>>>);
+pub struct Standing(Arc<Mutex<Places>>);
+
+#[derive(Debug, Default)]
+struct Places {
+    next: u64,
+    /// By the number of the loaded network.
+    places: BTreeMap<u64, Fault>,
+}
+
+#[derive(Debug, Clone)]
+struct Fault {
+    task: String,
+    /// For people: `studies`, `live pictures`.
+    work: &'static str,
+    why: String,
+    /// Another GPU provider than the configured one is used, not the CPU.
+    on_gpu: bool,
+    /// It was unloaded since. What is known of the card is the last that it said, until a network runs on the card.
+    is_over: bool,
+}
 
 impl Standing {
-    fn map(&self) -> MutexGuard<'_, BTreeMap<Use, String>> {
+    fn lock(&self) -> MutexGuard<'_, Places> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn lost(&self, of: &Use, why: String) {
-        self.map().insert(of.clone(), why);
-    }
-
-    pub(super) fn back(&self, of: &Use) {
-        self.map().remove(of);
+    /// The place of a network that is loaded now.
+    pub(super) fn of(&self, task: &str, work: &'static str) -> Place {
+        let mut places = self.lock();
+        places.next += 1;
+        Place { standing: self.clone(), number: places.next, task: task.to_owned(), work }
     }
 
     /// The reason, of tasks that `is_used`; `None` when every network runs where it should.
     pub(super) fn reason(&self, is_used: impl Fn(&str) -> bool) -> Option<String> {
-        let map = self.map();
-        let lost: Vec<_> = map.iter().filter(|((task, _), _)| is_used(task)).collect();
-        let ((_, work), why) = lost.first()?;
-        let both = lost.iter().any(|((_, other), _)| other != work);
-        Some(format!("the GPU is not used for {}: {why}", if both { "studies and live pictures" } else { work }))
+        let places = self.lock();
+        let faults: Vec<_> = places.places.values().filter(|fault| is_used(&fault.task)).collect();
+        let first = faults.iter().find(|fault| !fault.on_gpu).or(faults.first())?;
+        let alike = || faults.iter().filter(|fault| fault.on_gpu == first.on_gpu);
+        let work = if alike().any(|fault| fault.work != first.work) { "studies and live pictures" } else { first.work };
+        Some(match first.on_gpu {
+            false => format!("the GPU is not used for {work}: {}", first.why),
+            true => format!("another library than the configured one is used for {work}: {}", first.why),
+        })
+    }
+}
+
+/// One loaded network.
+#[derive(Debug)]
+pub(super) struct Place {
+    standing: Standing,
+    number: u64,
+    task: String,
+    work: &'static str,
+}
+
+impl Place {
+    fn say(&self, why: String, on_gpu: bool) {
+        let fault = Fault { task: self.task.clone(), work: self.work, why, on_gpu, is_over: false };
+        let mut places = self.standing.lock();
+        // What an unloaded network of this kind said last is answered now.
+        places.places.retain(|_, other| !(other.is_over && other.task == self.task && other.work == self.work));
+        places.places.insert(self.number, fault);
+    }
+
+    fn back(&self) {
+        let mut places = self.standing.lock();
+        places.places.remove(&self.number);
+        // The card works: of those that are not loaded nothing else is known.
+        places.places.retain(|_, other| !other.is_over);
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(fault) = self.standing.lock().places.get_mut(&self.number) {
+            fault.is_over = true;
+        }
+    }
+}
+
+/// Threads that a card has not answered and that were left to themselves. Clones are the same. While there is one, nothing else is
+/// begun on the card: it would hang as well.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Left(Arc<AtomicUsize>);
+
+impl Left {
+    pub fn is_none(&self) -> bool {
+        self.0.load(Ordering::SeqCst) == 0
+    }
+
+    /// For a thread that begins.
+    pub fn ticket(&self) -> Ticket {
+        Ticket { left: self.clone(), state: Arc::default() }
+    }
+}
+
+/// Of one thread: who waits for it, and the thread itself, have one each.
+#[derive(Debug, Clone)]
+pub(super) struct Ticket {
+    left: Left,
+    state: Arc<Mutex<Wait>>,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Wait {
+    #[default]
+    Waiting,
+    GivenUp,
+    Answered,
+}
+
+impl Ticket {
+    fn change(&self, to: Wait) {
+        let mut now = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match (*now, to) {
+            (Wait::Waiting, Wait::GivenUp) => {
+                self.left.0.fetch_add(1, Ordering::SeqCst);
+            }
+            (Wait::GivenUp, Wait::Answered) => {
+                self.left.0.fetch_sub(1, Ordering::SeqCst);
+            }
+            // It answered just before it was given up.
+            (Wait::Answered, Wait::GivenUp) => return,
+            _ => {}
+        }
+        *now = to;
+    }
+
+    /// Nobody waits any more.
+    pub fn give_up(&self) {
+        self.change(Wait::GivenUp);
+    }
+
+    /// The thread has come back from the card.
+    pub fn answered(&self) {
+        self.change(Wait::Answered);
+    }
+
+    /// The thread goes to the card again.
+    fn again(&self) {
+        self.change(Wait::Waiting);
     }
 }
 
@@ -171,6 +291,7 @@ impl Runs {
 struct Apart {
     ask: SyncSender<Vec<Tensor>>,
     answers: Receiver<Result<Vec<Tensor>, accel::Error>>,
+    ticket: Ticket,
 }
 
 impl fmt::Debug for Apart {
@@ -185,24 +306,32 @@ fn device(why: impl Into<String>) -> accel::Error {
 
 impl Apart {
     /// The thread has the scheduling and the niceness of the one that starts it.
-    fn start(mut model: Box<dyn LoadedModel>) -> std::io::Result<Self> {
+    fn start(mut model: Box<dyn LoadedModel>, left: &Left) -> std::io::Result<Self> {
+        let ticket = left.ticket();
+        let own = ticket.clone();
         let (ask, asked) = mpsc::sync_channel::<Vec<Tensor>>(1);
         let (answer, answers) = mpsc::sync_channel(1);
         std::thread::Builder::new().name("gpu".into()).spawn(move || {
             for inputs in asked {
-                if answer.send(model.run(&inputs)).is_err() {
+                let made = model.run(&inputs);
+                own.answered();
+                if answer.send(made).is_err() {
                     return;
                 }
             }
         })?;
-        Ok(Self { ask, answers })
+        Ok(Self { ask, answers, ticket })
     }
 
     fn run(&self, inputs: &[Tensor], patience: Duration) -> Result<Vec<Tensor>, accel::Error> {
+        self.ticket.again();
         self.ask.try_send(inputs.to_vec()).map_err(|_| device("its thread has ended"))?;
         match self.answers.recv_timeout(patience) {
             Ok(answer) => answer,
-            Err(RecvTimeoutError::Timeout) => Err(device(format!("no answer within {} s", patience.as_secs()))),
+            Err(RecvTimeoutError::Timeout) => {
+                self.ticket.give_up();
+                Err(device(format!("no answer within {} s", patience.as_secs())))
+            }
             Err(RecvTimeoutError::Disconnected) => Err(device("its library crashed")),
         }
     }
@@ -222,10 +351,13 @@ pub(super) struct Standby {
     cpu: Option<Box<dyn LoadedModel>>,
     ways: Ways,
     device: Device,
-    standing: (Standing, Use),
+    place: Place,
+    left: Left,
     clock: Arc<dyn Clock>,
     backoff: Backoff,
     patience: Duration,
+    /// Shapes of inputs that have run on the GPU since it was opened; `None` where no engine is built for a shape.
+    shapes: Option<Vec<Vec<usize>>>,
     inputs: Vec<String>,
     outputs: Vec<String>,
     signature: Option<Signature>,
@@ -246,23 +378,43 @@ pub(super) enum First {
 impl Standby {
     /// # Errors
     /// When no thread can be started.
-    pub fn new(first: First, ways: Ways, standing: (Standing, Use), clock: Arc<dyn Clock>) -> std::io::Result<Self> {
+    pub fn new(first: First, ways: Ways, place: Place, left: Left, clock: Arc<dyn Clock>) -> std::io::Result<Self> {
         let mut backoff = Backoff::new(PAUSES);
         let names = |model: &dyn LoadedModel| (model.inputs().to_vec(), model.outputs().to_vec(), model.signature());
         let (gpu, cpu, device, (inputs, outputs, signature)) = match first {
             First::Gpu(Opened { model, on, .. }) => {
-                standing.0.back(&standing.1);
+                match &on.fallback {
+                    None => place.back(),
+                    Some(why) => place.say(why.clone(), true),
+                }
                 let names = names(model.as_ref());
-                (Gpu::Ready(Apart::start(model)?), None, Device::of(Some(on), None, None), names)
+                (Gpu::Ready(Apart::start(model, &left)?), None, Device::of(Some(on), None, None), names)
             }
             First::Cpu(Opened { model, on, .. }, why) => {
                 backoff.failed(clock.now());
-                standing.0.lost(&standing.1, why.clone());
+                place.say(why.clone(), false);
                 let names = names(model.as_ref());
                 (Gpu::Lost, Some(model), Device::of(None, Some(on), Some(why)), names)
             }
         };
-        Ok(Self { gpu, cpu, ways, device, standing, clock, backoff, patience: PATIENCE, inputs, outputs, signature })
+        let on = device.now();
+        let builds = |on: &Description| Provider::parse(&on.provider).is_ok_and(Provider::keeps_engines);
+        let shapes = builds(&on).then(Vec::new);
+        Ok(Self {
+            gpu,
+            cpu,
+            ways,
+            device,
+            place,
+            left,
+            clock,
+            backoff,
+            patience: PATIENCE,
+            shapes,
+            inputs,
+            outputs,
+            signature,
+        })
     }
 
     #[cfg(test)]
@@ -278,13 +430,13 @@ impl Standby {
     fn look_for_gpu(&mut self) {
         match &self.gpu {
             Gpu::Ready(_) => {}
-            Gpu::Lost if self.backoff.is_due(self.clock.now()) => self.open_again(),
+            Gpu::Lost if self.left.is_none() && self.backoff.is_due(self.clock.now()) => self.open_again(),
             Gpu::Lost => {}
             Gpu::Coming(coming) => match coming.try_recv() {
                 Err(TryRecvError::Empty) => {}
                 Err(TryRecvError::Disconnected) => self.lose("it could not be opened again".into()),
                 Ok(Err(why)) => self.lose(why),
-                Ok(Ok(Opened { model, on, .. })) => match Apart::start(model) {
+                Ok(Ok(Opened { model, on, .. })) => match Apart::start(model, &self.left) {
                     Ok(apart) => self.take(apart, on),
                     Err(error) => self.lose(error.to_string()),
                 },
@@ -316,7 +468,7 @@ impl Standby {
     fn is_back(&mut self) {
         tracing::info!("the GPU is used again");
         self.backoff.succeeded();
-        self.standing.0.back(&self.standing.1);
+        self.place.back();
         self.cpu = None;
     }
 
@@ -327,7 +479,7 @@ impl Standby {
         let mut runs = self.device.runs();
         (runs.why, runs.is_gpu) = (Some(why.clone()), false);
         drop(runs);
-        self.standing.0.lost(&self.standing.1, why);
+        self.place.say(why, false);
     }
 
     fn on_cpu(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>, accel::Error> {
@@ -366,8 +518,13 @@ impl LoadedModel for Standby {
     fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>, accel::Error> {
         self.look_for_gpu();
         if let Gpu::Ready(apart) = &self.gpu {
-            match apart.run(inputs, self.patience) {
+            let shape: Vec<usize> = inputs.iter().flat_map(|input| input.shape.clone()).collect();
+            let is_new = self.shapes.as_ref().is_some_and(|shapes| !shapes.contains(&shape));
+            match apart.run(inputs, if is_new { BUILDING } else { self.patience }) {
                 Ok(answer) => {
+                    if let Some(shapes) = self.shapes.as_mut().filter(|_| is_new) {
+                        shapes.push(shape);
+                    }
                     if self.backoff.has_failed() {
                         self.is_back();
                     }

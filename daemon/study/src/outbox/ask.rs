@@ -160,8 +160,9 @@ impl Queue<'_> {
             }
             Err(error) => {
                 warn!(destination = self.sender.name, objects, "storage commitment not taken: {error}");
-                let again = wall.utc_after(self.sender.longest_wait());
                 // It counts: an archive that always refuses, or never answers on an association that stands, is not asked for ever.
+                // As rarely as after an answer that never came: one bad hour of an archive must not use up all questions.
+                let again = wall.utc_after(self.sender.ask_again());
                 self.written(move |rows| asks::taken(rows, &uid, &again)).await
             }
         }

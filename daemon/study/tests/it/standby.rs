@@ -1,12 +1,14 @@
 //! A box whose GPU fails: what becomes of the runs of a package, what results and the level say, and the way back. The GPU is ONNX
 //! Runtime on the CPU under another name, made to fail; packages, golden run and registry are real.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use ::models::specimen::Specimen;
 use ::models::task::{CT_CHEST, US_BREAST};
 use hal::accel::{self, AccelFault, Accelerator, AcceleratorConfig, Description, Error, Tensor};
+use hal::clock::Manual;
 use hal::{LoadedModel, accel::Signature};
 use study::model::Shelf;
 use study::model::for_live::FromShelf;
@@ -19,6 +21,10 @@ use crate::models::{has_library, settings_in};
 struct Card {
     fails_runs: Arc<AtomicBool>,
     fails_loads: Arc<AtomicBool>,
+    /// It computes something else.
+    is_wrong: Arc<AtomicBool>,
+    /// A load waits for this lock.
+    hangs: Arc<Mutex<()>>,
 }
 
 fn full() -> Error {
@@ -34,6 +40,7 @@ impl Accelerator for Gpu {
     }
 
     fn load(&self, onnx: &[u8]) -> Result<Box<dyn LoadedModel>, Error> {
+        drop(self.1.hangs.lock());
         if self.1.fails_loads.load(Ordering::SeqCst) {
             return Err(full());
         }
@@ -58,7 +65,14 @@ impl LoadedModel for OnGpu {
     }
 
     fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>, Error> {
-        if self.1.fails_runs.load(Ordering::SeqCst) { Err(full()) } else { self.0.run(inputs) }
+        if self.1.fails_runs.load(Ordering::SeqCst) {
+            return Err(full());
+        }
+        let mut answer = self.0.run(inputs)?;
+        if self.1.is_wrong.load(Ordering::SeqCst) {
+            answer[0].data.iter_mut().for_each(|value| *value = 1.0 - *value);
+        }
+        Ok(answer)
     }
 }
 
@@ -168,4 +182,65 @@ fn real_live_pictures_go_on_on_the_cpu_and_the_overlay_names_it() {
     let said = live.made_by().accelerator;
     assert!(said.starts_with("cpu, ") && said.contains("no memory left on the card"), "{said}");
     assert!(shelf.reduced().unwrap().starts_with("the GPU is not used for live pictures: "));
+}
+
+#[test]
+fn real_a_gpu_that_computes_wrongly_when_it_comes_back_is_not_used() {
+    let Some(home) = Home::new() else { return };
+    // Proved once, so that the record says it is good.
+    drop(home.shelf().load_active(CT_CHEST).unwrap());
+    let clock = Manual::default();
+    let shelf = home.shelf().timed(Arc::new(clock.clone()), Duration::from_secs(60));
+    let mut loaded = shelf.load_active(CT_CHEST).unwrap();
+    let due = loaded.model.run(&[patch()]).unwrap();
+    home.card.fails_runs.store(true, Ordering::SeqCst);
+    assert_eq!(loaded.model.run(&[patch()]).unwrap(), due);
+    home.card.fails_runs.store(false, Ordering::SeqCst);
+    home.card.is_wrong.store(true, Ordering::SeqCst);
+    clock.advance(Duration::from_secs(11));
+    // It is opened, found to be wrong, and left: the level says why.
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !shelf.reduced().is_some_and(|why| why.contains("golden run")) {
+        assert_eq!(loaded.model.run(&[patch()]).unwrap(), due);
+        assert!(Instant::now() < deadline, "{:?}", shelf.reduced());
+    }
+    home.card.is_wrong.store(false, Ordering::SeqCst);
+    clock.advance(Duration::from_secs(60));
+    while shelf.reduced().is_some() {
+        assert_eq!(loaded.model.run(&[patch()]).unwrap(), due);
+        assert!(Instant::now() < deadline, "{:?}", shelf.reduced());
+    }
+}
+
+#[test]
+fn real_a_network_that_is_wrong_on_the_gpu_only_condemns_the_gpu() {
+    let Some(home) = Home::new() else { return };
+    home.card.is_wrong.store(true, Ordering::SeqCst);
+    let shelf = home.shelf();
+    let loaded = shelf.load_active(CT_CHEST).unwrap();
+    assert_eq!(loaded.on().provider, "cpu");
+    assert!(shelf.reduced().unwrap().contains("golden run"), "{:?}", shelf.reduced());
+    assert!(shelf.active(CT_CHEST).unwrap().refusal().is_none());
+}
+
+#[test]
+fn real_a_card_that_hangs_at_the_load_holds_up_no_study_and_is_not_asked_again() {
+    let Some(home) = Home::new() else { return };
+    let clock = Manual::default();
+    let shelf = home.shelf().timed(Arc::new(clock.clone()), Duration::from_millis(300));
+    let hangs = home.card.hangs.clone();
+    let hung = hangs.lock().unwrap();
+    let mut loaded = shelf.load_active(CT_CHEST).unwrap();
+    loaded.model.run(&[patch()]).unwrap();
+    assert_eq!(loaded.on().provider, "cpu");
+    assert!(shelf.reduced().unwrap().contains("no progress of its load"), "{:?}", shelf.reduced());
+    // The next load does not wait for it at all.
+    let next = shelf.load_active(CT_CHEST).unwrap();
+    assert!(next.on().fallback.unwrap().contains("does not answer"), "{:?}", next.on());
+    drop(hung);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while shelf.load_active(CT_CHEST).unwrap().on().provider != "cuda" {
+        assert!(Instant::now() < deadline, "it answers again");
+    }
+    assert_eq!(shelf.reduced(), None);
 }

@@ -468,6 +468,10 @@ fn nothing_is_called_absent_where_the_air_of_a_large_pneumothorax_takes_the_plac
     let found = done(findings.pneumothoraces);
     assert_eq!(found.iter().map(|one| one.side).collect::<Vec<_>>(), [Side::Left]);
     assert!(found[0].region.volume_ml > 1000.0, "{}", found[0].region.volume_ml);
+    // The network marks a part of that air only: its share is of the half of the chest, not of itself.
+    let part = ball([70.0, 0.0, 30.0], 25.0);
+    let found = done(all(&volume, &[(Channel::Pneumothorax, &part)], &Acquisition::default()).pneumothoraces);
+    assert!(found.len() == 1 && found[0].percent < 20.0, "{found:?}");
 }
 
 #[test]

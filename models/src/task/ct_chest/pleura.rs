@@ -40,27 +40,30 @@ pub fn by_side(
 
 /// The pleural space reaches around its lung: the middle of the region decides, not what it touches.
 fn space(volume: &Volume, lungs: &[Lung], region: &Region) -> Side {
-    let middles: Vec<f64> = lungs.iter().map(|l| regions::middle_x(volume, &l.mask)).collect();
-    match (lungs, middles.as_slice()) {
-        ([_, _], [a, b]) => {
-            if region.centre_mm[0] < f64::midpoint(*a, *b) {
+    let [x, ..] = region.centre_mm;
+    // Lungs come before the air in the place of one: of a side that has both, the lung says where its middle is.
+    let of = |side: Side| lungs.iter().find(|l| l.side == side);
+    let far = |side: Side, edge: usize| lungs.iter().filter(move |l| l.side == side).map(move |l| l.box_mm[edge][0]);
+    match (of(Side::Right), of(Side::Left)) {
+        (Some(right), Some(left)) => {
+            let middle = |lung: &Lung| regions::middle_x(volume, &lung.mask);
+            if x < f64::midpoint(middle(right), middle(left)) { Side::Right } else { Side::Left }
+        }
+        // What lies beyond all that is seen of the only side is in the other half of the chest.
+        (Some(_), None) => {
+            if x > far(Side::Right, 1).fold(f64::MIN, f64::max) {
+                Side::Left
+            } else {
+                Side::Right
+            }
+        }
+        (None, Some(_)) => {
+            if x < far(Side::Left, 0).fold(f64::MAX, f64::min) {
                 Side::Right
             } else {
                 Side::Left
             }
         }
-        // What lies beyond the only lung is in the other half of the chest.
-        ([only], _) => {
-            let [x, ..] = region.centre_mm;
-            let beyond = match only.side {
-                Side::Right => x > only.box_mm[1][0],
-                Side::Left => x < only.box_mm[0][0],
-            };
-            match (only.side, beyond) {
-                (Side::Right, true) | (Side::Left, false) => Side::Left,
-                (Side::Left, true) | (Side::Right, false) => Side::Right,
-            }
-        }
-        _ => regions::side(volume, lungs, region),
+        (None, None) => regions::side(volume, lungs, region),
     }
 }

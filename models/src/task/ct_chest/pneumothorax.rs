@@ -28,8 +28,10 @@ pub fn evaluate(scan: &mut Scan<'_>) -> Vec<Pneumothorax> {
     let air = std::mem::take(&mut scan.air);
     let percent = |side: Side, own: &Region| {
         let lung: f64 = scan.lungs.iter().filter(|l| l.side == side).map(|l| l.volume_ml).sum();
-        let fluid: f64 = scan.fluid_ml.iter().filter(|(s, _)| *s == side).map(|(_, ml)| ml).sum();
-        100.0 * own.volume_ml / (lung + fluid + own.volume_ml)
+        let of_side = |all: &[(Side, f64)]| all.iter().filter(|(s, _)| *s == side).map(|(_, ml)| ml).sum::<f64>();
+        // The network may mark only a part of the air that takes the place of a lung.
+        let air = own.volume_ml.max(of_side(&scan.space_ml));
+        100.0 * own.volume_ml / (lung + of_side(&scan.fluid_ml) + air)
     };
     air.into_iter().map(|(side, region)| Pneumothorax { percent: percent(side, &region), region, side }).collect()
 }

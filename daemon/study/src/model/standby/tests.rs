@@ -26,16 +26,14 @@ struct Bench {
     openings: Arc<AtomicUsize>,
     clock: Manual,
     standing: Standing,
+    left: Left,
     standby: Standby,
-}
-
-fn of() -> Use {
-    ("ct_chest".into(), "studies")
 }
 
 fn bench(gpu: Scripted, first: impl FnOnce(&Scripted, &Scripted) -> First) -> Bench {
     let cpu = Scripted::each_voxel(|v| v + 1.0);
-    let (openings, clock, standing) = (Arc::new(AtomicUsize::new(0)), Manual::default(), Standing::default());
+    let (openings, clock) = (Arc::new(AtomicUsize::new(0)), Manual::default());
+    let (standing, left) = (Standing::default(), Left::default());
     let (counted, again, behind) = (openings.clone(), gpu.clone(), cpu.clone());
     let ways = Ways {
         gpu: Arc::new(move || {
@@ -44,8 +42,15 @@ fn bench(gpu: Scripted, first: impl FnOnce(&Scripted, &Scripted) -> First) -> Be
         }),
         cpu: Arc::new(move || Ok(opened(&behind, "cpu"))),
     };
-    let standby = Standby::new(first(&gpu, &cpu), ways, (standing.clone(), of()), Arc::new(clock.clone())).unwrap();
-    Bench { gpu, openings, clock, standing, standby }
+    let standby = Standby::new(
+        first(&gpu, &cpu),
+        ways,
+        standing.of("ct_chest", "studies"),
+        left.clone(),
+        Arc::new(clock.clone()),
+    )
+    .unwrap();
+    Bench { gpu, openings, clock, standing, left, standby }
 }
 
 fn on_gpu(gpu: &Scripted, _: &Scripted) -> First {
@@ -130,14 +135,22 @@ fn sim_pauses_grow_while_the_gpu_fails_again_at_once() {
 }
 
 #[test]
-fn sim_a_gpu_that_hangs_is_left_alone_and_nobody_waits_for_it() {
+fn sim_a_gpu_that_hangs_is_left_alone_and_nobody_waits_for_it_nor_asks_it_again() {
     let script = gpu();
     script.block();
     let mut bench = bench(script, on_gpu);
     bench.standby = std::mem::replace(&mut bench.standby, idle()).with_patience(Duration::ZERO);
     assert_eq!(bench.run(), 1.0);
     assert!(bench.level().unwrap().contains("no answer within"), "{:?}", bench.level());
+    assert!(!bench.left.is_none());
+    // However long it lasts: another look would hang as well.
+    bench.clock.advance(PAUSES.longest * 10);
+    assert_eq!((bench.run(), bench.openings.load(Ordering::SeqCst)), (1.0, 0));
+    // It answers at last: then it is opened again.
     bench.gpu.release();
+    bench.standby = std::mem::replace(&mut bench.standby, idle()).with_patience(PATIENCE);
+    bench.until_gpu();
+    assert!(bench.left.is_none() && bench.level().is_none());
 }
 
 /// A place-holder while the real one is changed.
@@ -181,7 +194,8 @@ fn sim_without_either_device_both_reasons_are_told() {
     };
     let clock = Arc::new(Manual::default());
     let first = First::Gpu(opened(&script, "cuda"));
-    let mut standby = Standby::new(first, ways, (Standing::default(), of()), clock).unwrap();
+    let mut standby =
+        Standby::new(first, ways, Standing::default().of("ct_chest", "studies"), Left::default(), clock).unwrap();
     let error = standby.run(&[Tensor { shape: vec![1, 1], data: vec![0.0] }]).unwrap_err();
     let text = error.to_string();
     assert!(text.contains("asked for by the script") && text.contains("no library"), "{text}");
@@ -191,12 +205,40 @@ fn sim_without_either_device_both_reasons_are_told() {
 #[test]
 fn a_level_counts_only_tasks_that_are_used_and_names_both_kinds_of_work() {
     let standing = Standing::default();
-    standing.lost(&("us_breast".into(), "live pictures"), "hot".into());
+    let (live, study) = (standing.of("us_breast", "live pictures"), standing.of("ct_chest", "studies"));
+    live.say("hot".into(), false);
     assert_eq!(standing.reason(|task| task == "ct_chest"), None);
     assert!(standing.reason(|_| true).unwrap().contains("for live pictures: hot"));
-    standing.lost(&of(), "hot".into());
+    study.say("hot".into(), false);
     assert!(standing.reason(|_| true).unwrap().contains("for studies and live pictures: hot"));
-    standing.back(&of());
-    standing.back(&("us_breast".into(), "live pictures"));
+    study.back();
+    assert!(standing.reason(|_| true).unwrap().contains("for live pictures: hot"));
+    live.back();
     assert_eq!(standing.reason(|_| true), None);
+}
+
+#[test]
+fn a_level_outlives_the_unloaded_network_until_any_network_runs_on_the_gpu() {
+    let standing = Standing::default();
+    // At the start every package is built once, and unloaded.
+    for task in ["ct_chest", "us_breast", "mg_breast"] {
+        standing.of(task, "studies").say("no driver".into(), false);
+    }
+    assert!(standing.reason(|_| true).unwrap().ends_with("no driver"));
+    // Another package of the same task that is built meanwhile says nothing of the one at work.
+    let (at_work, built) = (standing.of("ct_chest", "studies"), standing.of("ct_chest", "studies"));
+    at_work.say("no memory".into(), false);
+    built.back();
+    assert!(standing.reason(|_| true).unwrap().ends_with("no memory"));
+    at_work.back();
+    assert_eq!(standing.reason(|_| true), None, "also what the others said at the start");
+}
+
+#[test]
+fn another_library_than_the_configured_one_is_said_and_is_not_the_cpu() {
+    let standing = Standing::default();
+    let place = standing.of("ct_chest", "studies");
+    place.say("tensorrt requested; no library: using cuda".into(), true);
+    let said = standing.reason(|_| true).unwrap();
+    assert!(said.starts_with("another library than the configured one is used for studies: tensorrt"), "{said}");
 }
