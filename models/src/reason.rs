@@ -65,8 +65,6 @@ pub enum Reason {
         side.as_str(), ml = Number::from(ml)
     )]
     AirSpace { side: Side, ml: f64 },
-    #[error("air at the base of a lung cannot be told from gas of stomach or bowel")]
-    AirBesideGas,
     #[error("{slices} slices are no volume")]
     FewSlices { slices: usize },
     #[error("no air inside the body")]

@@ -50,7 +50,7 @@ use super::lungs::{self as segmentation, Examined};
 pub use super::nodules::{Form, Nodule, NoduleType};
 use super::{Control, Error, go_on};
 use crate::acquisition::Acquisition;
-use crate::findings::{Evaluated, Lobe, Lung, Mask, Region, Side};
+use crate::findings::{Evaluated, Lobe, Lung, Region, Side};
 use crate::manifest::Manifest;
 use crate::package::Package;
 use crate::reason::{NotEvaluated, Reason, Topic};
@@ -183,9 +183,6 @@ fn measure(
         if want(finding) { look() } else { Vec::new() }
     };
     let air = sides(Channel::Pneumothorax, ChestFinding::Pneumothorax, places::PNEUMOTHORAX);
-    let is_doubtful = |mask: &Mask| places.is_doubtful_air(mask);
-    let doubtful_air = want(ChestFinding::Pneumothorax)
-        && !pleura::by_side(volume, answer, Channel::Pneumothorax, &halves, &is_doubtful).is_empty();
     let fluid = sides(Channel::PleuralEffusion, ChestFinding::PleuralEffusion, places::EFFUSION);
     let opacities =
         if want(ChestFinding::Pneumonia) { pneumonia::opacities(volume, answer, &places) } else { Default::default() };
@@ -224,8 +221,6 @@ fn measure(
         findings.evaluate(*finding, &mut scan);
         if let Some(reason) = finding.unseen(&seen, acquisition) {
             findings.seen_in_part(*finding, reason);
-        } else if doubtful_air && *finding == ChestFinding::Pneumothorax {
-            findings.seen_in_part(*finding, Reason::AirBesideGas);
         }
     }
 }

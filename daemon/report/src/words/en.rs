@@ -334,7 +334,7 @@ impl Words for English {
             Difference::Contrast => "contrast agent".to_owned(),
             Difference::LungVolume([then, now]) => {
                 let litres = |ml: &f64| Number(ml / 1000.0);
-                format!("lung volume, as by breathing ({:.1}, {:.1} L)", litres(then), litres(now))
+                format!("lung volume by breathing ({:.1}, {:.1} L)", litres(then), litres(now))
             }
         };
         let named: Vec<String> = all.iter().map(one).collect();

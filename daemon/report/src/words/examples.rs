@@ -56,7 +56,6 @@ pub fn reasons() -> Vec<Reason> {
         Reason::OtherSeries { .. } => [Reason::OtherSeries { series: "4 (1.0 mm, B31f)".into() }],
         Reason::Rejected { .. } => [Reason::Rejected { by: "李明".into() }],
         Reason::OneLung => [Reason::OneLung],
-        Reason::AirBesideGas => [Reason::AirBesideGas],
         Reason::AirSpace { .. } => [Reason::AirSpace { side: Side::Left, ml: 1834.4 }],
         Reason::FewSlices { .. } => [Reason::FewSlices { slices: 1 }],
         Reason::NoAir => [Reason::NoAir],

@@ -319,7 +319,7 @@ impl Words for Chinese {
             Difference::Contrast => "对比剂".to_owned(),
             Difference::LungVolume([then, now]) => {
                 let litres = |ml: &f64| Number(ml / 1000.0);
-                format!("肺容积（{:.1}、{:.1} L，如因呼吸程度）", litres(then), litres(now))
+                format!("因呼吸所致的肺容积（{:.1}、{:.1} L）", litres(then), litres(now))
             }
         };
         let named: Vec<String> = all.iter().map(one).collect();
@@ -393,7 +393,6 @@ impl Words for Chinese {
             Reason::NoLungs => "未找到肺".into(),
             Reason::NoSpine => "未找到脊柱".into(),
             Reason::OneLung => "仅找到一侧肺".into(),
-            Reason::AirBesideGas => "肺底的气体无法与胃肠道气体区分".into(),
             Reason::AirSpace { side, ml } => format!(
                 "{}胸腔内有 {ml:.0} ml 气体不是肺组织（大量气胸或巨型肺大疱？）",
                 self.side(*side),

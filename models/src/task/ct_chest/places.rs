@@ -108,11 +108,7 @@ const LARGE_OPACITY: Rule = rule(FILLED_LUNG, 0.12, NO_OPACITY);
 const LARGE_WITHIN: f64 = 0.9;
 const NO_OPACITY: &[(Bits, f64)] = &[(BESIDE_GAS, 0.25), (MEDIASTINUM, 0.4)];
 pub const EFFUSION: Rule = rule(PLEURA, 0.5, &[(BESIDE_GAS, 0.05), (MEDIASTINUM, 0.4)]);
-/// Share of a pneumothorax that may lie in gas of stomach and bowel, or in the airway.
-const GAS_SHARE: f64 = 0.1;
-/// Share of a region that lies in the blurred surface of the lung when it touches it.
-const TOUCHES: f64 = 0.03;
-pub const PNEUMOTHORAX: Rule = rule(LUNG, 0.6, &[(GAS | AIRWAY, GAS_SHARE)]);
+pub const PNEUMOTHORAX: Rule = rule(LUNG, 0.6, &[(GAS | AIRWAY, 0.1)]);
 pub const RIB_FRACTURE: Rule = rule(RIB, 0.4, &[(SPINE, 0.25)]);
 pub const CORONARY: Rule = rule(HEART, 0.5, &[(SPINE, 0.0)]);
 pub const LYMPH_NODE: Rule = rule(BETWEEN, 0.5, &[(SPINE, 0.25), (BESIDE_GAS, 0.25)]);
@@ -179,15 +175,6 @@ impl Places {
     /// Does the region lie in its place?
     pub fn holds(&self, rule: Rule, mask: &Mask) -> bool {
         self.shares(mask).satisfy(rule)
-    }
-
-    /// Is it air beside a lung that was taken for gas of stomach and bowel, and may be a pneumothorax at the base? The diaphragm between the two
-    /// can be thinner than a slice.
-    pub fn is_doubtful_air(&self, mask: &Mask) -> bool {
-        let shares = self.shares(mask);
-        let Rule { least, .. } = PNEUMOTHORAX;
-        let in_place = shares.of(LUNG | GAS) >= least && shares.of(LUNG) >= TOUCHES && shares.of(AIRWAY) <= GAS_SHARE;
-        in_place && shares.of(GAS) > 0.0 && !shares.satisfy(PNEUMOTHORAX)
     }
 
     /// Does the region lie where consolidated or hazy lung may lie?
