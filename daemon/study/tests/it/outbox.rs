@@ -497,8 +497,11 @@ async fn what_was_on_its_way_when_it_was_dropped_or_superseded_counts_as_deliver
         outbox.commitment = Asking::Ask;
         outbox.queue(1);
         let rows = Mutex::new(outbox.store.connect(Durability::Full).unwrap());
-        let pacs = Pacs::start(move |_| {
-            rows.lock().unwrap().execute("UPDATE deliveries SET state = ?1", [state]).unwrap();
+        let pacs = Pacs::start(move |uid| {
+            // The question for commitment, which comes later, has no affected SOP instance.
+            if !uid.is_empty() {
+                rows.lock().unwrap().execute("UPDATE deliveries SET state = ?1", [state]).unwrap();
+            }
             Do::Answer(0)
         })
         .await;

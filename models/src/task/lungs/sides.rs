@@ -23,6 +23,8 @@ pub(super) struct Sides {
 
 /// From so much on, air without vessels beside a lung is a space of its own, ml: a large pneumothorax, a bulla that fills half of the chest.
 const SPACE_MIN_ML: f64 = 200.0;
+/// Share of voxels below -970 HU from which on air is no lung.
+const EMPTY: f64 = 0.7;
 /// Its middle lies above this share of the lung's height from below. What lies lower is stomach or bowel.
 const SPACE_FROM: f64 = 0.25;
 
@@ -58,7 +60,7 @@ pub(super) fn split(coarse: &Coarse, air: &[u8], airway: &Airway, middle: f64) -
     pieces.sort_by(|a, b| b.ml.total_cmp(&a.ml));
     let ml = pieces.first().map_or(0.0, |p| p.ml);
     // Stomach and bowel hold nothing but gas; even an emphysematous lung has vessels and walls.
-    let (lung, empty): (Vec<Piece>, Vec<Piece>) = pieces.into_iter().partition(|p| p.gas < 0.7);
+    let (lung, empty): (Vec<Piece>, Vec<Piece>) = pieces.into_iter().partition(|p| p.gas < EMPTY);
     pieces = lung;
     let Some(first) = pieces.first().cloned().filter(|p| p.ml >= LUNG_MIN_ML) else {
         return Err(Reason::NoLungInScan { ml });
@@ -80,7 +82,21 @@ pub(super) fn split(coarse: &Coarse, air: &[u8], airway: &Airway, middle: f64) -
         let side = if side_of(piece) == RIGHT { Side::Right } else { Side::Left };
         (side, found.labels.iter().map(|l| u8::from(*l == piece.label)).collect())
     });
+    let space = space.or_else(|| emptied(coarse, &mut labels));
     Ok(Sides { labels, gas, space })
+}
+
+/// The half of the chest that holds nothing but gas, where both halves were one piece: taken out of the lungs.
+fn emptied(coarse: &Coarse, labels: &mut [u8]) -> Option<(Side, Vec<u8>)> {
+    let least = SPACE_MIN_ML / coarse.grid.voxel_ml();
+    let (label, side) = [(RIGHT, Side::Right), (LEFT, Side::Left)].into_iter().find(|(label, _)| {
+        let own = || labels.iter().zip(&coarse.hu).filter(|(l, _)| **l == *label);
+        let (all, gas) = (own().count() as f64, own().filter(|(_, hu)| **hu < -970).count() as f64);
+        all >= least && gas >= EMPTY * all
+    })?;
+    let air = labels.iter().map(|l| u8::from(*l == label)).collect();
+    labels.iter_mut().filter(|l| **l == label).for_each(|l| *l = 0);
+    Some((side, air))
 }
 
 /// Air without vessels on one side of the midline, as high as the lung is.
