@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn what_was_found_is_said_in_a_line() {
-        assert_eq!(measured("a.onnx", Some(3.14), None).words(), "a.onnx (fp16): 3.1 ms");
+        assert_eq!(measured("a.onnx", Some(3.12), None).words(), "a.onnx (fp16): 3.1 ms");
         assert_eq!(measured("a.onnx", None, Some("differs")).words(), "a.onnx (fp16): not used: differs");
         assert_eq!(measured("a.onnx", None, None).words(), "a.onnx (fp16)");
     }

@@ -45,7 +45,9 @@ pub struct Shelf {
 
 /// Opens accelerators: [`accel::open`], but in tests.
 #[derive(Clone)]
-struct OpenAccelerator(Arc<dyn Fn(&AcceleratorConfig) -> Result<Box<dyn Accelerator>, accel::Error> + Send + Sync>);
+struct OpenAccelerator(Arc<dyn Fn(&AcceleratorConfig) -> OpenedAccelerator + Send + Sync>);
+
+type OpenedAccelerator = Result<Box<dyn Accelerator>, accel::Error>;
 
 impl std::fmt::Debug for OpenAccelerator {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

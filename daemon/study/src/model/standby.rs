@@ -82,7 +82,7 @@ impl Standing {
     pub(super) fn reason(&self, is_used: impl Fn(&str) -> bool) -> Option<String> {
         let places = self.lock();
         let faults: Vec<_> = places.places.values().filter(|fault| is_used(&fault.task)).collect();
-        let first = faults.iter().find(|fault| !fault.on_gpu).or(faults.first())?;
+        let first = faults.iter().find(|fault| !fault.on_gpu).or_else(|| faults.first())?;
         let alike = || faults.iter().filter(|fault| fault.on_gpu == first.on_gpu);
         let work = if alike().any(|fault| fault.work != first.work) { "studies and live pictures" } else { first.work };
         Some(match first.on_gpu {
