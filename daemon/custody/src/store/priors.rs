@@ -330,6 +330,14 @@ mod tests {
         SeriesKey { study_uid: study_uid.into(), series_uid: format!("{study_uid}.1") }
     }
 
+    fn header(key: &SeriesKey) -> Header {
+        Header {
+            study_instance_uid: key.study_uid.clone(),
+            series_instance_uid: key.series_uid.clone(),
+            ..Header::default()
+        }
+    }
+
     /// Promise: a question is asked, answered and closed once, whatever comes later.
     #[test]
     fn what_is_closed_stays_so_and_what_arrives_later_is_only_for_the_next_time() {
@@ -350,12 +358,7 @@ mod tests {
         assert!(question.trouble && question.reason.contains("30 s"), "{}", question.reason);
         assert_eq!(fetched(&transaction, &prior).unwrap(), Some(true));
         assert_eq!(open(&transaction).unwrap(), []);
-        let header = Header {
-            study_instance_uid: prior.study_uid.clone(),
-            series_instance_uid: prior.series_uid.clone(),
-            ..Header::default()
-        };
-        sent(&transaction, &header, "CT1").unwrap();
+        sent(&transaction, &header(&prior), "CT1").unwrap();
         assert_eq!(fetched(&transaction, &prior).unwrap(), None, "somebody has sent it");
         assert!(!stays(&transaction, &prior).unwrap());
         let by = to_be_settled(&transaction).unwrap();
@@ -376,12 +379,7 @@ mod tests {
         let mut connection = store.connect(Durability::Full).unwrap();
         let transaction = connection.transaction().unwrap();
         let (old, next, now) = (key("1.1"), key("1.3"), now_utc());
-        let header = Header {
-            study_instance_uid: old.study_uid.clone(),
-            series_instance_uid: old.series_uid.clone(),
-            ..Header::default()
-        };
-        found(&transaction, &header, &Origin { asked_for: true, ..Origin::default() }, &now).unwrap();
+        found(&transaction, &header(&old), &Origin { asked_for: true, ..Origin::default() }, &now).unwrap();
         let before = fetched(&transaction, &old).unwrap();
         assert!(before.is_some());
         ask(&transaction, &key("1.2"), &now, &now).unwrap();

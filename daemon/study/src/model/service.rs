@@ -178,7 +178,7 @@ impl Models {
             while ended.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
                 let (name, fraction, since) = stage.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 // An accelerator that tells how far it is has moved it already.
-                if name == "engine" && fraction <= super::shelf::ENGINE {
+                if name == "engine" && fraction <= super::attempt::ENGINE {
                     let waited = since.elapsed().as_secs_f64() / TYPICAL.as_secs_f64();
                     self.progress(key, &name, fraction + 0.65 * (1.0 - (-waited).exp()));
                 }

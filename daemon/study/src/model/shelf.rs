@@ -12,16 +12,17 @@ use hal::clock::{Clock, System};
 use hal::cuda::Urgency;
 use hal::{Accelerator, LoadedModel};
 use models::choice::{self, Measured};
-use models::manifest::{Precision, Variant};
+use models::manifest::Variant;
 use models::registry::{Entry, Key, Outcome, Record, Registry, RegistryFault, Swept, layout};
 use models::signature::Trust;
 use models::steps::{self, Cpu, Steps};
 use models::task::{NetworkInput, Watch};
-use models::{golden, package::Package, task};
+use models::{package::Package, task};
 use sha2::{Digest, Sha256};
 use tokio::sync::broadcast;
 
 use super::Error;
+use super::attempt::{Attempt, ENGINE, Manner, Progress, Tried, keeps_engines, precision, unmeasured};
 use super::hosts::Tally;
 use super::standby::{Device, First, Left, Opened, Standby, Standing, Ways};
 use crate::settings::Settings;
@@ -93,117 +94,12 @@ impl Loaded {
     }
 }
 
-/// A network that answers rightly.
-struct Ready {
-    model: Box<dyn LoadedModel>,
-    difference: f32,
-}
-
-/// Why a network is not used.
-enum Tried {
-    Wrong(String),
-    /// The device failed, which says nothing about the network.
-    Device(accel::Error),
-}
-
-impl Tried {
-    fn of(error: accel::Error) -> Self {
-        if error.kind() == accel::AccelFault::BadModel { Self::Wrong(error.to_string()) } else { Self::Device(error) }
-    }
-}
-
-/// What is loaded, and on what.
-#[derive(Clone, Copy)]
-struct Place<'a> {
-    entry: &'a Entry,
-    package: &'a Package,
-    accelerator: &'a dyn Accelerator,
-    fingerprint: &'a str,
-    manner: Manner,
-}
-
 /// From the thread that loads on the GPU.
 enum Told {
     Step(String, f64),
     Loaded(Result<Opened, Error>),
 }
 
-/// What a load is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Manner {
-    /// What is found here is what is found of the package.
-    Decides,
-    /// On the GPU that is configured, with the CPU behind it.
-    Gpu,
-    /// The same after it failed.
-    GpuAgain,
-    /// On the CPU behind a GPU.
-    BehindGpu,
-}
-
-impl Manner {
-    fn needs_gpu(self) -> bool {
-        matches!(self, Self::Gpu | Self::GpuAgain)
-    }
-}
-
-/// In which precision a network is computed. ONNX Runtime's TensorRT is allowed half precision for any.
-fn precision(provider: &str, of_network: Precision) -> String {
-    let of_network = of_network.as_str();
-    if provider == Provider::OnnxRuntimeTensorRt.name() && of_network != "fp16" {
-        return format!("{of_network} or fp16");
-    }
-    of_network.to_owned()
-}
-
-impl Place<'_> {
-    /// `progress` goes from [`ENGINE`] to [`GOLDEN`].
-    fn load(&self, variant: &Variant, progress: Progress<'_>) -> Result<Box<dyn LoadedModel>, Tried> {
-        let network = self.package.read(&variant.network).map_err(|error| Tried::Wrong(error.to_string()))?;
-        // Told by hundredths: a build has hundreds of steps, and each change is announced.
-        let told = Mutex::new(0.0);
-        let watch = |done: f64| {
-            let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
-            if done >= *told + 0.01 {
-                *told = done;
-                progress("engine", ENGINE + (GOLDEN - ENGINE) * done.min(1.0));
-            }
-            true
-        };
-        let shapes = if keeps_engines(self.accelerator) { shapes(self.package) } else { Vec::new() };
-        self.accelerator.load_with(&network, &accel::Wishes { shapes: &shapes, watch: &watch }).map_err(Tried::of)
-    }
-
-    /// Golden run, accuracy set and, where there is a choice, speed. `progress` goes from 0 to 1.
-    fn tried(&self, variant: &Variant, is_timed: bool, progress: Progress<'_>) -> Result<(Ready, Option<f64>), Tried> {
-        let wrong = |error: &dyn std::fmt::Display| Tried::Wrong(error.to_string());
-        let mut model = self.load(variant, &|stage, done| progress(stage, (done - ENGINE) / (1.0 - ENGINE)))?;
-        progress("golden", (GOLDEN - ENGINE) / (1.0 - ENGINE));
-        task::check(self.entry.task(), model.as_mut()).map_err(|error| wrong(&error))?;
-        let of_golden = |error: golden::Error| match error {
-            golden::Error::Run(error) if error.kind() != accel::AccelFault::BadInput => Tried::Device(error),
-            error => wrong(&error),
-        };
-        let passed = choice::prove(self.package, variant, model.as_mut()).map_err(of_golden)?;
-        let run_ms = if is_timed {
-            Some(choice::time(self.package, model.as_mut()).map_err(of_golden)?.as_secs_f64() * 1e3)
-        } else {
-            None
-        };
-        Ok((Ready { model, difference: passed.difference }, run_ms))
-    }
-}
-
-fn unmeasured(variant: &Variant) -> Measured {
-    Measured { network: variant.network.clone(), precision: variant.precision, run_ms: None, refused: None }
-}
-
-/// Called with stage and completed fraction during a load.
-pub type Progress<'a> = &'a (dyn Fn(&str, f64) + Sync);
-
-/// Fractions of a load at which the engine is begun, and at which the golden run is.
-pub const ENGINE: f64 = 0.15;
-const GOLDEN: f64 = 0.85;
 /// A load on a GPU that tells nothing for so long hangs. Within ONNX Runtime, TensorRT builds for minutes without a word.
 const LOAD_PATIENCE: Duration = Duration::from_secs(1800);
 
@@ -443,7 +339,7 @@ impl Shelf {
             let why = description.fallback.unwrap_or_default();
             return Err(accel::Error::new(accel::AccelFault::NotPresent, why).into());
         }
-        let at = Place { entry, package, accelerator: &*accelerator, fingerprint: &fingerprint, manner };
+        let at = Attempt { entry, package, accelerator: &*accelerator, fingerprint: &fingerprint, manner };
         let fitting = package.fitting(&description.provider);
         let fitting = fitting.map_err(|error| self.wrong(at, error.to_string()))?;
         // A GPU that failed is proved again whatever was found before.
@@ -461,7 +357,7 @@ impl Shelf {
 
     fn load_one(
         &self,
-        at: Place<'_>,
+        at: Attempt<'_>,
         variant: &Variant,
         progress: Progress<'_>,
     ) -> Result<Box<dyn LoadedModel>, Error> {
@@ -478,11 +374,11 @@ impl Shelf {
     /// `Refused` when none answers rightly, with the reason of the first; `Accelerator` when the device failed.
     fn choose(
         &self,
-        at: Place<'_>,
+        at: Attempt<'_>,
         fitting: &[&Variant],
         progress: Progress<'_>,
     ) -> Result<(Variant, Box<dyn LoadedModel>), Error> {
-        let Place { entry, fingerprint, .. } = at;
+        let Attempt { entry, fingerprint, .. } = at;
         let kept = |outcome, network, measured| match at.manner {
             // The record is that of the accelerator that is configured, or of what stands in for it from the start.
             Manner::BehindGpu => Ok(()),
@@ -560,7 +456,7 @@ impl Shelf {
     }
 
     /// The network is wrong on this device: refuses the package where that decides, is a failure of the device elsewhere.
-    fn wrong(&self, at: Place<'_>, why: String) -> Error {
+    fn wrong(&self, at: Attempt<'_>, why: String) -> Error {
         match at.manner {
             Manner::Decides => self.refuse(at.entry, at.fingerprint, why),
             _ => accel::Error::new(accel::AccelFault::Device, why).into(),
@@ -623,21 +519,6 @@ impl Shelf {
             }
         }
     }
-}
-
-fn keeps_engines(accelerator: &dyn Accelerator) -> bool {
-    Provider::parse(&accelerator.describe().provider).is_ok_and(Provider::keeps_engines)
-}
-
-/// Extents with which the network will run: those of the golden input, and a whole patch of a volume. A GPU's engines for them are
-/// built now, not during a study.
-fn shapes(package: &Package) -> Vec<Vec<usize>> {
-    let golden = golden::input(package).map(|input| input.shape).ok();
-    let patch = package.manifest.volume().map(|volume| {
-        let [depth, rows, columns] = volume.input.patch;
-        vec![1, volume.input.windows_hu.len(), depth, rows, columns]
-    });
-    golden.into_iter().chain(patch).collect()
 }
 
 /// An unreadable key must not prevent the daemon from starting; packages that it signed are refused.

@@ -3,9 +3,10 @@
 //! study is dropped and no live picture waits for longer than one run. What made a run, and why not the GPU, is said by [`Device`]
 //! (results) and [`Standing`] (level of the box).
 
-use std::collections::BTreeMap;
+mod left;
+mod standing;
+
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TryRecvError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,6 +16,10 @@ use hal::backoff::{Backoff, Pauses};
 use hal::clock::Clock;
 use hal::{LoadedModel, Tensor};
 use models::manifest::Variant;
+
+pub(super) use self::left::{Left, Ticket};
+pub(super) use self::standing::Place;
+pub use self::standing::Standing;
 
 /// Before the GPU is tried again.
 const PAUSES: Pauses = Pauses::new(Duration::from_secs(10), Duration::from_secs(600));
@@ -41,153 +46,6 @@ pub(super) type Open = Arc<dyn Fn() -> Result<Opened, super::Error> + Send + Syn
 pub(super) struct Ways {
     pub gpu: Open,
     pub cpu: Open,
-}
-
-/// Which networks do not run where they are configured to, and why. Clones are the same.
-#[derive(Debug, Clone, Default)]
-pub struct Standing(Arc<Mutex<Places>>);
-
-#[derive(Debug, Default)]
-struct Places {
-    next: u64,
-    /// By the number of the loaded network.
-    places: BTreeMap<u64, Fault>,
-}
-
-#[derive(Debug, Clone)]
-struct Fault {
-    task: String,
-    /// For people: `studies`, `live pictures`.
-    work: &'static str,
-    why: String,
-    /// Another GPU provider than the configured one is used, not the CPU.
-    on_gpu: bool,
-    /// It was unloaded since. What is known of the card is the last that it said, until a network runs on the card.
-    is_over: bool,
-}
-
-impl Standing {
-    fn lock(&self) -> MutexGuard<'_, Places> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The place of a network that is loaded now.
-    pub(super) fn of(&self, task: &str, work: &'static str) -> Place {
-        let mut places = self.lock();
-        places.next += 1;
-        Place { standing: self.clone(), number: places.next, task: task.to_owned(), work }
-    }
-
-    /// The reason, of tasks that `is_used`; `None` when every network runs where it should.
-    pub(super) fn reason(&self, is_used: impl Fn(&str) -> bool) -> Option<String> {
-        let places = self.lock();
-        let faults: Vec<_> = places.places.values().filter(|fault| is_used(&fault.task)).collect();
-        let first = faults.iter().find(|fault| !fault.on_gpu).or_else(|| faults.first())?;
-        let alike = || faults.iter().filter(|fault| fault.on_gpu == first.on_gpu);
-        let work = if alike().any(|fault| fault.work != first.work) { "studies and live pictures" } else { first.work };
-        Some(match first.on_gpu {
-            false => format!("the GPU is not used for {work}: {}", first.why),
-            true => format!("another library than the configured one is used for {work}: {}", first.why),
-        })
-    }
-}
-
-/// One loaded network.
-#[derive(Debug)]
-pub(super) struct Place {
-    standing: Standing,
-    number: u64,
-    task: String,
-    work: &'static str,
-}
-
-impl Place {
-    fn say(&self, why: String, on_gpu: bool) {
-        let fault = Fault { task: self.task.clone(), work: self.work, why, on_gpu, is_over: false };
-        let mut places = self.standing.lock();
-        // What an unloaded network of this kind said last is answered now.
-        places.places.retain(|_, other| !(other.is_over && other.task == self.task && other.work == self.work));
-        places.places.insert(self.number, fault);
-    }
-
-    fn back(&self) {
-        let mut places = self.standing.lock();
-        places.places.remove(&self.number);
-        // The card works: of those that are not loaded nothing else is known.
-        places.places.retain(|_, other| !other.is_over);
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        if let Some(fault) = self.standing.lock().places.get_mut(&self.number) {
-            fault.is_over = true;
-        }
-    }
-}
-
-/// Threads that a card has not answered and that were left to themselves. Clones are the same. While there is one, nothing else is
-/// begun on the card: it would hang as well.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Left(Arc<AtomicUsize>);
-
-impl Left {
-    pub fn is_none(&self) -> bool {
-        self.0.load(Ordering::SeqCst) == 0
-    }
-
-    /// For a thread that begins.
-    pub fn ticket(&self) -> Ticket {
-        Ticket { left: self.clone(), state: Arc::default() }
-    }
-}
-
-/// Of one thread: who waits for it, and the thread itself, have one each.
-#[derive(Debug, Clone)]
-pub(super) struct Ticket {
-    left: Left,
-    state: Arc<Mutex<Wait>>,
-}
-
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Wait {
-    #[default]
-    Waiting,
-    GivenUp,
-    Answered,
-}
-
-impl Ticket {
-    fn change(&self, to: Wait) {
-        let mut now = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        match (*now, to) {
-            (Wait::Waiting, Wait::GivenUp) => {
-                self.left.0.fetch_add(1, Ordering::SeqCst);
-            }
-            (Wait::GivenUp, Wait::Answered) => {
-                self.left.0.fetch_sub(1, Ordering::SeqCst);
-            }
-            // It answered just before it was given up.
-            (Wait::Answered, Wait::GivenUp) => return,
-            _ => {}
-        }
-        *now = to;
-    }
-
-    /// Nobody waits any more.
-    pub fn give_up(&self) {
-        self.change(Wait::GivenUp);
-    }
-
-    /// The thread has come back from the card.
-    pub fn answered(&self) {
-        self.change(Wait::Answered);
-    }
-
-    /// The thread goes to the card again.
-    fn again(&self) {
-        self.change(Wait::Waiting);
-    }
 }
 
 /// What makes the runs of one loaded network. Clones are the same.

@@ -1,0 +1,135 @@
+//! One attempt: a network of a package on one accelerator, loaded, proved and timed. What follows from it, `shelf` decides.
+
+use std::sync::{Mutex, PoisonError};
+
+use hal::accel::{self, Provider};
+use hal::{Accelerator, LoadedModel};
+use models::choice::{self, Measured};
+use models::manifest::{Precision, Variant};
+use models::registry::Entry;
+use models::{golden, package::Package, task};
+
+/// Called with stage and completed fraction during a load.
+pub type Progress<'a> = &'a (dyn Fn(&str, f64) + Sync);
+
+/// Fractions of a load at which the engine is begun, and at which the golden run is.
+pub const ENGINE: f64 = 0.15;
+const GOLDEN: f64 = 0.85;
+/// A network that answers rightly.
+pub(super) struct Ready {
+    pub model: Box<dyn LoadedModel>,
+    pub difference: f32,
+}
+
+/// Why a network is not used.
+pub(super) enum Tried {
+    Wrong(String),
+    /// The device failed, which says nothing about the network.
+    Device(accel::Error),
+}
+
+impl Tried {
+    fn of(error: accel::Error) -> Self {
+        if error.kind() == accel::AccelFault::BadModel { Self::Wrong(error.to_string()) } else { Self::Device(error) }
+    }
+}
+
+/// What is loaded, and on what.
+#[derive(Clone, Copy)]
+pub(super) struct Attempt<'a> {
+    pub entry: &'a Entry,
+    pub package: &'a Package,
+    pub accelerator: &'a dyn Accelerator,
+    pub fingerprint: &'a str,
+    pub manner: Manner,
+}
+
+/// What a load is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// What is found here is what is found of the package.
+    Decides,
+    /// On the GPU that is configured, with the CPU behind it.
+    Gpu,
+    /// The same after it failed.
+    GpuAgain,
+    /// On the CPU behind a GPU.
+    BehindGpu,
+}
+
+impl Manner {
+    pub fn needs_gpu(self) -> bool {
+        matches!(self, Self::Gpu | Self::GpuAgain)
+    }
+}
+
+/// In which precision a network is computed. ONNX Runtime's TensorRT is allowed half precision for any.
+pub(super) fn precision(provider: &str, of_network: Precision) -> String {
+    let of_network = of_network.as_str();
+    if provider == Provider::OnnxRuntimeTensorRt.name() && of_network != "fp16" {
+        return format!("{of_network} or fp16");
+    }
+    of_network.to_owned()
+}
+
+impl Attempt<'_> {
+    /// `progress` goes from [`ENGINE`] to [`GOLDEN`].
+    pub fn load(&self, variant: &Variant, progress: Progress<'_>) -> Result<Box<dyn LoadedModel>, Tried> {
+        let network = self.package.read(&variant.network).map_err(|error| Tried::Wrong(error.to_string()))?;
+        // Told by hundredths: a build has hundreds of steps, and each change is announced.
+        let told = Mutex::new(0.0);
+        let watch = |done: f64| {
+            let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+            if done >= *told + 0.01 {
+                *told = done;
+                progress("engine", ENGINE + (GOLDEN - ENGINE) * done.min(1.0));
+            }
+            true
+        };
+        let shapes = if keeps_engines(self.accelerator) { shapes(self.package) } else { Vec::new() };
+        self.accelerator.load_with(&network, &accel::Wishes { shapes: &shapes, watch: &watch }).map_err(Tried::of)
+    }
+
+    /// Golden run, accuracy set and, where there is a choice, speed. `progress` goes from 0 to 1.
+    pub fn tried(
+        &self,
+        variant: &Variant,
+        is_timed: bool,
+        progress: Progress<'_>,
+    ) -> Result<(Ready, Option<f64>), Tried> {
+        let wrong = |error: &dyn std::fmt::Display| Tried::Wrong(error.to_string());
+        let mut model = self.load(variant, &|stage, done| progress(stage, (done - ENGINE) / (1.0 - ENGINE)))?;
+        progress("golden", (GOLDEN - ENGINE) / (1.0 - ENGINE));
+        task::check(self.entry.task(), model.as_mut()).map_err(|error| wrong(&error))?;
+        let of_golden = |error: golden::Error| match error {
+            golden::Error::Run(error) if error.kind() != accel::AccelFault::BadInput => Tried::Device(error),
+            error => wrong(&error),
+        };
+        let passed = choice::prove(self.package, variant, model.as_mut()).map_err(of_golden)?;
+        let run_ms = if is_timed {
+            Some(choice::time(self.package, model.as_mut()).map_err(of_golden)?.as_secs_f64() * 1e3)
+        } else {
+            None
+        };
+        Ok((Ready { model, difference: passed.difference }, run_ms))
+    }
+}
+
+pub(super) fn unmeasured(variant: &Variant) -> Measured {
+    Measured { network: variant.network.clone(), precision: variant.precision, run_ms: None, refused: None }
+}
+
+pub(super) fn keeps_engines(accelerator: &dyn Accelerator) -> bool {
+    Provider::parse(&accelerator.describe().provider).is_ok_and(Provider::keeps_engines)
+}
+
+/// Extents with which the network will run: those of the golden input, and a whole patch of a volume. A GPU's engines for them are
+/// built now, not during a study.
+fn shapes(package: &Package) -> Vec<Vec<usize>> {
+    let golden = golden::input(package).map(|input| input.shape).ok();
+    let patch = package.manifest.volume().map(|volume| {
+        let [depth, rows, columns] = volume.input.patch;
+        vec![1, volume.input.windows_hu.len(), depth, rows, columns]
+    });
+    golden.into_iter().chain(patch).collect()
+}
