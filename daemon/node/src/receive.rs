@@ -59,15 +59,9 @@ impl Reception {
         Self { request, context, state, wanted: None, bytes: 0 }
     }
 
-    /// As [`Reception::begin`], of a peer that may send anything, and of which something was asked for.
-    pub(super) fn begin_perhaps_wanted(
-        intake: &Intake,
-        origin: &Origin,
-        request: Command,
-        context: Context,
-        wanted: Arc<Wanted>,
-    ) -> Self {
-        Self { wanted: Some(For { wanted, only: false }), ..Self::begin(intake, origin, request, context) }
+    /// From a peer that may send anything, and of which something was asked for.
+    pub(super) fn perhaps_wanted(self, wanted: Arc<Wanted>) -> Self {
+        Self { wanted: Some(For { wanted, only: false }), ..self }
     }
 
     /// As [`Reception::begin`], of an object that is to be what was asked for.

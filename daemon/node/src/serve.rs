@@ -431,7 +431,7 @@ impl<R: AsyncRead + Unpin + Send, W: AsyncWrite + Unpin + Send> Association<R, W
                 Reception::begin_wanted(intake, &self.origin, request, context, wanted)
             }
             Some(wanted) if request.move_originator.is_empty() => {
-                Reception::begin_perhaps_wanted(intake, &self.origin, request, context, wanted)
+                Reception::begin(intake, &self.origin, request, context).perhaps_wanted(wanted)
             }
             // Nobody else than this box has the title by which the C-MOVE was asked for: it comes too late.
             _ if self.only_awaited || is_sent_for => {
