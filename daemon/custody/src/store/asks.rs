@@ -116,6 +116,21 @@ pub fn taken(transaction: &Transaction<'_>, transaction_uid: &str, again_utc: &s
     Ok(())
 }
 
+/// The archive does not do storage commitment: what this question asked for counts as delivered only. Returns how many.
+///
+/// # Errors
+/// When the database fails.
+pub fn refused(transaction: &Transaction<'_>, transaction_uid: &str, destination: &str) -> Result<usize> {
+    let changed = transaction.execute(
+        "UPDATE deliveries SET commitment = 'unanswered', ask_utc = NULL WHERE commitment = 'asked' AND id IN \
+         (SELECT delivery_id FROM ask_items i JOIN asks a ON a.id = i.ask_id WHERE a.transaction_uid = ?1)",
+        [transaction_uid],
+    )?;
+    let said = format!("{changed} results count as delivered only");
+    events::record(transaction, &format!("destination/{destination}"), "storage commitment refused", &said)?;
+    Ok(changed)
+}
+
 /// The deliveries that this destination is to be asked for now, oldest first.
 ///
 /// # Errors

@@ -21,6 +21,8 @@ use super::sender::Queue;
 const BATCH: usize = 500;
 /// An archive that offers storage commitment and never reports is asked so often.
 pub(super) const MOST_ASKED: u32 = 3;
+/// No such SOP class, class not supported, no such action, unrecognised operation (PS3.7 annex C): the service itself is refused.
+const NOT_DONE: [u16; 4] = [0x0118, 0x0122, 0x0123, 0x0211];
 /// How long the association stays open for a report. Most archives report on one of their own.
 const SAME_ASSOCIATION: Duration = Duration::from_secs(1);
 
@@ -158,11 +160,20 @@ impl Queue<'_> {
                 let again = wall.utc_after(self.sender.ask_again());
                 self.written(move |rows| asks::taken(rows, &uid, &again)).await
             }
+            // Whatever it accepted as a context: it does not do it.
+            Err(error)
+                if error.status().is_some_and(|status| NOT_DONE.contains(&status))
+                    && self.sender.destination.commitment == Asking::Auto =>
+            {
+                info!(destination = self.sender.name, objects, "the archive does no storage commitment: {error}");
+                let name = self.sender.name.clone();
+                self.written(move |rows| asks::refused(rows, &uid, &name)).await.map(drop)
+            }
             Err(error) => {
                 warn!(destination = self.sender.name, objects, "storage commitment not taken: {error}");
-                // It counts: an archive that always refuses, or never answers on an association that stands, is not asked for ever.
-                // As rarely as after an answer that never came: one bad hour of an archive must not use up all questions.
-                let again = wall.utc_after(self.sender.ask_again());
+                // It counts: an archive that never answers on an association that stands is not asked for ever. One bad hour of an
+                // archive must not use up all questions, and a disk cannot wait for days with what the archive has.
+                let again = wall.utc_after(self.sender.ask_again() / 8);
                 self.written(move |rows| asks::taken(rows, &uid, &again)).await
             }
         }

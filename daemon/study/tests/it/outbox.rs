@@ -553,6 +553,8 @@ async fn what_a_destination_took_that_is_not_configured_any_more_counts_as_deliv
 async fn an_archive_that_takes_the_commitment_context_and_hangs_up_at_the_question_does_not_stop_eviction() {
     let mut outbox = Box_::new();
     outbox.commitment = Asking::Auto;
+    // 0.3 s; after a question that was not taken an eighth of it.
+    outbox.commitment_days = 0.3 / 86_400.0;
     outbox.queue(2);
     // The command of a question has no affected SOP instance.
     let pacs = Pacs::start(|uid| if uid.is_empty() { Do::HangUp } else { Do::Answer(0) }).await;
@@ -567,6 +569,26 @@ async fn an_archive_that_takes_the_commitment_context_and_hangs_up_at_the_questi
     assert!(waited.is_ok(), "{:?}", outbox.list());
     outbox.stop().await;
     assert_eq!(pacs.uids().iter().filter(|uid| uid.is_empty()).count(), 3);
+}
+
+/// As an archive does that accepts every context and knows only C-STORE.
+#[tokio::test]
+async fn an_archive_that_takes_the_commitment_context_and_does_not_know_the_service_does_not_stop_eviction() {
+    let mut outbox = Box_::new();
+    outbox.commitment = Asking::Auto;
+    outbox.queue(2);
+    let pacs = Pacs::start(|uid| Do::Answer(if uid.is_empty() { 0x0122 } else { 0 })).await;
+    outbox.start(pacs.address);
+    let is_over = |outbox: &Box_| outbox.list().iter().all(|row| row.commitment.as_deref() == Some("unanswered"));
+    let wait = async {
+        while !is_over(&outbox) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let waited = tokio::time::timeout(PATIENCE, wait).await;
+    assert!(waited.is_ok(), "{:?}", outbox.list());
+    outbox.stop().await;
+    assert_eq!(pacs.uids().iter().filter(|uid| uid.is_empty()).count(), 1, "it is asked once, not for days");
 }
 
 #[tokio::test]
