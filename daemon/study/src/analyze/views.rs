@@ -26,7 +26,8 @@ pub struct Image<'a> {
 /// What shows one view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shown {
-    /// Place of the image that is taken: the last preferred one, or the last when none is preferred.
+    /// Place of the image that is taken: the last preferred one, or the last when none is preferred. The last is the one
+    /// that was acquired last; where a header does not say when, the one that arrived last.
     pub taken: usize,
     /// How many images could have been taken; those that are not preferred count only when none is.
     pub candidates: usize,
@@ -43,7 +44,7 @@ pub enum Selection {
     Incomplete { missing: Vec<&'static str> },
 }
 
-/// What shows each of the views, in their order. `images` are in the order of arrival: a later one repeats an earlier one.
+/// What shows each of the views, in their order. `images` are in the order of arrival.
 pub fn find(views: &[View], images: &[Image<'_>]) -> Vec<Option<Shown>> {
     views.iter().map(|view| find_one(view, images)).collect()
 }
@@ -59,11 +60,21 @@ fn find_one(view: &View, images: &[Image<'_>]) -> Option<Shown> {
         if preferred && !better {
             continue;
         }
-        let before = if better == preferred { best.map_or(0, |shown| shown.candidates) } else { 0 };
-        best = Some(Shown { taken: place, candidates: before + 1 });
+        let before = best.filter(|_| better == preferred);
+        let taken = match before {
+            Some(shown) if was_earlier(image.header, images[shown.taken].header) => shown.taken,
+            _ => place,
+        };
+        best = Some(Shown { taken, candidates: before.map_or(0, |shown| shown.candidates) + 1 });
         preferred = better;
     }
     best
+}
+
+/// Whether `one` was acquired before `other`. Queues and resends may bring the first picture of a view after its repetition.
+fn was_earlier(one: &Header, other: &Header) -> bool {
+    let (one, other) = (&one.acquired.when, &other.acquired.when);
+    !one.is_empty() && !other.is_empty() && one < other
 }
 
 /// May a task begin on these images? `closed`: nothing more is expected of the study. `None` when no image shows any of the
@@ -144,6 +155,22 @@ mod tests {
         all[4].complete = false;
         assert_eq!(select(&set(), &all, false), Some(Selection::Waiting { missing: vec!["R-CC"] }));
         assert_eq!(select(&set(), &all, true), Some(Selection::Ready));
+    }
+
+    #[test]
+    fn a_view_that_was_taken_again_is_the_one_taken_last_whichever_arrives_last() {
+        let taken_at = |when: &str| Header {
+            acquired: dicom::header::Acquired { when: when.into(), ..Default::default() },
+            ..header("R-CC")
+        };
+        let (first, again) = (taken_at("20261130101500.1"), taken_at("20261130101702"));
+        let shown = |headers: &[&Header]| {
+            let images: Vec<Image<'_>> = headers.iter().map(|header| Image { header, complete: true }).collect();
+            find(&set(), &images)[0]
+        };
+        assert_eq!(shown(&[&first, &again]), Some(Shown { taken: 1, candidates: 2 }));
+        assert_eq!(shown(&[&again, &first]), Some(Shown { taken: 0, candidates: 2 }));
+        assert_eq!(shown(&[&again, &header("R-CC")]), Some(Shown { taken: 1, candidates: 2 }), "one does not say when");
     }
 
     #[test]
