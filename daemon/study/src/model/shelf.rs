@@ -225,7 +225,7 @@ impl Shelf {
     }
 
     /// Checks a package, builds it and runs its golden input. The result is recorded. Behind a network on a GPU stands the one on the
-    /// CPU ([`Standby`]), which is loaded here only when the GPU cannot be had.
+    /// CPU (`Standby`), which is loaded here only when the GPU cannot be had.
     ///
     /// # Errors
     /// `Refused` when the package is at fault; `Accelerator` when it is not; `Registry`.

@@ -83,7 +83,7 @@ impl Device {
         self.runs().begin();
     }
 
-    /// What made the runs since [`Device::begin`]; before the first, what would make it.
+    /// What made the runs since a job began; before the first, what would make it.
     pub fn describe(&self) -> Description {
         self.runs().describe()
     }
