@@ -118,6 +118,11 @@ pub fn utc_before(span: Duration) -> String {
     utc_text(jiff::Timestamp::now().checked_sub(span).unwrap_or(jiff::Timestamp::MIN))
 }
 
+/// A time of the file system in the form of [`now_utc`]; `None` when no calendar has it.
+pub fn utc_of(time: std::time::SystemTime) -> Option<String> {
+    jiff::Timestamp::try_from(time).ok().map(utc_text)
+}
+
 fn text_after(moment: jiff::Timestamp, wait: Duration) -> String {
     let wait = jiff::SignedDuration::try_from(wait).unwrap_or(jiff::SignedDuration::MAX);
     utc_text(moment.checked_add(wait).unwrap_or(jiff::Timestamp::MAX))

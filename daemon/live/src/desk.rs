@@ -2,6 +2,7 @@
 //! nothing but the lock, which is held only during such calls.
 
 pub mod budget;
+mod looking;
 pub mod session;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -16,6 +17,7 @@ use models::lesion::sighting::Place;
 use tokio::sync::watch;
 
 use crate::desk::budget::{Budget, TimedStage};
+use crate::desk::looking::Looking;
 use crate::desk::session::{SignEvent, SignState, Step};
 use crate::exam::{Done, Exams};
 use crate::identity::is_nobody;
@@ -71,6 +73,7 @@ struct Now {
     pictures: u64,
     lost: u64,
     inferred: u64,
+    looking: Looking,
     /// Number of the last picture.
     sequence: Option<u64>,
     screen: Screen,
@@ -96,7 +99,8 @@ const MOST_OF_NOBODY: usize = 32;
 impl Now {
     fn stats(&self) -> Stats {
         let stages = self.budget.stages();
-        Stats { pictures: self.pictures, lost: self.lost, inferred: self.inferred, stages }
+        let (coming_secs, unseen_secs) = (self.looking.coming().as_secs_f64(), self.looking.unseen().as_secs_f64());
+        Stats { pictures: self.pictures, lost: self.lost, inferred: self.inferred, coming_secs, unseen_secs, stages }
     }
 
     /// Remembers whose name stands on the screen, twice in a row, while the exam belongs to nobody yet.
@@ -138,6 +142,7 @@ impl Desk {
         now.size = picture.size();
         now.latest = (self.name_check != NameCheck::Off).then(|| picture.clone());
         let _ = now.state.on(SignEvent::Picture);
+        now.looking.picture(picture.captured);
         if now.state.shows_pictures() {
             self.out.pictures.send_replace(Some(picture.clone()));
             now.pictures += 1;
@@ -152,6 +157,10 @@ impl Desk {
     /// Takes an event of the device or the model.
     pub fn happened(&self, event: SignEvent) {
         let mut now = self.lock();
+        if event == SignEvent::Still {
+            // There is nothing new to look at, also while the page is frozen.
+            now.looking.looked();
+        }
         if now.state.on(event) != Ok(Step::Changed) {
             return;
         }
@@ -204,6 +213,7 @@ impl Desk {
         if matches!(now.state, SignState::Blind { .. } | SignState::Ready) {
             let took = self.clock.now().saturating_sub(captured);
             now.budget.add(TimedStage::Overlay, took);
+            now.looking.looked();
             now.lesions.extend(overlay.lesions.iter().map(|lesion| lesion.id));
             self.out.overlay.send_replace(Arc::new(overlay));
             let _ = now.state.on(SignEvent::Answer);
@@ -342,6 +352,7 @@ impl Desk {
             self.clear_overlay();
             self.publish_stats(now, true);
             (now.budget, now.pictures, now.lost, now.inferred) = (Budget::default(), 0, 0, 0);
+            now.looking = Looking::default();
             self.publish(now);
         }
         if matches!(done, Done::Bound(_)) {

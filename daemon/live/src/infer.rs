@@ -172,8 +172,11 @@ impl Infer {
 
     /// Whether there are a profile and a model for this picture; chooses and loads them if necessary.
     fn ready(&mut self, picture: &Picture) -> Result<bool, Trouble> {
-        let exam = self.desk.exam_number();
-        if std::mem::replace(&mut self.state.exam_number, exam) != exam {
+        // Of the exam before, perhaps of another patient: it must not count for a lesion of this one.
+        if picture.exam != self.desk.exam_number() {
+            return Ok(false);
+        }
+        if std::mem::replace(&mut self.state.exam_number, picture.exam) != picture.exam {
             self.state.tracker = Tracker::default();
         }
         let profile = match self.profile(picture) {

@@ -133,8 +133,9 @@ impl Tracker {
             track.hits = track.hits << 1 | u32::from(hit.is_some());
             match hit {
                 Some(detection) => {
+                    track.scaled(&detection, mm_per_pixel);
                     track.hit(detection, &self.policy, sequence, captured);
-                    (track.seen, track.mm_per_pixel) = (self.now, mm_per_pixel);
+                    track.seen = self.now;
                 }
                 None => track.missed += 1,
             }
@@ -301,6 +302,17 @@ impl Track {
             self.outline = one.outline;
         }
         self.bounds = one.bounds;
+    }
+
+    /// Another depth of the picture has other pixels: what was measured in the old ones is turned into new ones.
+    fn scaled(&mut self, one: &Detection, mm_per_pixel: Option<f32>) {
+        let before = std::mem::replace(&mut self.mm_per_pixel, mm_per_pixel);
+        match before.zip(mm_per_pixel) {
+            Some((before, now)) if now > 0.0 => self.axes = self.axes.map(|axis| axis * before / now),
+            _ if before == mm_per_pixel => {}
+            // How they compare is not known.
+            _ => self.axes = one.axes,
+        }
     }
 
     /// Adds signs to the mean.

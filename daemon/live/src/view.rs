@@ -108,6 +108,12 @@ pub struct Stats {
     pub pictures: u64,
     pub lost: u64,
     pub inferred: u64,
+    /// Seconds in which pictures came, and how many of them no network looked, in gaps of more than 2 s: it failed, was late or was
+    /// not there, or a user had frozen the page.
+    #[serde(default)]
+    pub coming_secs: f64,
+    #[serde(default)]
+    pub unseen_secs: f64,
     /// Each stage in order: `present` (capture to page), `roi`, `infer`, `track`, `overlay` (capture to overlay).
     pub stages: Vec<(String, Latency)>,
 }

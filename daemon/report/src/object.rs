@@ -117,7 +117,9 @@ impl Context<'_> {
     /// # Errors
     /// When a value of the source does not fit into an object.
     pub fn begin(&self, kind: ObjectKind, index: usize) -> Result<DataSet, Error> {
-        let (date, time) = date_and_time(&self.provenance.created_utc);
+        // Dates of the study are of the place where it was made, and all dates of an object have one offset.
+        let offset = self.offset();
+        let (date, time) = date_and_time(&self.provenance.created_utc, &offset);
         let mut set = DataSet::new();
         identity::copy(self.source, self.uids, &mut set)?;
         set.text(tags::SOP_CLASS_UID, VR::UI, kind.sop_class_uid);
@@ -133,12 +135,20 @@ impl Context<'_> {
         for tag in [tags::INSTANCE_CREATION_TIME, tags::SERIES_TIME, tags::CONTENT_TIME] {
             set.text(tag, VR::TM, &time);
         }
+        set.text(tags::TIMEZONE_OFFSET_FROM_UTC, VR::SH, &offset);
         self.equipment(&mut set);
         self.contributing_equipment(&mut set);
         if let Some(request) = self.request {
             asked::put(&mut set, kind.modality == SR.modality, request);
         }
         Ok(set)
+    }
+
+    /// Of the dates and times from UTC: what the source says, else that of this place.
+    fn offset(&self) -> String {
+        let said = self.source.elements.iter().find(|element| element.tag == tags::TIMEZONE_OFFSET_FROM_UTC);
+        let said = said.map(|element| String::from_utf8_lossy(&element.value).trim_matches(['\0', ' ']).to_owned());
+        said.filter(|offset| minutes(offset).is_some()).unwrap_or_else(|| self.provenance.offset.clone())
     }
 
     /// The series description includes the mark, because every viewer shows it.
@@ -189,7 +199,7 @@ impl Context<'_> {
         device.code(tags::PURPOSE_OF_REFERENCE_CODE_SEQUENCE, PROCESSING_EQUIPMENT);
         self.equipment(&mut device);
         device.text(tags::DEVICE_UID, VR::UI, &p.device_uid);
-        let (date, time) = date_and_time(&p.created_utc);
+        let (date, time) = date_and_time(&p.created_utc, UTC);
         device.text(tags::CONTRIBUTION_DATE_TIME, VR::DT, &format!("{date}{time}+0000"));
         device.text(tags::CONTRIBUTION_DESCRIPTION, VR::ST, &p.line_within(LONGEST_DESCRIPTION));
         items.push(device);
@@ -244,12 +254,29 @@ pub fn or_unknown(text: &str) -> &str {
     if text.is_empty() { "unknown" } else { text }
 }
 
-/// Converts `2026-11-24T03:00:01.250Z` to DA and TM. Times in result objects are UTC.
-pub fn date_and_time(utc: &str) -> (String, String) {
-    let digits = |text: &str| text.chars().filter(|c| c.is_ascii_digit() || *c == '.').collect::<String>();
-    let (date, time) = utc.split_once(['T', ' ']).unwrap_or((utc, ""));
-    let time = time.split(['Z', '+', '-']).next().unwrap_or_default();
-    (digits(date).replace('.', ""), digits(time))
+pub const UTC: &str = "+0000";
+
+/// Minutes from UTC of `+0800`; `None` when it is none (PS3.3 section C.12.1.1.8: -1200 to +1400).
+fn minutes(offset: &str) -> Option<i32> {
+    let (sign, digits) = offset.split_at_checked(1)?;
+    let sign = match sign {
+        "+" => 1,
+        "-" => -1,
+        _ => return None,
+    };
+    let is_time = digits.len() == 4 && digits.bytes().all(|digit| digit.is_ascii_digit());
+    let [hours, minutes] = [digits.get(..2)?, digits.get(2..)?].map(|two| two.parse::<i32>().unwrap_or(99));
+    let all = sign * (60 * hours + minutes);
+    (is_time && minutes < 60 && (-720..=840).contains(&all)).then_some(all)
+}
+
+/// Converts `2026-11-24T03:00:01.250Z` to DA and TM at `offset` from UTC, as `+0800`; one that is none counts as UTC. Both are empty
+/// for what is no moment.
+pub fn date_and_time(utc: &str, offset: &str) -> (String, String) {
+    let Ok(moment) = utc.parse::<jiff::Timestamp>() else { return Default::default() };
+    let offset = jiff::tz::Offset::from_seconds(60 * minutes(offset).unwrap_or(0)).unwrap_or(jiff::tz::Offset::UTC);
+    let there = offset.to_datetime(moment);
+    (there.strftime("%Y%m%d").to_string(), there.strftime("%H%M%S%.3f").to_string())
 }
 
 #[cfg(test)]
@@ -258,7 +285,17 @@ mod tests {
 
     #[test]
     fn times_become_dicom_times() {
-        assert_eq!(date_and_time("2026-11-24T03:00:01.250Z"), ("20261124".into(), "030001.250".into()));
-        assert_eq!(date_and_time("2026-11-24T03:00:01+00:00"), ("20261124".into(), "030001".into()));
+        assert_eq!(date_and_time("2026-11-24T03:00:01.250Z", UTC), ("20261124".into(), "030001.250".into()));
+        assert_eq!(date_and_time("2026-11-24T03:00:01+00:00", UTC), ("20261124".into(), "030001.000".into()));
+    }
+
+    #[test]
+    fn before_midnight_utc_it_is_the_next_day_in_china() {
+        let moment = "2026-11-29T23:30:00.000Z";
+        assert_eq!(date_and_time(moment, "+0800"), ("20261130".into(), "073000.000".into()));
+        assert_eq!(date_and_time("2026-11-30T02:10:00Z", "-0330"), ("20261129".into(), "224000.000".into()));
+        for none in ["", "+800", "0800", "+2500", "+0860", "+08:00", "\u{ff0b}0800", "+\u{663}800"] {
+            assert_eq!(minutes(none), None, "{none}");
+        }
     }
 }

@@ -33,15 +33,19 @@ pub struct Provenance {
     pub language: Language,
     /// `2026-11-24T03:00:00.000Z`.
     pub created_utc: String,
+    /// Of this place from UTC then, as `+0800`.
+    pub offset: String,
 }
 
 impl Provenance {
-    /// Provenance for this device. `accelerator`: its description, and whether it or another device was simulated.
+    /// Provenance for this device. `accelerator`: its description, and whether it or another device was simulated. `offset`: of this
+    /// place from UTC, as `+0800`.
     pub fn new(
         device: &settings::Device,
         model: Option<ModelIdentity>,
         accelerator: (String, bool),
         created_utc: &str,
+        offset: String,
     ) -> Self {
         let (accelerator, simulated) = accelerator;
         Self {
@@ -55,6 +59,7 @@ impl Provenance {
             simulated,
             language: device.language(),
             created_utc: created_utc.to_owned(),
+            offset,
         }
     }
 

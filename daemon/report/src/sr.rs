@@ -16,7 +16,7 @@ use crate::codes::{
 use crate::content::{Item, Part, Relation, Value};
 use crate::dataset::{self, DataSet};
 use crate::object::{
-    Context, ObjectKind, QUALITY, SR, VIEWS, date_and_time, declare_own_codes, or_unknown, verification_flag,
+    Context, ObjectKind, QUALITY, SR, UTC, VIEWS, date_and_time, declare_own_codes, or_unknown, verification_flag,
 };
 use crate::provenance::{DEVICE_MODEL, MANUFACTURER};
 use crate::secondary::Page;
@@ -212,7 +212,7 @@ pub fn kept_as(kind: ObjectKind, context: &Context, root: Item, own: &[&ResultOb
 
 /// Who signed, and the report that this one takes the place of (PS3.3 section C.17.2).
 fn signature(context: &Context, review: Signature<'_>, set: &mut DataSet) {
-    let (date, time) = date_and_time(review.utc);
+    let (date, time) = date_and_time(review.utc, UTC);
     let mut observer = DataSet::new();
     // Required to have a value, of 64 characters at most.
     let institution: String = or_unknown(&context.provenance.institution).chars().take(64).collect();

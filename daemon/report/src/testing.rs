@@ -57,6 +57,7 @@ pub fn provenance() -> Provenance {
         simulated: false,
         language: crate::words::Language::English,
         created_utc: "2026-11-24T03:00:01.250Z".into(),
+        offset: "+0000".into(),
     }
 }
 

@@ -160,7 +160,7 @@ pub struct Writer<'a> {
 impl<'a> Writer<'a> {
     pub fn new(exam: &Exam, provenance: &'a Provenance) -> Self {
         let header = Header { study_instance_uid: exam.study_uid.to_owned(), ..Header::default() };
-        let (uids, elements) = (Uids::of_exam(exam.recording_uid, provenance), identity(exam));
+        let (uids, elements) = (Uids::of_exam(exam.recording_uid, provenance), identity(exam, &provenance.offset));
         let (remark, request) = (exam.remark.map(str::to_owned), exam.request.cloned());
         Self { provenance, uids, elements, header, remark, request }
     }
@@ -219,12 +219,18 @@ impl<'a> Writer<'a> {
     ///
     /// # Errors
     /// When a value does not fit into an object.
-    pub fn report(&self, clips: &[ResultObject], keys: &[ResultObject], seen: &[Seen]) -> Result<ResultObject, Error> {
+    pub fn report(
+        &self,
+        clips: &[ResultObject],
+        keys: &[ResultObject],
+        seen: &[Seen],
+        course: Course,
+    ) -> Result<ResultObject, Error> {
         self.knowing(seen, |context| {
             let of = |s: &Seen| keys.get(s.key).map(|key| lesion(context, s, &PictureRef::of(key)));
             let mut groups: Vec<Item> = seen.iter().filter_map(of).collect();
             if groups.is_empty() {
-                groups.push(nothing(context, "No lesion was seen.".into()));
+                groups.push(nothing(context, none_seen(course).into()));
             }
             let images: Vec<&ResultObject> = clips.iter().chain(keys).collect();
             let said = self.remark.iter().map(|remark| groups::comment(remark.clone())).collect();
@@ -257,14 +263,23 @@ impl<'a> Writer<'a> {
     }
 }
 
+/// Of an exam without a lesion.
+fn none_seen(course: Course) -> &'static str {
+    match (course.is_looked_at, course.is_whole) {
+        (false, _) => "Lesions were not evaluated: no network looked at the pictures.",
+        (true, false) => "No lesion was seen in the pictures that were looked at.",
+        (true, true) => "No lesion was seen.",
+    }
+}
+
 fn reported<'a>(one: &'a Seen, keys: &[ResultObject]) -> Found<'a> {
     let picture = keys.get(one.key).map(PictureRef::of);
     Found { followed: one.followed.as_ref(), ..Found::new(&one.lesion, one.place.clone(), picture) }
 }
 
 /// Patient and study attributes as a scanner would send them, in UTF-8.
-fn identity(exam: &Exam) -> Vec<RawElement> {
-    let (date, time) = date_and_time(exam.started_utc);
+fn identity(exam: &Exam, offset: &str) -> Vec<RawElement> {
+    let (date, time) = date_and_time(exam.started_utc, offset);
     let element = |tag: Tag, vr: VR, text: &str| RawElement { tag, vr, value: text.as_bytes().to_vec() };
     vec![
         element(tags::SPECIFIC_CHARACTER_SET, VR::CS, "ISO_IR 192"),
@@ -461,7 +476,7 @@ mod tests {
         let mut objects: Vec<_> = clips.iter().enumerate().map(|(i, clip)| writer.clip(clip, i).unwrap()).collect();
         let first = |clip: &Clip| Clip { frames: clip.frames[..1].to_vec(), ..clip.clone() };
         let keys: Vec<_> = clips.iter().enumerate().map(|(i, clip)| writer.key(&first(clip), i).unwrap()).collect();
-        let report = writer.report(&objects, &keys, seen).unwrap();
+        let report = writer.report(&objects, &keys, seen, breast::WHOLE).unwrap();
         if !seen.is_empty() {
             let seen: Vec<_> = seen.iter().collect();
             objects.push(writer.segmentation(&keys, &seen, [64, 48], 0).unwrap());

@@ -456,6 +456,7 @@ mod tests {
             lost: 1,
             inferred: 8,
             stages: vec![("overlay".into(), latency)],
+            ..Stats::default()
         }));
         let shown = Live::new(Some(view), crate::dbus::auth::Authority::of_tests()).stats();
         assert_eq!(u64::try_from(&shown["Pictures"]).unwrap(), 10);

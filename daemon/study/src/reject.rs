@@ -150,8 +150,9 @@ fn make(
 ) -> Result<(), Error> {
     let spool = &parts.settings.spool.directory;
     let now = store::now_utc();
-    let note =
-        write(spool, rows, reason, &Provenance::new(&parts.settings.device, None, ("none".into(), false), &now))?;
+    let by = ("none".into(), false);
+    let provenance = Provenance::new(&parts.settings.device, None, by, &now, analyze::offset(&now));
+    let note = write(spool, rows, reason, &provenance)?;
     // Another destination may have been told the same: its file stays as it is, for it may be on its way.
     let kept = match results::of_uid(connection, &note.sop_uid)? {
         Some(row) => vec![row],

@@ -143,6 +143,7 @@ async fn verbs_reach_the_live_path_and_properties_follow() {
             ("present".into(), Latency { count: 300, p50: 1.0, p99: 2.0, p999: 3.0, max: 4.0 }),
             ("overlay".into(), Latency { count: 290, p50: 21.5, p99: 30.0, p999: 31.0, max: 32.0 }),
         ],
+        ..view::Stats::default()
     }));
     let stats = Stats::read(&live).await.unwrap();
     assert_eq!((stats.pictures, stats.lost, stats.inferred), (300, 2, 290));
@@ -224,6 +225,7 @@ async fn scansidectl_shows_and_asks() {
         lost: 0,
         inferred: 0,
         stages: vec![("present".into(), Latency { count: 1, p50: 1.25, p99: 2.0, p999: 3.0, max: 4.0 })],
+        ..view::Stats::default()
     }));
     let begun =
         text(&bus, &["live", "start", "--patient-id", "P1", "--name", "DOE^JANE", "--birth-date", "19700131"]).await;

@@ -39,7 +39,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use error::{Error, Result, StoreFault, is_full};
-pub use hal::clock::{now_utc, utc_after, utc_before};
+pub use hal::clock::{now_utc, utc_after, utc_before, utc_of};
 pub use mend::{Mended, Source};
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 pub use trouble::Trouble;

@@ -99,6 +99,38 @@ fn what_was_frozen_or_outlined_in_one_exam_is_not_shown_in_the_next() {
 }
 
 #[test]
+fn pictures_that_nobody_looked_at_are_counted_also_while_the_page_is_frozen() {
+    let clock = Manual::default();
+    let (Stage { pictures, overlay, status, stats, .. }, _view) = view::channel();
+    let desk = Desk::new(Arc::new(clock), NameCheck::Off, Outlets { pictures, overlay, status, stats });
+    start(&desk, of("DOE^JANE")).unwrap();
+    let unseen = |desk: &Desk| desk.lock().stats().unseen_secs;
+    let answered = |desk: &Desk, number: u64| {
+        let one = picture(desk, number);
+        desk.overlay(Overlay { sequence: number, ..Overlay::default() }, one.exam, one.captured);
+    };
+    (0..300).for_each(|number| answered(&desk, number));
+    assert!(unseen(&desk) < 0.1, "every picture was looked at");
+    desk.freeze(true, By::Page).unwrap();
+    (300..600).for_each(|number| drop(picture(&desk, number)));
+    let frozen = unseen(&desk);
+    assert!((9.0..11.0).contains(&frozen), "{frozen}: the scanner went on behind a frozen page");
+    desk.freeze(false, By::Page).unwrap();
+    (600..900).for_each(|number| answered(&desk, number));
+    assert!((unseen(&desk) - frozen).abs() < 0.1, "it stays said");
+    // The scanner's own freeze: there is nothing new to look at.
+    for number in 900..1200 {
+        picture(&desk, number);
+        desk.happened(SignEvent::Still);
+    }
+    assert!((unseen(&desk) - frozen).abs() < 0.1);
+    desk.stop_exam("2026-01-01T10:10:00Z");
+    assert!(desk.lock().ended.back().unwrap().stats.unseen_secs > 9.0);
+    start(&desk, of("ROE^ANNA")).unwrap();
+    assert!(unseen(&desk) < 0.1, "the next exam begins with none");
+}
+
+#[test]
 fn that_another_patient_was_on_the_screen_is_told_although_it_is_over() {
     let (desk, status, _) = desk();
     start(&desk, of("DOE^JANE")).unwrap();

@@ -1,7 +1,6 @@
 //! One model for one screen: cuts out the sector, reads the depth scale, runs the network.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use hal::LoadedModel;
 use hal::capture::convert;
@@ -15,9 +14,6 @@ use crate::screen::ticks;
 use crate::trouble::Trouble;
 use crate::view::Picture;
 
-/// How often the depth scale is read.
-const SCALE_EVERY: Duration = Duration::from_millis(500);
-
 #[derive(Debug)]
 pub struct Eye {
     profile: Arc<Profile>,
@@ -25,8 +21,6 @@ pub struct Eye {
     stillness: Stillness,
     grey: Vec<u8>,
     mm_per_pixel: Option<f32>,
-    /// Capture time of the picture in which the scale was read last.
-    scaled_at: Option<Duration>,
 }
 
 impl Eye {
@@ -36,7 +30,7 @@ impl Eye {
         let Area { x, y, width, height } = profile.sector;
         let task = Task::on(manifest, Sector { x, y, width, height }, steps)?;
         let mm_per_pixel = profile.fixed_scale();
-        Ok(Self { profile, task, stillness: Stillness::default(), grey: Vec::new(), mm_per_pixel, scaled_at: None })
+        Ok(Self { profile, task, stillness: Stillness::default(), grey: Vec::new(), mm_per_pixel })
     }
 
     /// Millimetres of tissue per pixel of the screen, where that is known.
@@ -54,15 +48,10 @@ impl Eye {
         Ok(self.stillness.observe(&image.data, picture.captured))
     }
 
-    /// Reads the depth scale, which the scanner redraws when the depth changes. When it cannot be read, no sizes are
-    /// given: better none than wrong ones.
+    /// Reads the depth scale of this picture: the scanner redraws it when the depth changes, which is when people are about to
+    /// measure. When it cannot be read, no sizes are given: better none than wrong ones.
     fn read_scale(&mut self, picture: &Picture) -> Result<(), Trouble> {
         let Some((area, mm_per_tick)) = self.profile.ticks() else { return Ok(()) };
-        let fresh = |at: Duration| picture.captured.saturating_sub(at) < SCALE_EVERY && picture.captured >= at;
-        if self.scaled_at.is_some_and(fresh) {
-            return Ok(());
-        }
-        self.scaled_at = Some(picture.captured);
         convert::grey_part(&picture.frame, area.into(), &mut self.grey)?;
         self.mm_per_pixel = ticks::find(&self.grey, area.width).map(|ticks| mm_per_tick / ticks.spacing);
         Ok(())

@@ -17,7 +17,11 @@ use serde::{Deserialize, Serialize};
 use super::files::JOURNAL;
 use super::ring::Window;
 use crate::name::Agreement;
-use crate::view::{Exam, MadeBy, Stats};
+use crate::view::{Exam, Latency, MadeBy, Stats};
+
+/// Up to this much of an exam no network need have looked: a model is loaded, a run fails.
+const UNSEEN_SECS: f64 = 5.0;
+const UNSEEN_SHARE: f64 = 0.05;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -46,6 +50,11 @@ pub enum JournalEntry {
     Simulated,
     Scene(Scene),
     Seen(Seen),
+    /// Millimetres of tissue per pixel from this picture on; `None`: nobody knows.
+    Scale {
+        moment: Moment,
+        mm_per_pixel: Option<f32>,
+    },
     Marked(Moment),
     Stats {
         stats: Stats,
@@ -138,8 +147,10 @@ pub struct Story {
     pub on_screen: Option<Agreement>,
     pub another_on_screen: bool,
     pub scenes: Vec<Scene>,
-    /// One for each lesion number in each scene, in the order in which they were found.
+    /// One for each lesion number in each numbering, in the order in which they were found.
     pub seen: Vec<Seen>,
+    /// From which picture on which scale holds, in order.
+    scales: Vec<(Moment, Option<f32>)>,
     pub marks: Vec<Moment>,
     /// The breasts that were scanned: named while a lesion was seen or figures were noted. A key that was pressed by mistake
     /// and corrected at once is none.
@@ -165,6 +176,7 @@ impl Story {
             another_on_screen: false,
             scenes,
             seen,
+            scales: Vec::new(),
             marks,
             sides: Vec::new(),
             side: None,
@@ -211,12 +223,13 @@ impl Story {
                 self.scanned();
                 let (scene, side, numbering) = (self.scenes.len().saturating_sub(1), self.side, self.numbering);
                 let seen = Seen { scene, side, numbering, ..seen.clone() };
-                let same = |old: &&mut Seen| (old.scene, old.lesion.id) == (seen.scene, seen.lesion.id);
+                let same = |old: &&mut Seen| (old.numbering, old.lesion.id) == (seen.numbering, seen.lesion.id);
                 match self.seen.iter_mut().find(same) {
                     Some(old) => *old = seen,
                     None => self.seen.push(seen),
                 }
             }
+            JournalEntry::Scale { moment, mm_per_pixel } => self.scales.push((*moment, *mm_per_pixel)),
             JournalEntry::Marked(moment) => self.marks.push(*moment),
             JournalEntry::Stats { stats } => {
                 self.scanned();
@@ -247,10 +260,35 @@ impl Story {
         self.places.get(&(self.numbering, lesion))
     }
 
-    /// The best score so far of a lesion in the present scene.
+    /// The best score so far of the lesion that has this number now. A model that failed and came back, or another accelerator,
+    /// makes another scene; the lesion stays the same.
     pub fn best(&self, id: u32) -> Option<f32> {
-        let scene = self.scenes.len().checked_sub(1)?;
-        self.seen.iter().find(|seen| (seen.scene, seen.lesion.id) == (scene, id)).map(|seen| seen.score)
+        self.seen.iter().find(|seen| (seen.numbering, seen.lesion.id) == (self.numbering, id)).map(|seen| seen.score)
+    }
+
+    /// The scale as it was noted last.
+    pub fn scale_now(&self) -> Option<f32> {
+        self.scales.last().and_then(|(_, scale)| *scale)
+    }
+
+    /// Millimetres per pixel of all pictures from `from` to `to`, capture times; `None` where it changed or is not known.
+    pub fn scale(&self, from: Duration, to: Duration) -> Option<f32> {
+        let before = self.scales.iter().take_while(|(moment, _)| moment.captured <= from).last();
+        let changed = self.scales.iter().any(|(moment, _)| moment.captured > from && moment.captured <= to);
+        before.filter(|_| !changed).and_then(|(_, scale)| *scale)
+    }
+
+    /// A network has looked at pictures.
+    pub fn is_looked_at(&self) -> bool {
+        let answers = |(stage, latency): &(String, Latency)| stage == "overlay" && latency.count > 0;
+        !self.seen.is_empty() || self.stats.stages.iter().any(answers)
+    }
+
+    /// Seconds in which pictures came that no network looked at, and seconds in which pictures came, where it is worth a word: a
+    /// lesion may have been in them.
+    pub fn unseen(&self) -> Option<[f64; 2]> {
+        let Stats { unseen_secs, coming_secs, .. } = self.stats;
+        (unseen_secs > UNSEEN_SECS.max(UNSEEN_SHARE * coming_secs)).then_some([unseen_secs, coming_secs])
     }
 
     /// Less than half of the pictures that were shown were recorded: lesions may be missing.
@@ -303,11 +341,14 @@ pub fn begun(folder: &Path) -> std::io::Result<Option<Begun>> {
     })
 }
 
-/// Ends the journal of a recording that a restart interrupted.
+/// Ends the journal of a recording that a restart interrupted, `now`. It ended when the last line was written.
 ///
 /// # Errors
 /// When it cannot be written.
-pub fn end(folder: &Path, utc: &str) -> std::io::Result<()> {
+pub fn end(folder: &Path, now: &str) -> std::io::Result<()> {
+    let written = std::fs::metadata(folder.join(JOURNAL))?.modified().ok();
+    let written = written.and_then(custody::store::utc_of).filter(|at| at.as_str() <= now);
+    let utc = written.as_deref().unwrap_or(now);
     let line = line(&JournalEntry::Ended { utc: utc.to_owned(), interrupted: true });
     // Starts a new line, in case the last one is torn.
     let mut journal = std::fs::OpenOptions::new().append(true).open(folder.join(JOURNAL))?;
@@ -370,8 +411,49 @@ pub mod tests {
         let places: Vec<_> = story.seen.iter().map(|seen| (seen.lesion.id, story.place(seen))).collect();
         let third = Place { distance_mm: Some(40.0), ..left(Some(2)) };
         let nowhere = Place::default();
-        assert_eq!(places, [(1, nowhere.clone()), (2, left(None)), (3, third.clone()), (3, third), (3, nowhere)]);
+        assert_eq!(places, [(1, nowhere.clone()), (2, left(None)), (3, third), (3, nowhere)]);
         assert_eq!(story.sides, [Side::Right, Side::Left]);
+    }
+
+    #[test]
+    fn a_scale_holds_for_the_pictures_of_its_depth_only() {
+        let at = |ms: u64| Moment { sequence: ms, captured: Duration::from_millis(ms) };
+        let scale = |ms, mm_per_pixel| JournalEntry::Scale { moment: at(ms), mm_per_pixel };
+        let entries = [JournalEntry::Begun(begun()), scale(100, Some(0.1)), scale(500, Some(0.05)), scale(800, None)];
+        let text: String = entries.iter().map(line).collect();
+        let story = Story::read(&text).unwrap();
+        let scale = |from, to| story.scale(Duration::from_millis(from), Duration::from_millis(to));
+        assert_eq!([scale(50, 60), scale(100, 499), scale(500, 799)], [None, Some(0.1), Some(0.05)]);
+        assert_eq!([scale(200, 600), scale(700, 900), scale(900, 900)], [None, None, None], "one clip, two depths");
+        assert_eq!(story.scale_now(), None);
+    }
+
+    #[test]
+    fn a_lesion_is_counted_once_although_the_model_failed_for_a_moment() {
+        let entries = [
+            JournalEntry::Begun(begun()),
+            JournalEntry::Scene(scene()),
+            JournalEntry::Seen(seen(1, 10, 5.0)),
+            JournalEntry::Scene(Scene { masked: true, ..scene() }),
+            JournalEntry::Scene(scene()),
+            JournalEntry::Seen(seen(1, 30, 6.0)),
+        ];
+        let text: String = entries.iter().map(line).collect();
+        let story = Story::read(&text).unwrap();
+        assert_eq!(story.seen.len(), 1);
+        assert_eq!((story.best(1), story.seen[0].moment.sequence), (Some(6.0), 30));
+    }
+
+    #[test]
+    fn an_exam_that_was_interrupted_ended_when_its_journal_was_written_last() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(JOURNAL);
+        std::fs::write(&path, line(&JournalEntry::Begun(begun()))).unwrap();
+        let then = std::time::UNIX_EPOCH + Duration::from_secs(1_795_000_000);
+        std::fs::File::options().append(true).open(&path).unwrap().set_modified(then).unwrap();
+        end(folder.path(), "2027-01-01T08:00:00.000Z").unwrap();
+        let ended = story(folder.path()).unwrap().unwrap().ended.unwrap();
+        assert_eq!(ended, ("2026-11-18T11:06:40.000Z".to_owned(), true));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::cast;
 use crate::jpeg::{self, Compressor};
 use crate::name::Agreement;
 use crate::screen::profile::{Area, Profile};
-use crate::view::{Exam, Overlay, Picture, Recording, RecordingState, Status};
+use crate::view::{Exam, Overlay, Picture, Recording, RecordingState, Sign, Status};
 
 /// The recording in progress.
 pub(super) struct Open {
@@ -29,6 +29,8 @@ pub(super) struct Open {
     pub(super) marks: u32,
     pub(super) profile: Option<Profile>,
     pub(super) stats_at: Duration,
+    /// The last picture before nothing looked at them any more.
+    unseen_since: Option<Moment>,
     pub(super) told: Recording,
 }
 
@@ -45,6 +47,7 @@ impl Open {
             marks: exam.marks,
             profile: None,
             stats_at: Duration::ZERO,
+            unseen_since: None,
             told: Recording { of, state: RecordingState::On, ..Recording::default() },
         }
     }
@@ -65,6 +68,10 @@ impl Open {
         if let Some(agreement) = status.name_on_screen.filter(|agreement| self.story.on_screen != Some(*agreement)) {
             self.note(&JournalEntry::OnScreen { agreement })?;
         }
+        self.unseen_since = match status.sign {
+            Sign::NoOverlay { .. } => self.unseen_since.or(self.recent.back().copied()),
+            _ => None,
+        };
         if status.simulated && !self.story.simulated {
             self.note(&JournalEntry::Simulated)?;
         }
@@ -106,6 +113,12 @@ impl Open {
             self.told.skipped += picture.sequence.saturating_sub(last.sequence).saturating_sub(1);
         }
         self.told.pictures += 1;
+        if let Some(moment) = self.unseen_since
+            && picture.captured.saturating_sub(moment.captured) > SCALE_LASTS
+            && self.story.scale_now().is_some()
+        {
+            self.note(&JournalEntry::Scale { moment, mm_per_pixel: None })?;
+        }
         self.recent.push_back(Moment { sequence: picture.sequence, captured: picture.captured });
         if self.recent.len() > REMEMBERED {
             self.recent.pop_front();
@@ -134,6 +147,10 @@ impl Open {
         let Some(moment) = self.recent.iter().rev().find(|moment| moment.sequence == overlay.sequence).copied() else {
             return Ok(());
         };
+        let mm_per_pixel = overlay.mm_per_pixel;
+        if is_other(self.story.scale_now(), mm_per_pixel) {
+            self.note(&JournalEntry::Scale { moment, mm_per_pixel })?;
+        }
         for lesion in &overlay.lesions {
             let score = lesion.confidence * signed_area(&lesion.outline).abs();
             if self.story.best(lesion.id).is_none_or(|best| score > best * BETTER) {
@@ -142,6 +159,18 @@ impl Open {
             }
         }
         Ok(())
+    }
+}
+
+/// While nothing looks at the pictures, nobody sees the depth change.
+const SCALE_LASTS: Duration = Duration::from_secs(1);
+/// Ticks are read to a fraction of a pixel, so the same depth is not the same number each time.
+const SAME_SCALE: f32 = 0.01;
+
+fn is_other(before: Option<f32>, now: Option<f32>) -> bool {
+    match (before, now) {
+        (Some(before), Some(now)) => (before - now).abs() > SAME_SCALE * before.abs(),
+        (before, now) => before.is_some() != now.is_some(),
     }
 }
 
@@ -154,8 +183,8 @@ fn scene(status: &Status, profile: Option<&Profile>, mask_text: bool) -> Scene {
         profile: profile.map(|profile| profile.name.clone()).unwrap_or_default(),
         size,
         sector: [sector.x, sector.y, right, bottom].map(cast::pixels),
-        // Without a profile it is not known where the text is.
-        masked: mask_text && profile.is_some(),
+        // Without a profile it is not known where the text is, and in one that names no such text nothing is blacked out.
+        masked: mask_text && profile.is_some_and(|profile| profile.text.iter().any(|text| text.identifies)),
         made_by: status.made_by.clone(),
     }
 }

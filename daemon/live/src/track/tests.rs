@@ -50,6 +50,25 @@ fn a_lesion_is_shown_from_the_third_hit_in_five_pictures() {
 }
 
 #[test]
+fn another_depth_of_the_picture_changes_the_pixels_of_a_lesion_and_not_its_millimetres() {
+    let mut tracker = Tracker::default();
+    let at = |number: u64| Duration::from_millis(number * 33);
+    let size = |shown: &[Lesion]| shown[0].size_mm.unwrap()[0];
+    for number in 0..10 {
+        tracker.update(number, at(number), vec![square(200.0, 200.0, 123.0, 0.9)], Some(0.065));
+    }
+    // 8 mm at 4 cm depth, then at 3 cm.
+    for number in 10..20 {
+        let shown = tracker.update(number, at(number), vec![square(210.0, 200.0, 164.0, 0.9)], Some(0.04875));
+        assert!((size(&shown) - 8.0).abs() < 0.1, "picture {number}: {} mm", size(&shown));
+    }
+    // The scale cannot be read for a moment, while the depth changes again.
+    assert_eq!(tracker.update(20, at(20), vec![square(210.0, 200.0, 123.0, 0.9)], None)[0].size_mm, None);
+    let shown = tracker.update(21, at(21), vec![square(210.0, 200.0, 123.0, 0.9)], Some(0.065));
+    assert!((size(&shown) - 8.0).abs() < 0.1, "{} mm", size(&shown));
+}
+
+#[test]
 fn it_goes_after_a_few_pictures_and_keeps_its_number_for_a_while() {
     let mut tracker = Tracker::default();
     let hit = || vec![square(100.0, 100.0, 40.0, 0.9)];

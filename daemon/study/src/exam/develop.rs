@@ -15,6 +15,7 @@ use report::settings::Device;
 use report::ultrasound::{Clip, Course, Exam, Seen, Shown, Writer};
 use report::{self, Provenance, ResultObject};
 
+use crate::analyze;
 use crate::lesions::visit::{self, Common, Visit};
 
 /// Overlapping clips are merged up to this many times the length of a single one.
@@ -122,14 +123,12 @@ pub fn develop<E: From<Error>>(
     for (one, known) in seen.iter_mut().zip(before) {
         one.followed = known;
     }
-    let course = Course {
-        is_looked_at: provenance.model.is_some(),
-        is_whole: ended_well(&story) && !story.is_poor() && seen.len() == story.seen.len(),
-    };
+    let course =
+        Course { is_looked_at: story.is_looked_at(), is_whole: is_whole(&story) && seen.len() == story.seen.len() };
     for object in writer.breast(&clips, &keys, &seen, course).map_err(Error::from)? {
         put(&object)?;
     }
-    put(&writer.report(&clips, &keys, &seen).map_err(Error::from)?)?;
+    put(&writer.report(&clips, &keys, &seen, course).map_err(Error::from)?)?;
     let latency = serde_json::json!({
         "study_uid": begun.study_uid,
         "started_utc": begun.started_utc,
@@ -144,9 +143,10 @@ pub fn develop<E: From<Error>>(
     Ok(Developed { verdict, latency, ended_utc, interrupted, simulated: provenance.simulated, visit })
 }
 
-/// A person has ended it.
-fn ended_well(story: &Story) -> bool {
-    story.ended.as_ref().is_some_and(|(_, interrupted)| !interrupted)
+/// A person has ended it, and its pictures were recorded and looked at.
+fn is_whole(story: &Story) -> bool {
+    let ended_well = story.ended.as_ref().is_some_and(|(_, interrupted)| !interrupted);
+    ended_well && !story.is_poor() && story.unseen().is_none()
 }
 
 /// Nobody's lesions are noted when the scanner's screen showed another patient.
@@ -156,7 +156,7 @@ fn visit(story: &Story, seen: &[Seen], simulated: bool) -> Option<Visit> {
     }
     let begun = &story.begun;
     let model = story.scenes.iter().rev().find_map(|scene| scene.made_by.as_ref()).map(|by| &by.model);
-    let is_whole = model.is_some() && ended_well(story) && !story.is_poor();
+    let is_whole = story.is_looked_at() && is_whole(story);
     let visit = visit::of_exam(&begun.patient, &begun.study_uid, &begun.series_uid, &begun.started_utc, is_whole)?;
     let package = model.map(|model| format!("{} {}", model.id, model.version)).unwrap_or_default();
     let lesions: Vec<_> = seen.iter().map(|one| (one.lesion.clone(), one.place.clone())).collect();
@@ -165,7 +165,11 @@ fn visit(story: &Story, seen: &[Seen], simulated: bool) -> Option<Visit> {
 
 fn verdict(story: &Story, lesions: usize, clips: usize) -> String {
     let count = |n: usize, one: &str| if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") };
-    let found = if lesions == 0 { "no lesion".into() } else { count(lesions, "lesion") };
+    let found = match lesions {
+        0 if story.is_looked_at() => "no lesion".into(),
+        0 => "lesions not evaluated: no network looked at the pictures".into(),
+        lesions => count(lesions, "lesion"),
+    };
     let marks = if story.marks.is_empty() { String::new() } else { format!(", {}", count(story.marks.len(), "mark")) };
     let interrupted = story.ended.as_ref().is_some_and(|(_, interrupted)| *interrupted);
     let why = if interrupted { "; the box was stopped or lost its power while the exam ran" } else { "" };
@@ -174,7 +178,11 @@ fn verdict(story: &Story, lesions: usize, clips: usize) -> String {
         Some(kept) => format!("; only {kept} of {} pictures could be recorded", story.stats.pictures),
         None => String::new(),
     };
-    format!("breast ultrasound: {found}{marks}, {}{why}{poor}{screen}", count(clips, "clip"))
+    let unseen = match story.unseen().filter(|_| story.is_looked_at()) {
+        Some([unseen, coming]) => format!("; for {unseen:.0} of {coming:.0} s no network looked at the pictures"),
+        None => String::new(),
+    };
+    format!("breast ultrasound: {found}{marks}, {}{why}{poor}{unseen}{screen}", count(clips, "clip"))
 }
 
 /// The last model that was used in the exam, on every accelerator that it ran on. The creation time is the end of the exam, so that a repetition makes the
@@ -191,7 +199,7 @@ fn provenance(device: &Device, story: &Story) -> Provenance {
     let on_simulated = story.scenes.iter().filter_map(|scene| scene.made_by.as_ref()).any(|by| by.simulated);
     let accelerator = (accelerator, story.simulated || on_simulated);
     let created = story.ended.as_ref().map_or(&story.begun.started_utc, |(utc, _)| utc);
-    Provenance::new(device, made_by.map(|by| by.model.clone()), accelerator, created)
+    Provenance::new(device, made_by.map(|by| by.model.clone()), accelerator, created, analyze::offset(created))
 }
 
 fn without_bytes(object: ResultObject) -> ResultObject {
@@ -235,6 +243,11 @@ impl PictureFiles {
                 None => clips.push(clip(&shot, story)),
             }
         })?;
+        for clip in &mut clips {
+            if let [first, .., last] = &clip.frames[..] {
+                clip.mm_per_pixel = story.scale(first.at, last.at).map(f64::from);
+            }
+        }
         Ok(clips)
     }
 
@@ -274,17 +287,14 @@ fn shown(shot: &Shot<'_>) -> Shown {
 fn clip(shot: &Shot<'_>, story: &Story) -> Clip {
     let [columns, rows] = shot.head.size;
     let size = [usize::from(columns), usize::from(rows)];
-    let of_size = |index: &usize| story.scenes.get(*index).is_some_and(|scene| scene.size == size);
     let scene = story.scenes.iter().rfind(|scene| scene.size == size);
-    // The scale changes with the depth, so the one of the lesion that was seen nearest in time is used.
-    let near = story.seen.iter().filter(|seen| of_size(&seen.scene));
-    let near = near.min_by_key(|seen| seen.moment.captured.abs_diff(shot.head.captured));
+    let at = shot.head.captured;
     Clip {
         frames: vec![shown(shot)],
         columns,
         rows,
         colour: shot.head.colour,
-        mm_per_pixel: near.and_then(|seen| seen.mm_per_pixel).map(f64::from),
+        mm_per_pixel: story.scale(at, at).map(f64::from),
         sector: scene.map_or_else(|| [0, 0, u32::from(columns), u32::from(rows)], |scene| scene.sector),
         masked: scene.is_some_and(|scene| scene.masked),
         side: None,
@@ -330,5 +340,68 @@ impl Keys<'_> {
         self.objects.push(without_bytes(object));
         self.sizes.push([picture.columns, picture.rows]);
         Ok(Some(index))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use live::record::journal::{Begun, JournalEntry, Moment, Scene, line};
+    use live::view::{Latency, MadeBy, Stats};
+    use models::identity::ModelIdentity;
+    use models::manifest::Clearance;
+
+    use super::*;
+
+    /// An exam on whose pictures a model was loaded, with these answers and seconds.
+    fn story(answers: u64, unseen_secs: f64, coming_secs: f64) -> Story {
+        let model = ModelIdentity {
+            id: "us-breast".into(),
+            version: "0.3.0".into(),
+            sha256: "ab".into(),
+            clearance: Clearance::Research,
+            thresholds: String::new(),
+        };
+        let made_by = Some(MadeBy { model, accelerator: "cpu".into(), simulated: false });
+        let scene = Scene { profile: "p".into(), size: [64, 48], sector: [0, 0, 64, 48], masked: false, made_by };
+        let begun = Begun {
+            study_uid: "2.25.77".into(),
+            series_uid: "2.25.78".into(),
+            patient: dicom::patient::Patient::default(),
+            started_utc: "2026-11-24T03:00:00.000Z".into(),
+            request: None,
+        };
+        let stages = vec![("overlay".into(), Latency { count: answers, ..Latency::default() })];
+        let stats = Stats { pictures: 9000, coming_secs, unseen_secs, stages, ..Stats::default() };
+        let entries = [
+            JournalEntry::Begun(begun),
+            JournalEntry::Scene(scene),
+            JournalEntry::Marked(Moment { sequence: 1, captured: Duration::ZERO }),
+            JournalEntry::Kept { pictures: 9000 },
+            JournalEntry::Stats { stats },
+            JournalEntry::Ended { utc: "2026-11-24T03:05:00.000Z".into(), interrupted: false },
+        ];
+        Story::read(&entries.iter().map(line).collect::<String>()).unwrap()
+    }
+
+    #[test]
+    fn no_lesion_is_said_only_of_pictures_that_a_network_looked_at() {
+        let said = |story: &Story| verdict(story, 0, 1);
+        let never = story(0, 300.0, 300.0);
+        assert_eq!(
+            said(&never),
+            "breast ultrasound: lesions not evaluated: no network looked at the pictures, 1 mark, 1 clip"
+        );
+        let partly = story(900, 200.4, 300.0);
+        assert_eq!(
+            said(&partly),
+            "breast ultrasound: no lesion, 1 mark, 1 clip; for 200 of 300 s no network looked at the pictures"
+        );
+        let wholly = story(8000, 4.0, 300.0);
+        assert_eq!(said(&wholly), "breast ultrasound: no lesion, 1 mark, 1 clip");
+        assert_eq!(
+            [&never, &partly, &wholly].map(is_whole),
+            [false, false, true],
+            "what closes a recall, and has a category"
+        );
     }
 }

@@ -194,7 +194,10 @@ async fn a_full_disk_stops_the_recording_and_not_the_exam_and_it_goes_on_by_itse
         ["us-key", "pdf", "pdf", "breast-report", "sr"],
         "the last picture, and that nothing was found"
     );
-    assert_eq!(developed.verdict, "breast ultrasound: no lesion, 0 clips");
+    assert_eq!(
+        developed.verdict,
+        "breast ultrasound: lesions not evaluated: no network looked at the pictures, 0 clips"
+    );
     assert_eq!(
         read(&objects[0]).element(tags::SOP_CLASS_UID).unwrap().to_str().unwrap().trim_end_matches('\0'),
         uids::ULTRASOUND_IMAGE_STORAGE
