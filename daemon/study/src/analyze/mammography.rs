@@ -33,7 +33,7 @@ pub(super) const VIEWS: &[View] = &[
 ];
 
 const fn view(view: StandardView, shows: fn(&Header) -> bool) -> View {
-    View { name: view.name(), needed: true, shows, preferred: for_presentation }
+    View { name: view.name(), needed: true, shows, preferred }
 }
 
 /// Which views there are. `images` are in the order of arrival.
@@ -171,7 +171,16 @@ fn cranio_caudal(projection: &Projection) -> Option<bool> {
 /// Modifiers (CID 4015) that do not make it an additional view: implant displaced, nipple in profile. Magnification, spot
 /// compression, cleavage and the others do.
 fn leaves_standard(modifier: &str) -> bool {
-    matches!(modifier, "399209000" | "R-102D5" | "442581004" | "R-40AB3")
+    DISPLACED.contains(&modifier) || matches!(modifier, "442581004" | "R-40AB3")
+}
+
+/// Implant displaced (CID 4015), SCT and its older SRT form.
+const DISPLACED: [&str; 2] = ["399209000", "R-102D5"];
+
+/// Of a breast with an implant, pictures with it and with it displaced are no repetitions of each other: those of the whole breast,
+/// which every view has, are taken.
+fn preferred(header: &Header) -> bool {
+    for_presentation(header) && !header.projection.modifiers.iter().any(|one| DISPLACED.contains(&one.as_str()))
 }
 
 fn for_presentation(header: &Header) -> bool {

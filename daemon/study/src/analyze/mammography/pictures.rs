@@ -56,23 +56,33 @@ pub(super) fn read(
     input: Option<&Input>,
     control: &dyn Control,
 ) -> Result<Read, Error> {
-    let is_shown = |header: &&Header| for_presentation(header) && !is_additional(header);
-    let headers = pictures.all.iter().map(|stored| &stored.header);
-    let shown: Vec<(&str, &str)> = headers.filter(is_shown).map(by_header).collect();
     let mut read = Read { said: Vec::new(), hung: Vec::new(), prepared: Vec::new() };
-    for (number, stored) in pictures.all.iter().enumerate() {
+    // Raw pictures last: they are left out where the picture for presentation of the same view could be read.
+    let mut order: Vec<usize> = (0..pictures.all.len()).collect();
+    order.sort_by_key(|place| for_processing(&pictures.all[*place].header));
+    let mut shown: Vec<(&str, &str)> = Vec::new();
+    let mut said_at = Vec::new();
+    for (number, place) in order.into_iter().enumerate() {
+        let stored = &pictures.all[place];
         if control.cancelled() {
             return Err(Error::Cancelled);
         }
         control.progress("volume", number as f64 / pictures.all.len() as f64);
-        let twin = for_processing(&stored.header) && shown.contains(&by_header(&stored.header));
+        let view = by_header(&stored.header);
+        let twin = for_processing(&stored.header) && shown.contains(&view);
         let standard = found.iter().find(|found| found.sop_instance_uid == stored.header.sop_instance_uid);
         let (said, looked) = one(stored, pictures.limit_bytes, twin, input.filter(|_| standard.is_some()))?;
         if let Some(standard) = standard {
             read.keep(standard.view, &said, looked, input.is_some());
         }
-        read.said.push(said);
+        let is_shown = said.read.is_ok() && for_presentation(&stored.header) && !is_additional(&stored.header);
+        if is_shown && !view.0.is_empty() && !view.1.is_empty() {
+            shown.push(view);
+        }
+        said_at.push((place, said));
     }
+    said_at.sort_by_key(|(place, _)| *place);
+    read.said = said_at.into_iter().map(|(_, said)| said).collect();
     Ok(read)
 }
 
