@@ -92,7 +92,8 @@ pub fn find(
 ) -> CoronaryCalcium {
     let (mut found, thresholds) = regions::collect(volume, answer, Channel::CoronaryCalcification);
     places.keep(places::CORONARY, &mut found);
-    let least_hu = least_hu(blood_hu(&answer.prepared), noise_hu);
+    let blood_hu = blood_hu(&answer.prepared);
+    let least_hu = least_hu(blood_hu, noise_hu);
     let mut lesions: Vec<Region> = found
         .into_iter()
         .filter(|region| region.volume_ml >= thresholds.min_size)
@@ -101,7 +102,7 @@ pub fn find(
         .collect();
     regions::number(&mut lesions);
     let agatston = agatston(volume, &lesions);
-    let score = match forbids_agatston(volume, acquisition) {
+    let score = match forbids_agatston(volume, acquisition, blood_hu.is_some()) {
         None => CalciumScore::Agatston(agatston),
         Some(reason) => CalciumScore::Ordinal { grade: grade(agatston), reason },
     };
@@ -225,10 +226,12 @@ fn grade(agatston: f64) -> u8 {
 /// Why the number would be no Agatston score; `None` when the protocol is the one it is defined for: without contrast,
 /// ECG-gated, 120 kV, slices of 2.5 to 3 mm, soft kernel (SCCT guideline, Hecht et al., J Cardiovasc Comput Tomogr 11
 /// (2017) 74-84).
-fn forbids_agatston(volume: &Volume, acquisition: &Acquisition) -> Option<Reasons> {
+/// `enhanced`: the blood is bright, whatever the header says (many leave the contrast agent empty).
+fn forbids_agatston(volume: &Volume, acquisition: &Acquisition, enhanced: bool) -> Option<Reasons> {
     let mm = volume.geometry.spacing_mm[2];
     let mut reasons = Vec::new();
     match acquisition.contrast {
+        _ if enhanced => reasons.push(Reason::AgatstonContrast),
         Some(false) => {}
         Some(true) => reasons.push(Reason::AgatstonContrast),
         None => reasons.push(Reason::AgatstonContrastUnknown),
