@@ -167,8 +167,13 @@ async fn without_a_package_a_series_is_refused_in_words_and_with_a_shadow_the_di
         done(&appliance, &[verb, &format!("{id}@{version}")]).await;
     }
     let manager = appliance.manager().await.unwrap();
-    let study_uid = chest().unwrap().study_uid;
-    manager.rerun(&study_uid, scanside_client::Options::new()).await.unwrap();
+    // Nobody has to ask: what was parked for want of a package is taken up.
+    deadline::until_true("the series to be analysed", 2 * WITHIN, || {
+        chest().is_some_and(|series| series.state == "processed")
+    })
+    .await
+    .unwrap();
+    manager.rerun(&chest().unwrap().study_uid, scanside_client::Options::new()).await.unwrap();
     let look = || {
         let manager = &manager;
         async move {

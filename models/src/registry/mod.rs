@@ -114,12 +114,17 @@ impl Registry {
         (entry.sha256 == choice.sha256 && entry.refusal().is_none()).then_some(entry)
     }
 
+    /// What the error of [`Registry::active`] says of a task that has nothing usable.
+    pub fn lack(task: &str) -> String {
+        format!("no usable model package for {task}")
+    }
+
     fn nothing(&self, task: &str) -> Error {
         let refused = |entry: &Entry| Some(format!("{}: {}", entry.key, entry.refusal()?));
         let of_task = |entry: &&Entry| entry.task() == task || entry.manifest.is_none();
         let reasons: Vec<String> = self.entries.values().filter(of_task).filter_map(refused).collect();
         let why = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join("; ")) };
-        Error::new(RegistryFault::NotPossible, format!("no usable model package for {task}{why}"))
+        Error::new(RegistryFault::NotPossible, Self::lack(task) + &why)
     }
 
     /// Lets a task use a package. One rename decides. Whether it works here was found out before.

@@ -294,6 +294,36 @@ pub fn park(transaction: &Transaction<'_>, id: i64, reason: &str, now: &str) -> 
     Ok(())
 }
 
+/// Jobs of the newest versions that were parked for a reason with `why` in it are queued as if they were new, because that reason has
+/// gone; their series are complete again. Returns the ids of these series.
+///
+/// # Errors
+/// When the database fails.
+pub fn resume(transaction: &Transaction<'_>, why: &str, event: &str) -> Result<Vec<i64>> {
+    const PARKED: &str = "SELECT j.id FROM jobs j JOIN series s ON s.id = j.series_id AND s.version = j.version \
+                          WHERE j.state = 'parked' AND s.state = 'refused' AND instr(j.reason, ?1) > 0";
+    let jobs: Vec<i64> =
+        transaction.prepare_cached(PARKED)?.query_map([why], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    let mut changed = Vec::new();
+    for job in jobs {
+        transaction.execute(
+            "UPDATE jobs SET state = 'queued', attempts = 0, interruptions = 0, reason = NULL, not_before_utc = NULL, \
+             finished_utc = NULL WHERE id = ?1",
+            [job],
+        )?;
+        let mut complete = transaction.prepare_cached(
+            "UPDATE series SET state = 'complete', verdict = NULL WHERE state = 'refused' AND (\
+             EXISTS (SELECT 1 FROM jobs j WHERE j.id = ?1 AND j.series_id = series.id AND j.version = series.version) \
+             OR EXISTS (SELECT 1 FROM job_members m WHERE m.job_id = ?1 AND m.series_id = series.id \
+               AND m.version = series.version)) RETURNING id",
+        )?;
+        let series = complete.query_map([job], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
+        changed.extend(series);
+        super::events::record(transaction, &format!("job/{job}"), "queued again", event)?;
+    }
+    Ok(changed)
+}
+
 /// After a restart: queues the jobs that were interrupted while running. Returns all queued jobs, and those that were
 /// interrupted `limit` times and must be parked.
 ///

@@ -58,6 +58,11 @@ impl Engine {
         Self { shelf, hosts: Hosts::default(), told: Vec::new(), loaded: BTreeMap::new(), beside: None }
     }
 
+    /// Tasks that have a package now.
+    pub fn usable(&self) -> impl Iterator<Item = &'static str> {
+        models::task::ALL.into_iter().filter(|task| self.shelf.active(task).is_ok())
+    }
+
     /// The same with machines that may run the active packages.
     #[must_use]
     pub fn with_hosts(self, hosts: Hosts) -> Self {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use custody::event::Event;
 use custody::series::SeriesState;
 use custody::store::jobs::{self, JobRow};
 use custody::store::series::{self, SeriesRow};
@@ -14,8 +15,10 @@ use dicom::kind::SeriesKind;
 use hal::backoff::Backoff;
 use hal::clock::Wall;
 use hal::urgency;
-use rusqlite::Connection;
-use tokio::sync::oneshot;
+use models::registry::Registry;
+use rusqlite::{Connection, TransactionBehavior};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::carry::{self, Carried};
@@ -40,6 +43,7 @@ pub async fn run(parts: StudyParts, shutdown: CancellationToken) -> Result<(), E
     let unload = Duration::from_secs(parts.settings.analyze.unload_secs.max(1));
     let stop = Arc::new(AtomicBool::new(false));
     let (started, mut backoff) = (Instant::now(), Backoff::new(PAUSES));
+    let mut heard = parts.events.subscribe();
     loop {
         let (step_parts, step_stop) = (parts.clone(), stop.clone());
         let owed = backoff.has_failed();
@@ -74,12 +78,24 @@ pub async fn run(parts: StudyParts, shutdown: CancellationToken) -> Result<(), E
         let Next::Wait(until) = worked else { continue };
         tokio::select! {
             () = parts.wake.notified() => {}
+            () = of_packages(&mut heard) => {}
             () = tokio::time::sleep(until.unwrap_or(Duration::MAX).min(unload)) => {
                 if until.is_none_or(|until| until > unload) && engine.unload() {
                     tracing::info!("model unloaded: nothing to do");
                 }
             }
             () = shutdown.cancelled() => return Ok(()),
+        }
+    }
+}
+
+/// Until something is heard of model packages.
+async fn of_packages(heard: &mut broadcast::Receiver<Event>) {
+    loop {
+        match heard.recv().await {
+            Ok(Event::Model { .. }) => return,
+            Ok(_) | Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => std::future::pending().await,
         }
     }
 }
@@ -118,6 +134,25 @@ fn give_back_owed(parts: &StudyParts, owed: bool) -> store::Result<()> {
     Ok(())
 }
 
+/// Jobs that were parked for want of a package are taken up when there is one, oldest first. `true`: there are any.
+fn take_up(parts: &StudyParts, engine: &Engine, connection: &mut Connection) -> store::Result<bool> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut changed = Vec::new();
+    for task in engine.usable() {
+        changed.extend(jobs::resume(&transaction, &Registry::lack(task), "there is a model package now")?);
+    }
+    transaction.commit()?;
+    for id in &changed {
+        if let Some(row) = series::get(connection, *id)? {
+            let _ = parts.events.send(Event::series(&row));
+        }
+    }
+    if !changed.is_empty() {
+        tracing::info!(series = changed.len(), "analysed now: there is a model package");
+    }
+    Ok(!changed.is_empty())
+}
+
 /// Takes one job and sees it to its end.
 ///
 /// # Errors
@@ -130,6 +165,9 @@ fn work_once(parts: &StudyParts, engine: &mut Engine, stop: &Arc<AtomicBool>) ->
         tracing::warn!(jobs = moved, "jobs waited for a time that the clock cannot have set; they wait for one pause");
     }
     let Some(job) = jobs::claim(&mut connection, &wall.now_utc())? else {
+        if take_up(parts, engine, &mut connection)? {
+            return Ok(Next::Again);
+        }
         let due = jobs::next_not_before(&connection)?;
         return Ok(Next::Wait(due.map(|due| wall.until(&due))));
     };
