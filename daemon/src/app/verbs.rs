@@ -69,7 +69,13 @@ impl Verbs {
             return Err(dbus::Error::NotFound(format!("there is no delivery {id}")));
         };
         if !deliveries::by_hand(&connection, id, order, &store::now_utc())? {
-            return Err(dbus::Error::NotPossible(format!("delivery {id} is {}", row.state)));
+            let text = match (order, row.state.as_str()) {
+                (deliveries::Order::Retry, deliveries::DROPPED | deliveries::PARKED | deliveries::PENDING) => {
+                    format!("what delivery {id} would send was rejected or replaced")
+                }
+                (_, state) => format!("delivery {id} is {state}"),
+            };
+            return Err(dbus::Error::NotPossible(text));
         }
         if let Some(row) = deliveries::get(&connection, id)? {
             tracing::info!(delivery = id, state = row.state, "changed by hand");

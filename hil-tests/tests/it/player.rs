@@ -171,7 +171,13 @@ fn figures(pictures: u64) -> Stats {
         (name.to_owned(), latency)
     };
     let stages = [("present", 1.1), ("roi", 0.4), ("infer", 17.9), ("track", 0.2), ("overlay", LATE_MS)];
-    Stats { pictures, lost: 0, inferred: pictures, stages: stages.map(|(name, p50)| stage(name, p50)).into() }
+    Stats {
+        pictures,
+        lost: 0,
+        inferred: pictures,
+        stages: stages.map(|(name, p50)| stage(name, p50)).into(),
+        ..Stats::default()
+    }
 }
 
 async fn obey(mut commands: mpsc::Receiver<Command>, status: watch::Sender<Arc<Status>>, switches: Arc<Switches>) {

@@ -298,7 +298,8 @@ impl Order {
     }
 }
 
-/// Carries out what a person asked for one delivery; wake the outbox afterwards. `false`: it is not in a state for that.
+/// Carries out what a person asked for one delivery; wake the outbox afterwards. `false`: it is not in a state for that, or what was
+/// rejected would be sent.
 ///
 /// # Errors
 /// When the database fails.
@@ -309,8 +310,14 @@ pub fn by_hand(connection: &Connection, id: i64, order: Order, now: &str) -> Res
         Order::Park => Some("parked by hand"),
         Order::Drop => Some("dropped by hand: it is never sent"),
     };
+    let sent = if order == Order::Retry {
+        "AND NOT EXISTS (SELECT 1 FROM results r WHERE r.id = result_id AND r.rejected IS NOT NULL)"
+    } else {
+        ""
+    };
     let sql = format!(
-        "UPDATE deliveries SET state = ?2, next_utc = ?3, reason = coalesce(?4, reason) WHERE id = ?1 AND state IN ({from})"
+        "UPDATE deliveries SET state = ?2, next_utc = ?3, reason = coalesce(?4, reason) \
+         WHERE id = ?1 AND state IN ({from}) {sent}"
     );
     let changed = connection.execute(&sql, (id, to, now, reason))?;
     if changed == 1 {

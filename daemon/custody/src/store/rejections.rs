@@ -194,6 +194,22 @@ mod tests {
         assert!(due(&connection, "pacs").unwrap().is_empty());
     }
 
+    #[test]
+    fn what_was_dropped_by_hand_and_rejected_later_is_not_sent_by_hand() {
+        for rejected_later in [false, true] {
+            let (_folder, connection, report, _) = rejected();
+            let id: i64 = connection
+                .query_row("SELECT id FROM deliveries WHERE result_id = ?1", [report], |row| row.get(0))
+                .unwrap();
+            connection.execute("UPDATE deliveries SET state = 'dropped'", []).unwrap();
+            if !rejected_later {
+                connection.execute("UPDATE results SET rejected = NULL", []).unwrap();
+            }
+            let tried = deliveries::by_hand(&connection, id, deliveries::Order::Retry, &now_utc()).unwrap();
+            assert_eq!(tried, !rejected_later);
+        }
+    }
+
     /// The connection broke after the archive had stored the report, and before its answer came.
     #[test]
     fn what_a_destination_may_have_without_an_answer_is_rejected_there_too() {

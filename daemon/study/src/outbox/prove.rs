@@ -5,6 +5,8 @@
 //! sent again when it is not there at the third question. An object at whose question the archive fails is asked for after the
 //! others, and counts as delivered only when that has not helped.
 
+use std::time::Duration;
+
 use custody::store::asks::{self, Noted};
 use custody::store::deliveries::Delivery;
 use node::send::{Error as SendError, SendFault};
@@ -50,6 +52,11 @@ fn is_of_object(error: &SendError) -> bool {
         SendError::Http { code, .. } => *code >= 500 && error.kind() == SendFault::Object,
         _ => false,
     }
+}
+
+/// The archive takes objects and refuses questions, as with a token for STOW-RS alone.
+fn is_refusal(error: &SendError) -> bool {
+    matches!(error, SendError::Http { code: 300..=399 | 401 | 403 | 407, .. })
 }
 
 /// Whether no more is asked after this failure, one of so many in a row. An archive may fail at the question for one object, which
@@ -107,6 +114,13 @@ impl Queue<'_> {
                     break;
                 }
                 Ok(presence) => presence == Presence::There,
+                // It counts for all: what may not be asked for must not fill the disk for ever.
+                Err(error) if is_refusal(&error) => {
+                    let rest: Vec<i64> = due.iter().map(|one| one.id).filter(|id| !found.asked.contains(id)).collect();
+                    self.note_found(found).await?;
+                    warn!(destination = self.sender.name, "the archive does not say what it has: {error}");
+                    return self.asked_in_vain(rest, self.sender.ask_again() / 8).await;
+                }
                 Err(error) => {
                     in_a_row += 1;
                     if is_of_object(&error) {
@@ -138,12 +152,7 @@ impl Queue<'_> {
     /// In one transaction: that it was asked, and what was answered.
     async fn note_found(&self, found: Found) -> Result<(), Error> {
         let (name, wall) = (self.sender.name.clone(), &self.sender.wall);
-        if !found.failed_at.is_empty() {
-            let (name, failed_at) = (name.clone(), found.failed_at);
-            let (now, again) = (wall.now_utc(), wall.utc_after(self.sender.longest_wait()));
-            let uid = dicom::uid::of_moment(&format!("question in vain {name} {failed_at:?}"));
-            self.written(move |rows| asks::ask(rows, &uid, &name, &failed_at, &now, &again)).await?;
-        }
+        self.asked_in_vain(found.failed_at, self.sender.longest_wait()).await?;
         if found.asked.is_empty() {
             return Ok(());
         }
@@ -160,6 +169,17 @@ impl Queue<'_> {
         let Noted { committed, failed } = noted.unwrap_or_default();
         info!(destination = self.sender.name, all, committed, failed, "asked whether the archive has what it took");
         Ok(())
+    }
+
+    /// These questions count, and are put again after `pause`.
+    async fn asked_in_vain(&self, deliveries: Vec<i64>, pause: Duration) -> Result<(), Error> {
+        if deliveries.is_empty() {
+            return Ok(());
+        }
+        let (name, wall) = (self.sender.name.clone(), &self.sender.wall);
+        let (now, again) = (wall.now_utc(), wall.utc_after(pause));
+        let uid = dicom::uid::of_moment(&format!("question in vain {name} {deliveries:?}"));
+        self.written(move |rows| asks::ask(rows, &uid, &name, &deliveries, &now, &again)).await
     }
 
     /// The archive answers no such questions.

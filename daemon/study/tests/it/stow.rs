@@ -256,7 +256,13 @@ async fn an_archive_that_answers_no_questions_is_remembered_and_waited_for_only_
 #[tokio::test]
 async fn a_question_that_is_refused_does_not_end_the_proof_and_answers_before_it_count() {
     // To the second object: a refusal, HTML, and nothing known; each after the archive has answered for the first.
-    for (code, body) in [(401, ""), (302, ""), (400, ""), (200, "<html>")] {
+    // What it refuses counts as a question, and is put again after a long pause.
+    for (code, body, left, requests) in [
+        (401, "", asks::ASKED, 5),
+        (302, "", asks::ASKED, 5),
+        (400, "", asks::WANTED, 8),
+        (200, "<html>", asks::WANTED, 8),
+    ] {
         let mut outbox = Box_::new();
         outbox.commitment = Asking::Auto;
         let rule = move |request: &Request| match request.asked().as_deref() {
@@ -269,11 +275,31 @@ async fn a_question_that_is_refused_does_not_end_the_proof_and_answers_before_it
         outbox.queue(2);
         outbox.start_web(&pacs.url(), |_| {});
         until(&outbox, |outbox| commitments(outbox)[0].as_deref() == Some(asks::COMMITTED)).await;
-        pacs.until_seen(8).await;
+        pacs.until_seen(requests).await;
+        until(&outbox, |outbox| commitments(outbox)[1].as_deref() == Some(left)).await;
         outbox.stop().await;
-        assert_eq!(commitments(&outbox)[1].as_deref(), Some(asks::WANTED), "{code}: retention must not take it");
+        assert_eq!(open(&outbox), 1, "{code}: retention must not take it");
         assert_eq!(asks::offers(&outbox.rows, "pacs").unwrap(), Some(true), "{code}");
     }
+}
+
+/// As with a token that is for STOW-RS alone.
+#[tokio::test]
+async fn an_archive_that_refuses_every_question_is_not_asked_for_ever() {
+    let mut outbox = Box_::new();
+    outbox.commitment = Asking::Auto;
+    // 0.3 s; after a question that was refused an eighth of it.
+    outbox.commitment_days = 0.3 / 86_400.0;
+    let rule = |request: &Request| match request.asked() {
+        Some(_) => Act::Say(403, "", String::new()),
+        None => taken(request),
+    };
+    let pacs = WebPacs::start(rule).await;
+    outbox.queue(2);
+    outbox.start_web(&pacs.url(), |_| {});
+    until(&outbox, |outbox| open(outbox) == 0).await;
+    outbox.stop().await;
+    assert_eq!(commitments(&outbox), [Some(asks::UNANSWERED.to_owned()), Some(asks::UNANSWERED.to_owned())]);
 }
 
 #[tokio::test]
