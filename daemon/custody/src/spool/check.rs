@@ -1,7 +1,9 @@
 //! Compares kept bytes with their hash: when they are used, and slowly in the background, so that rot is found while the
 //! sender may still have the object. What is damaged is set aside with the reason; sent again, it is taken as new.
 
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,8 +12,8 @@ use rusqlite::Connection;
 use sha2::{Digest, Sha256};
 
 use super::error::{At, Error, Result};
-use super::{Shared, reader};
-use crate::instance::Instance;
+use super::{Shared, reader, segment};
+use crate::instance::{Instance, Location};
 use crate::store::{Durability, events, instances, progress};
 
 /// Bytes that are read at once.
@@ -49,6 +51,44 @@ pub(super) fn read(shared: &Arc<Shared>, instance: &Instance) -> Result<Vec<u8>>
     });
     judged(shared, instance, found)?;
     Ok(bytes)
+}
+
+/// What is wrong with the bytes of an instance; `None`: they are those that were received. Blocks.
+///
+/// # Errors
+/// `Io`: nobody knows.
+pub(super) fn damage(shared: &Shared, instance: &Instance) -> Result<Option<&'static str>> {
+    let path = match &instance.location {
+        Location::Log { segment, .. } => segment::path(&shared.log, *segment),
+        Location::File { file, .. } => shared.directory.join(file),
+    };
+    let found = File::open(&path).at(&path).and_then(|file| match instance.location {
+        Location::Log { offset, length, .. } => {
+            let mut bytes = vec![0; usize::try_from(length).unwrap_or_default()];
+            file.read_exact_at(&mut bytes, offset).at(&path)?;
+            compare(io::Cursor::new(bytes), shared, instance, &mut |_| true)
+        }
+        Location::File { .. } => compare(file, shared, instance, &mut |_| true),
+    });
+    match found {
+        Err(Error::Io { source, .. }) if is_of_the_disk(&source) || source.kind() == io::ErrorKind::NotFound => {
+            Ok(Some(NO_BYTES))
+        }
+        found => found,
+    }
+}
+
+/// SHA-256 of the data set in a Part 10 file of `length` bytes, lower-case hex; `None` when it does not begin as one. Blocks.
+pub(super) fn hash(mut file: &File, length: u64) -> io::Result<Option<String>> {
+    let offset = match scan::meta(file) {
+        Ok(meta) => meta.data_set_offset,
+        Err(scan::ScanError::Io(error)) => return Err(error),
+        Err(_) => return Ok(None),
+    };
+    file.seek(SeekFrom::Start(offset))?;
+    let mut hash = Sha256::new();
+    let copied = io::copy(&mut file, &mut hash)?;
+    Ok((copied == length.saturating_sub(offset)).then(|| hex::encode(hash.finalize())))
 }
 
 /// Sets a damaged instance aside.

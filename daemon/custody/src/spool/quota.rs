@@ -39,7 +39,7 @@ pub(super) struct Rules<'a> {
 /// Whether these instances are no longer needed: their series has a verdict and every result was delivered. Quarantined
 /// instances were refused to their sender and are kept for inspection only. What a person holds stays in every state.
 pub(super) fn finished(content: &Content) -> bool {
-    if content.held {
+    if content.held || content.names_large {
         return false;
     }
     match content.state {
@@ -271,6 +271,7 @@ mod tests {
             state: InstanceState::Kept,
             study_uid: "1.2.3".into(),
             held: false,
+            names_large: false,
             series_state: Some("processed".into()),
             open_jobs: 0,
             undelivered: 0,
@@ -297,6 +298,7 @@ mod tests {
         }
         assert!(!finished(&Content { open_jobs: 1, ..content() }));
         assert!(!finished(&Content { undelivered: 1, ..content() }));
+        assert!(!finished(&Content { names_large: true, ..content() }), "the log is all that knows of a file in need");
         assert!(!finished(&Content { state: InstanceState::Conflict, series_state: None, ..content() }));
         assert!(finished(&Content { state: InstanceState::Quarantined, series_state: None, ..content() }));
         for state in [InstanceState::Kept, InstanceState::Conflict, InstanceState::Quarantined, InstanceState::Replaced]

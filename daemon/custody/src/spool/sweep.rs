@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use dicom::header::Header;
+use dicom::scan;
 use rusqlite::Connection;
 
 use super::error::{At, Result};
@@ -11,8 +13,8 @@ use super::large;
 use super::record::{BLOCK, Entry};
 use super::segment::{self, Found, Segment};
 use super::writer::{Match, judge, note, reason as reason_of};
-use super::{LARGE, Shared};
-use crate::instance::Location;
+use super::{LARGE, Shared, check};
+use crate::instance::{Location, Origin};
 use crate::store::instances::{self, InstanceState};
 use crate::store::places::{self, Place};
 use crate::store::segments::{self, SegmentRow};
@@ -68,6 +70,8 @@ pub(super) fn sweep(shared: &Shared, connection: &mut Connection) -> Result<(Res
     let (files, spares) = log_files(&log, shared.segment_size)?;
     let known = known_segments(connection)?;
     let next_number = next_number(connection, &files, &known)?;
+    // First: what an old copy of the database says of bytes that went since is no reason to drop those that came again.
+    missing_bytes(directory, connection, &mut recovery)?;
 
     let mut active = None;
     let last = files.keys().next_back().copied();
@@ -80,7 +84,7 @@ pub(super) fn sweep(shared: &Shared, connection: &mut Connection) -> Result<(Res
         let end = match known {
             // The last one is looked at all the same: versions up to 0.1.0 wrote to a sealed one when there was no room for another.
             Some(known) if known.sealed && Some(number) != last => known.indexed_to,
-            _ => replay(directory, &segment, known, connection, &mut recovery)?,
+            _ => replay(shared, &segment, known, connection, &mut recovery)?,
         };
         let open = Some(number) == last && known.is_none_or(|known| !known.sealed) && end < segment.head.size;
         if open {
@@ -92,7 +96,6 @@ pub(super) fn sweep(shared: &Shared, connection: &mut Connection) -> Result<(Res
             segments::remove(connection, number)?;
         }
     }
-    missing_bytes(directory, connection, &mut recovery)?;
     orphans(shared, connection, &mut recovery)?;
     results_of_jobs(directory, connection, &mut recovery)?;
     Ok((Resume { active, next_number, spares }, recovery))
@@ -136,7 +139,7 @@ fn next_number(
 
 /// Restores missing rows from the records of a segment. Returns the offset for the next record.
 fn replay(
-    directory: &Path,
+    shared: &Shared,
     segment: &Segment,
     known: Option<SegmentRow>,
     connection: &mut Connection,
@@ -155,7 +158,7 @@ fn replay(
             None => None,
         };
         if let Some(found) = whole {
-            recovery.instances_recovered += u64::from(insert(directory, segment.head.number, &found, &transaction)?);
+            recovery.instances_recovered += u64::from(insert(shared, segment.head.number, &found, &transaction)?);
             at = found.head.end();
             end = at;
         } else {
@@ -171,7 +174,7 @@ fn replay(
 }
 
 /// Returns whether a row was inserted.
-fn insert(directory: &Path, number: i64, found: &Found, connection: &Connection) -> Result<bool> {
+fn insert(shared: &Shared, number: i64, found: &Found, connection: &Connection) -> Result<bool> {
     let Entry { state, reason, received_utc, origin, sha256, file, length, header } = &found.entry;
     let location = match file {
         Some(file) => Location::File { file: file.clone(), length: *length },
@@ -181,15 +184,14 @@ fn insert(directory: &Path, number: i64, found: &Found, connection: &Connection)
         return Ok(false);
     }
     if let Some(file) = file
-        && !fs::metadata(directory.join(file)).is_ok_and(|metadata| metadata.len() == *length)
+        && !fs::metadata(shared.directory.join(file)).is_ok_and(|metadata| metadata.len() == *length)
     {
         tracing::warn!(file, "the file of a large instance that the custody log names is missing");
         return Ok(false);
     }
     // After a failed group the sender may have sent the same bytes again: one row is enough.
     let parsed = if *state == InstanceState::Conflict { InstanceState::Kept } else { *state };
-    let others = instances::by_sop_uid(connection, &header.sop_instance_uid)?;
-    let Match::Keep(state) = judge(&others, sha256, parsed) else { return Ok(false) };
+    let Some(state) = counts(shared, connection, header, sha256, parsed)? else { return Ok(false) };
     if state == InstanceState::Kept {
         priors::found(connection, header, origin, received_utc)?;
     }
@@ -200,6 +202,7 @@ fn insert(directory: &Path, number: i64, found: &Found, connection: &Connection)
             header,
             header_json: &header_json,
             location: &location,
+            record_segment: Some(number),
             sha256,
             state,
             reason: reason_of(state, reason.as_deref()),
@@ -209,6 +212,31 @@ fn insert(directory: &Path, number: i64, found: &Found, connection: &Connection)
     )?;
     note(connection, id, state, reason.as_deref())?;
     Ok(true)
+}
+
+/// The state in which an object is taken into custody beside those with its UID that are known; `None`: the same bytes are, and they
+/// are sound. A copy of the database may be older than the damage for which they were sent again.
+fn counts(
+    shared: &Shared,
+    connection: &Connection,
+    header: &Header,
+    sha256: &str,
+    state: InstanceState,
+) -> Result<Option<InstanceState>> {
+    loop {
+        let others = instances::by_sop_uid(connection, &header.sop_instance_uid)?;
+        let same = match judge(&others, sha256, state) {
+            Match::Keep(state) => return Ok(Some(state)),
+            Match::Same(index) => instances::get(connection, others[index].id)?,
+        };
+        let Some(same) = same else { return Ok(None) };
+        let Some(what) = check::damage(shared, &same)? else { return Ok(None) };
+        if !instances::set_damaged(connection, &same, what)? {
+            return Ok(None);
+        }
+        tracing::warn!(instance = same.id, "damaged, and sent again before the database was built again: {what}");
+        events::record(connection, &format!("instance/{}", same.id), "damaged", what)?;
+    }
 }
 
 /// Marks instances whose bytes are missing as evicted: otherwise a sender that tries again would receive `AlreadySo`.
@@ -221,7 +249,7 @@ fn missing_bytes(directory: &Path, connection: &Connection, recovery: &mut Recov
         if fs::metadata(&path).is_ok_and(|metadata| metadata.len() >= bytes) {
             continue;
         }
-        let rows = places::gone(connection, &place, "bytes missing at start")?;
+        let rows = places::lost(connection, &place)?;
         recovery.bytes_missing += rows as u64;
         let place = place.subject();
         events::record(connection, &place, "bytes missing", &format!("{rows} instances"))?;
@@ -230,8 +258,9 @@ fn missing_bytes(directory: &Path, connection: &Connection, recovery: &mut Recov
     Ok(())
 }
 
-/// Removes large files that are incomplete or were never acknowledged. Nothing is removed while part of the log cannot
-/// be read, because that part might name them.
+/// Removes large files that are incomplete, cannot be read, or are evicted. Nothing is removed while part of the log cannot
+/// be read, because that part might name them. A whole one that nothing names was perhaps acknowledged, and its record lost with
+/// database and segment: it is taken into custody.
 ///
 /// Those of this session are being received, or remove themselves.
 fn orphans(shared: &Shared, connection: &Connection, recovery: &mut Recovery) -> Result<()> {
@@ -243,11 +272,47 @@ fn orphans(shared: &Shared, connection: &Connection, recovery: &mut Recovery) ->
     for entry in fs::read_dir(&folder).at(&folder)? {
         let entry = entry.at(&folder)?;
         let name = format!("{LARGE}/{}", entry.file_name().to_string_lossy());
-        if !named.contains(&name) && !large::is_of_session(shared, &name) {
+        if named.get(&name) == Some(&true) || large::is_of_session(shared, &name) {
+            continue;
+        }
+        let is_unknown = !named.contains_key(&name) && entry.path().extension().is_some_and(|end| end == "dcm");
+        if is_unknown && adopt(shared, connection, &name)? {
+            recovery.instances_recovered += 1;
+        } else {
             remove(&entry.path(), recovery)?;
         }
     }
     Ok(())
+}
+
+/// Takes a large file into custody that neither a row nor the log names. `false`: it is no DICOM object, or is known.
+fn adopt(shared: &Shared, connection: &Connection, name: &str) -> Result<bool> {
+    let path = shared.directory.join(name);
+    let file = fs::File::open(&path).at(&path)?;
+    let metadata = file.metadata().at(&path)?;
+    let Ok(scanned) = scan::scan(&file) else { return Ok(false) };
+    let (header, length) = (scanned.header, metadata.len());
+    let Some(sha256) = check::hash(&file, length).at(&path)? else { return Ok(false) };
+    let Some(state) = counts(shared, connection, &header, &sha256, InstanceState::Kept)? else { return Ok(false) };
+    let received_utc = metadata.modified().ok().and_then(store::utc_of).unwrap_or_else(store::now_utc);
+    let id = instances::insert(
+        connection,
+        &instances::New {
+            header: &header,
+            header_json: &serde_json::to_string(&header).map_err(store::Error::from)?,
+            location: &Location::File { file: name.to_owned(), length },
+            record_segment: None,
+            sha256: &sha256,
+            state,
+            reason: reason_of(state, None),
+            received_utc: &received_utc,
+            origin: &Origin::default(),
+        },
+    )?;
+    note(connection, id, state, None)?;
+    tracing::warn!(file = name, "nothing named this large instance, it is taken into custody again");
+    events::record(connection, &format!("instance/{id}"), "found without a record", name)?;
+    Ok(true)
 }
 
 /// Results without a file (the database came from a copy, and they were evicted since), and folders without a row (an

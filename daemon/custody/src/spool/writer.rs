@@ -377,6 +377,7 @@ impl Draft {
                 header: &prepared.header,
                 header_json: &prepared.header_json,
                 location: &location,
+                record_segment: Some(segment),
                 sha256: &prepared.sha256,
                 state,
                 reason: reason(state, prepared.reason.as_deref()),

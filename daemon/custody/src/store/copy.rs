@@ -2,8 +2,9 @@
 //! damaged database.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::sync::PoisonError;
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -55,10 +56,12 @@ impl Store {
         if !self.is_in_place() {
             return Err(Error::Gone { path: self.path.clone() });
         }
-        if changed(&copy) >= changed(&self.path).max(changed(&beside(&self.path, "-wal"))) {
+        // By what the files are, not by which time is later: the clock may have been ahead when the copy was made.
+        let state = [&self.path, &beside(&self.path, "-wal")].map(|path| state(path));
+        let is_copied = *self.copied.lock().unwrap_or_else(PoisonError::into_inner) == Some(state);
+        if is_copied && copy.exists() {
             return Ok(false);
         }
-        let begun = SystemTime::now();
         let new = beside(&copy, ".new");
         remove(&new)?;
         let name = new.to_string_lossy().into_owned();
@@ -70,13 +73,13 @@ impl Store {
             remove(&new)?;
             return Err(error);
         }
-        // What changed while it was written is in the next one.
-        fs::File::options().write(true).open(&new).and_then(|file| file.set_modified(begun)).map_err(io(&new))?;
         sync(&new)?;
         // A copy of the database that is set aside right now must not take the place of the one that is put back.
         let _no_new_era = here.enter().inspect_err(|_| drop(remove(&new)))?;
         fs::rename(&new, &copy).map_err(io(&copy))?;
         sync(&copy)?;
+        // What changed while it was written is in the next one.
+        *self.copied.lock().unwrap_or_else(PoisonError::into_inner) = Some(state);
         Ok(true)
     }
 
@@ -87,9 +90,12 @@ impl Store {
     }
 }
 
-/// When a file was written last; the beginning of time when it is not there.
-fn changed(path: &Path) -> SystemTime {
-    fs::metadata(path).and_then(|metadata| metadata.modified()).unwrap_or(SystemTime::UNIX_EPOCH)
+/// Which file it is, its bytes, and when it was written last, to the nanosecond.
+pub(super) type FileState = (u64, u64, i64, i64);
+
+/// Zeros when it is not there.
+fn state(path: &Path) -> FileState {
+    fs::metadata(path).map_or((0, 0, 0, 0), |file| (file.ino(), file.size(), file.mtime(), file.mtime_nsec()))
 }
 
 #[cfg(test)]
@@ -149,6 +155,23 @@ mod tests {
             assert!((store.prepare().unwrap().unwrap().source == Source::Log));
             assert_eq!(whats(&store), ["built again"]);
         }
+    }
+
+    /// Exams are removed once a copy knows their results: a copy that is not made must not say that it is there.
+    #[test]
+    fn a_copy_that_was_made_while_the_clock_was_ahead_is_made_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("scanside.db");
+        let store = Store::open(&path).unwrap();
+        note(&store, "first");
+        assert!(store.copy().unwrap());
+        let ahead = std::time::SystemTime::now() + std::time::Duration::from_secs(90 * 86_400);
+        fs::File::options().write(true).open(copy_of(&path)).unwrap().set_modified(ahead).unwrap();
+        note(&store, "second");
+        assert!(store.copy().unwrap());
+        fs::remove_file(&path).unwrap();
+        assert!(Store::at(&path).prepare().unwrap().unwrap().source == Source::Copy);
+        assert_eq!(whats(&Store::open(&path).unwrap()), ["built again", "second", "first"]);
     }
 
     #[test]

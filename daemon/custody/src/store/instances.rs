@@ -50,6 +50,8 @@ pub struct New<'a> {
     /// `header` as JSON.
     pub header_json: &'a str,
     pub location: &'a Location,
+    /// The segment of the log that has its record; `None` when there is none.
+    pub record_segment: Option<i64>,
     /// SHA-256 of the data set bytes as received, lower-case hex.
     pub sha256: &'a str,
     pub state: InstanceState,
@@ -64,15 +66,15 @@ pub struct New<'a> {
 /// # Errors
 /// When the database fails.
 pub fn insert(connection: &Connection, new: &New<'_>) -> Result<i64> {
-    let (segment, file, offset) = match new.location {
-        Location::Log { segment, offset, .. } => (Some(*segment), None, *offset),
-        Location::File { file, .. } => (None, Some(file.as_str()), 0),
+    let (segment, file, offset, record) = match new.location {
+        Location::Log { segment, offset, .. } => (Some(*segment), None, *offset, None),
+        Location::File { file, .. } => (None, Some(file.as_str()), 0, new.record_segment),
     };
     connection
         .prepare_cached(
             "INSERT INTO instances (sop_uid, sop_class, study_uid, series_uid, segment, file, offset, length, sha256, \
-             state, reason, received_utc, calling_ae, called_ae, peer_address, association, header) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+             state, reason, received_utc, calling_ae, called_ae, peer_address, association, header, record_segment) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
         )?
         .execute(params![
             new.header.sop_instance_uid,
@@ -92,6 +94,7 @@ pub fn insert(connection: &Connection, new: &New<'_>) -> Result<i64> {
             new.origin.peer_address,
             signed(new.origin.association),
             new.header_json,
+            record,
         ])?;
     let id = connection.last_insert_rowid();
     if new.state == InstanceState::Kept {

@@ -209,6 +209,14 @@ pub fn not_after(connection: &Connection, latest: &str) -> Result<usize> {
     super::not_after(connection, ("jobs", "not_before_utc"), "state = 'queued'", latest, None)
 }
 
+/// As [`not_after`], of jobs that have not failed: they wait for something that is looked at again soon.
+///
+/// # Errors
+/// When the database fails.
+pub fn soon_not_after(connection: &Connection, latest: &str) -> Result<usize> {
+    super::not_after(connection, ("jobs", "not_before_utc"), "state = 'queued' AND attempts = 0", latest, None)
+}
+
 /// When the earliest waiting job may run; `None` when none waits.
 ///
 /// # Errors

@@ -79,6 +79,8 @@ impl Store {
         }
         let mended = match self.damage()? {
             Some(why) => {
+                // A power cut between the steps must not leave a database without its log that looks sound.
+                self.mark_damaged(&why);
                 self.end_era();
                 Some(self.build_again(why)?)
             }
@@ -163,22 +165,23 @@ impl Store {
                 fs::rename(&from, beside(&aside, suffix)).map_err(io(&from))?;
             }
         }
-        self.forget_old();
+        self.forget_old(&aside);
         Ok(aside)
     }
 
-    /// Only the newest of what was set aside is kept.
-    fn forget_old(&self) {
+    /// Only the newest of what was set aside is kept, and what was set aside now, whatever the clock says.
+    fn forget_old(&self, now: &Path) {
         let (Some(folder), Some(name)) = (self.path.parent(), self.path.file_name()) else { return };
         let prefix = format!("{}.{DAMAGED}", name.to_string_lossy());
         let names = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
         let mut aside: Vec<String> = names.filter_map(|name| name.into_string().ok()).collect();
-        aside.retain(|name| name.starts_with(&prefix));
+        let now = now.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        aside.retain(|name| name.starts_with(&prefix) && (now.is_empty() || !name.starts_with(&now)));
         let mut stamps: Vec<String> =
             aside.iter().map(|name| name.trim_end_matches("-wal").trim_end_matches("-shm").to_owned()).collect();
         stamps.sort();
         stamps.dedup();
-        let old = stamps.len().saturating_sub(KEPT);
+        let old = stamps.len().saturating_sub(KEPT - 1);
         for stamp in &stamps[..old] {
             for name in aside.iter().filter(|name| name.starts_with(stamp.as_str())) {
                 if let Err(error) = fs::remove_file(folder.join(name)) {

@@ -35,7 +35,7 @@ mod trouble;
 pub mod waiting;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 pub use error::{Error, Result, StoreFault, is_full};
@@ -63,6 +63,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0015_marks.sql"),
     include_str!("migrations/0016_priors.sql"),
     include_str!("migrations/0017_sent.sql"),
+    include_str!("migrations/0019_records.sql"),
 ];
 
 /// Work within a transaction whose failure takes back itself only. The outer error: the database has failed.
@@ -102,12 +103,14 @@ pub struct Store {
     eras: Arc<era::Eras>,
     /// Only this one is meant, see [`Store::of_this_era`].
     era: Option<u64>,
+    /// Database and write-ahead log as they were when this process began the last copy.
+    copied: Arc<Mutex<Option<[copy::FileState; 2]>>>,
 }
 
 impl Store {
     /// Touches nothing; [`Store::prepare`] must succeed before the first [`Store::connect`].
     pub fn at(path: &Path) -> Self {
-        Self { path: path.to_owned(), trouble: Arc::default(), eras: Arc::default(), era: None }
+        Self { path: path.to_owned(), trouble: Arc::default(), eras: Arc::default(), era: None, copied: Arc::default() }
     }
 
     /// Opens or creates the database, see [`Store::prepare`].

@@ -1,6 +1,6 @@
 //! Where the bytes of instances are stored, by place: a segment of the custody log, or a file of its own.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, params};
@@ -47,6 +47,8 @@ pub struct Content {
     pub study_uid: String,
     /// A person keeps its study.
     pub held: bool,
+    /// Records at this place name large files that are kept: after the loss of the database only these do.
+    pub names_large: bool,
     /// `None` when their series is unknown.
     pub series_state: Option<String>,
     pub newest_utc: String,
@@ -92,13 +94,15 @@ pub fn contents_of(connection: &Connection, place: &Place) -> Result<Vec<Content
 pub fn empty_segments(connection: &Connection, bytes: u64) -> Result<Vec<Content>> {
     let mut statement = connection.prepare(
         "SELECT id FROM segments WHERE sealed = 1 \
-         AND NOT EXISTS (SELECT 1 FROM instances i WHERE i.segment = segments.id AND i.state <> 'evicted')",
+         AND NOT EXISTS (SELECT 1 FROM instances i WHERE i.segment = segments.id AND i.state <> 'evicted') \
+         AND NOT EXISTS (SELECT 1 FROM instances l WHERE l.record_segment = segments.id AND l.state <> 'evicted')",
     )?;
     let empty = |number: i64| Content {
         place: Place::Segment(number),
         state: InstanceState::Evicted,
         study_uid: String::new(),
         held: false,
+        names_large: false,
         series_state: None,
         newest_utc: String::new(),
         newest_id: 0,
@@ -154,7 +158,8 @@ fn read(connection: &Connection, open: &str, place: Option<&Place>) -> Result<Ve
                                    WHERE o.study_uid = s.study_uid AND o.kind = 'ct' AND o.id <> s.id AND {open})) \
            + EXISTS (SELECT 1 FROM fetched_series f WHERE f.study_uid = s.study_uid AND f.series_uid = s.series_uid \
                      AND f.sent_by IS NOT NULL), \
-           i.study_uid, {held}, count(*) \
+           i.study_uid, {held}, count(*), \
+           EXISTS (SELECT 1 FROM instances l WHERE l.record_segment = i.segment AND l.state <> 'evicted') \
          FROM instances i LEFT JOIN series s ON s.study_uid = i.study_uid AND s.series_uid = i.series_uid \
          LEFT JOIN segments g ON g.id = i.segment \
          WHERE i.state <> 'evicted' AND (i.segment IS NULL OR g.sealed = 1) {which} \
@@ -178,6 +183,7 @@ fn read(connection: &Connection, open: &str, place: Option<&Place>) -> Result<Ve
             study_uid: row.get(9)?,
             held: row.get(10)?,
             objects: row.get::<_, i64>(11)?.unsigned_abs(),
+            names_large: row.get(12)?,
         });
     }
     Ok(found)
@@ -190,16 +196,33 @@ fn read(connection: &Connection, open: &str, place: Option<&Place>) -> Result<Ve
 /// # Errors
 /// When the database fails.
 pub fn evict(connection: &Connection, place: &Place) -> Result<usize> {
+    series_of(connection, place)?;
+    gone(connection, place, "finished and delivered")
+}
+
+/// As [`evict`], of a place that is not there any more: what was concluded from it is not done again from what is left.
+///
+/// # Errors
+/// When the database fails.
+pub fn lost(connection: &Connection, place: &Place) -> Result<usize> {
+    series_of(connection, place)?;
+    gone(connection, place, "bytes missing at start")
+}
+
+/// The concluded series of what counts at this place are evicted.
+fn series_of(connection: &Connection, place: &Place) -> Result<()> {
     let (column, key) = place.key();
+    // From the place to its few series, not the other way round: nobody can write meanwhile.
     connection.execute(
         &format!(
-            "UPDATE series SET state = 'evicted' WHERE state IN ('processed', 'refused') AND EXISTS (\
-             SELECT 1 FROM instances i WHERE i.{column} = ?1 AND i.state = 'kept' \
-             AND i.study_uid = series.study_uid AND i.series_uid = series.series_uid)"
+            "UPDATE series SET state = 'evicted' WHERE state IN ('processed', 'refused') AND id IN (\
+             SELECT s.id FROM (SELECT DISTINCT study_uid, series_uid FROM instances INDEXED BY instances_{column} \
+             WHERE {column} = ?1 AND state = 'kept') i \
+             CROSS JOIN series s ON s.study_uid = i.study_uid AND s.series_uid = i.series_uid)"
         ),
         params![key],
     )?;
-    gone(connection, place, "finished and delivered")
+    Ok(())
 }
 
 /// Marks the instances at this place as evicted. Returns their number. One that was set aside keeps that as its reason: it
@@ -216,21 +239,24 @@ pub fn gone(connection: &Connection, place: &Place, reason: &str) -> Result<usiz
     Ok(connection.execute(&sql, params![key, reason])?)
 }
 
-/// Whether a segment holds bytes of an instance that is not evicted.
+/// Whether a segment holds bytes of an instance that is not evicted, or the record of a large one.
 ///
 /// # Errors
 /// When the database fails.
 pub fn segment_in_use(connection: &Connection, number: i64) -> Result<bool> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM instances WHERE segment = ?1 AND state <> 'evicted')";
+    let sql = "SELECT EXISTS (SELECT 1 FROM instances WHERE segment = ?1 AND state <> 'evicted') \
+               OR EXISTS (SELECT 1 FROM instances WHERE record_segment = ?1 AND state <> 'evicted')";
     Ok(connection.query_row(sql, [number], |row| row.get(0))?)
 }
 
-/// The highest number of a segment that ever held an instance; 0 when there is none.
+/// The highest number of a segment that ever held an instance or the record of one; 0 when there is none.
 ///
 /// # Errors
 /// When the database fails.
 pub fn last_segment(connection: &Connection) -> Result<i64> {
-    Ok(connection.query_row("SELECT ifnull(max(segment), 0) FROM instances", [], |row| row.get(0))?)
+    let sql = "SELECT max(ifnull((SELECT max(segment) FROM instances), 0), \
+               ifnull((SELECT max(record_segment) FROM instances), 0))";
+    Ok(connection.query_row(sql, [], |row| row.get(0))?)
 }
 
 /// Every place in use, with the least size in bytes that its file must have.
@@ -251,12 +277,12 @@ pub fn needed(connection: &Connection) -> Result<Vec<(Place, u64)>> {
     Ok(found)
 }
 
-/// The files of large instances, as paths relative to the spool directory.
+/// The files of large instances that were ever here, as paths relative to the spool directory, and whether they are not evicted.
 ///
 /// # Errors
 /// When the database fails.
-pub fn files(connection: &Connection) -> Result<HashSet<String>> {
-    let mut statement =
-        connection.prepare("SELECT file FROM instances WHERE file IS NOT NULL AND state <> 'evicted'")?;
-    Ok(statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
+pub fn files(connection: &Connection) -> Result<HashMap<String, bool>> {
+    let mut statement = connection
+        .prepare("SELECT file, max(state <> 'evicted') FROM instances WHERE file IS NOT NULL GROUP BY file")?;
+    Ok(statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()?)
 }

@@ -279,8 +279,8 @@ pub fn files(connection: &Connection) -> Result<Vec<(i64, String, u64)>> {
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// The files of a job's results are lost: their rows go, and the job is done again if its instances are still here. Says
-/// whether it is.
+/// The files of a job's results are lost: their rows go, and the job is done again if all of its instances are still here: half a
+/// study would give other results, beside those that its archive has. Says whether it is.
 ///
 /// # Errors
 /// When the database fails.
@@ -291,7 +291,10 @@ pub fn lost(connection: &Connection, job_id: i64) -> Result<bool> {
          WHERE id = ?1 AND state = 'done' AND EXISTS (\
            SELECT 1 FROM series s JOIN instances i ON i.study_uid = s.study_uid AND i.series_uid = s.series_uid \
            WHERE s.id = jobs.series_id AND s.version = jobs.version AND s.state IN ('processed', 'refused') \
-           AND i.state = 'kept')",
+           AND i.state = 'kept') \
+         AND NOT EXISTS (SELECT 1 FROM series s JOIN instances i ON i.study_uid = s.study_uid AND i.series_uid = s.series_uid \
+           WHERE (s.id = jobs.series_id OR s.id IN (SELECT m.series_id FROM job_members m WHERE m.job_id = jobs.id)) \
+           AND i.state = 'evicted' AND coalesce(i.reason, '') NOT IN ('replaced', 'quarantined', 'conflict', 'damaged'))",
         [job_id],
     )?;
     connection.execute(

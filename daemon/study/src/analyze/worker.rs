@@ -119,6 +119,9 @@ fn on_own_thread<T: Send + 'static>(
     joined
 }
 
+/// The longest pause of a job that has not failed, but for quiet times that are configured.
+const SOON: Duration = Duration::from_secs(60);
+
 enum Next {
     /// There may be more.
     Again,
@@ -164,6 +167,10 @@ fn work_once(parts: &StudyParts, engine: &mut Engine, stop: &Arc<AtomicBool>) ->
     if moved > 0 {
         tracing::warn!(jobs = moved, "jobs waited for a time that the clock cannot have set; they wait for one pause");
     }
+    // One that waits for images, room or priors is looked at again within this, whatever the clock did.
+    let settings = &parts.settings;
+    let soon = SOON.max(Duration::from_secs_f64(settings.study.quiet_secs.max(settings.series.quiet_secs)));
+    jobs::soon_not_after(&connection, &wall.utc_after(soon))?;
     let Some(job) = jobs::claim(&mut connection, &wall.now_utc())? else {
         if take_up(parts, engine, &mut connection)? {
             return Ok(Next::Again);
@@ -174,7 +181,6 @@ fn work_once(parts: &StudyParts, engine: &mut Engine, stop: &Arc<AtomicBool>) ->
     let Some(row) = series::get(&connection, job.series_id)? else {
         return Ok(Next::Again); // foreign keys forbid it
     };
-    let settings = &parts.settings;
     if row.kind == SeriesKind::Ultrasound && row.state == SeriesState::Receiving {
         // When it is complete again its new job takes the place of this one.
         let then = store::utc_after(Duration::from_secs_f64(settings.study.quiet_secs));

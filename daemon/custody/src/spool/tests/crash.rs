@@ -73,6 +73,38 @@ async fn a_record_cut_at_any_byte_is_dropped_and_nothing_else() {
     }
 }
 
+/// The copy of the database is older than the damage and the answer of the scanner to it.
+#[tokio::test]
+async fn what_was_sent_again_because_it_was_damaged_is_kept_when_an_old_database_comes_back() {
+    for rots in [true, false] {
+        let place = Place::new();
+        let (spool, _) = place.open();
+        let first = keep(&spool, 1, 3000).await;
+        drop(spool);
+        let old = fs::read(place.path().join("scanside.db")).unwrap();
+        let connection = place.store().connect(Durability::Full).unwrap();
+        assert!(instances::set_damaged(&connection, &first, "as a check found it").unwrap());
+        drop(connection);
+        let (spool, _) = place.open();
+        let second = keep(&spool, 1, 3000).await;
+        drop(spool);
+        place.forget_database();
+        fs::write(place.path().join("scanside.db"), old).unwrap();
+        let Location::Log { segment, offset, length } = first.location else { panic!() };
+        if rots {
+            let path = place.path().join(segment::path(Path::new(LOG), segment));
+            let mut log = fs::read(&path).unwrap();
+            log[usize::try_from(offset + length).unwrap() - 9] ^= 0x40;
+            fs::write(path, log).unwrap();
+        }
+        drop(place.open());
+        let connection = place.store().connect(Durability::Rebuildable).unwrap();
+        let kept = instances::of_series(&connection, "1.2.3", "1.2.3.1").unwrap();
+        let expected = if rots { &second.location } else { &first.location };
+        assert_eq!(kept.iter().map(|one| &one.location).collect::<Vec<_>>(), [expected], "{rots}");
+    }
+}
+
 #[tokio::test]
 async fn a_flipped_byte_drops_the_record_and_nothing_else() {
     let (place, segment, start, used) = log_ahead_of_rows().await;

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::store::{events, places};
 
 /// 72 MiB in segments of 1 MiB, where everything over 256 KiB has a file of its own.
 const SIZE: usize = 72 << 20;
@@ -46,6 +47,58 @@ async fn a_large_instance_streams_to_a_file_of_its_own() {
     let all = place.all(&spool);
     assert_eq!(all.len(), 2);
     assert!(all[0].1.ends_with(&sent));
+}
+
+fn whats(place: &Place) -> Vec<String> {
+    let connection = place.store().connect(Durability::Rebuildable).unwrap();
+    events::latest(&connection, 100).unwrap().into_iter().map(|event| event.what).collect()
+}
+
+/// All of what else lay in it is evicted: the record of the large file is the only thing that knows of it without the database.
+#[tokio::test]
+async fn a_segment_stays_while_a_large_file_that_it_names_is_kept() {
+    let place = Place::new();
+    let (spool, _) = place.open();
+    let large = keep(&spool, 1, 2 << 20).await;
+    for number in 2..12 {
+        keep(&spool, number, 200 << 10).await;
+    }
+    drop(spool);
+    let connection = place.store().connect(Durability::Full).unwrap();
+    connection.execute("UPDATE instances SET state = 'evicted' WHERE segment IS NOT NULL", []).unwrap();
+    assert!(
+        places::empty_segments(&connection, 1).unwrap().iter().all(|empty| empty.place != places::Place::Segment(1))
+    );
+    drop(connection);
+    drop(place.open());
+    place.forget_database();
+    let (spool, _) = place.open();
+    spool.read(&large.location).unwrap();
+    let again = send(&spool, &uid(1), &data_set(&uid(1), 1, 2 << 20)).await.unwrap();
+    assert!(matches!(again, Outcome::AlreadySo(_)), "{again:?}");
+    assert!(!whats(&place).contains(&"found without a record".to_owned()));
+}
+
+/// As after an update from a version that did not keep the record.
+#[tokio::test]
+async fn a_whole_large_file_that_nothing_names_is_taken_into_custody_again() {
+    let place = Place::new();
+    let (spool, _) = place.open();
+    let large = keep(&spool, 1, 2 << 20).await;
+    drop(spool);
+    place.forget_database();
+    for entry in fs::read_dir(place.path().join(LOG)).unwrap() {
+        fs::remove_file(entry.unwrap().path()).unwrap();
+    }
+    let (spool, recovery) = place.open();
+    assert_eq!((recovery.instances_recovered, recovery.orphans_removed), (1, 0));
+    assert!(spool.read(&large.location).unwrap().ends_with(&data_set(&uid(1), 1, 2 << 20)));
+    let again = send(&spool, &uid(1), &data_set(&uid(1), 1, 2 << 20)).await.unwrap();
+    assert!(matches!(again, Outcome::AlreadySo(_)), "{again:?}");
+    drop(spool);
+    assert_eq!(whats(&place), ["found without a record"]);
+    let (_spool, recovery) = place.open();
+    assert_eq!(recovery, Recovery::default(), "once");
 }
 
 #[tokio::test]
