@@ -7,10 +7,23 @@ use anyhow::{Context, Result, ensure};
 
 pub const VERIFICATION: &str = "1.2.840.10008.1.1";
 
+/// Storage commitment, its one instance, and MPPS and worklist.
+pub const COMMITMENT: &str = "1.2.840.10008.1.20.1";
+pub const COMMITMENT_INSTANCE: &str = "1.2.840.10008.1.20.1.1";
+pub const MPPS: &str = "1.2.840.10008.3.1.2.3.3";
+pub const WORKLIST: &str = "1.2.840.10008.5.1.4.31";
+
 pub const C_STORE_RQ: u16 = 0x0001;
 pub const C_STORE_RSP: u16 = 0x8001;
+pub const C_FIND_RQ: u16 = 0x0020;
 pub const C_ECHO_RQ: u16 = 0x0030;
 pub const C_ECHO_RSP: u16 = 0x8030;
+pub const N_EVENT_REPORT_RQ: u16 = 0x0100;
+pub const N_SET_RQ: u16 = 0x0120;
+pub const N_ACTION_RQ: u16 = 0x0130;
+pub const N_CREATE_RQ: u16 = 0x0140;
+/// This bit of the command field makes a response of a request.
+const RESPONSE: u16 = 0x8000;
 
 pub const SUCCESS: u16 = 0x0000;
 
@@ -20,13 +33,18 @@ const DATA_SET_FOLLOWS: u16 = 0x0001;
 // Elements of group 0000.
 const GROUP_LENGTH: u16 = 0x0000;
 const AFFECTED_SOP_CLASS: u16 = 0x0002;
+const REQUESTED_SOP_CLASS: u16 = 0x0003;
 const COMMAND_FIELD: u16 = 0x0100;
 const MESSAGE_ID: u16 = 0x0110;
 const MESSAGE_ID_RESPONDED_TO: u16 = 0x0120;
 const PRIORITY: u16 = 0x0700;
 const DATA_SET_TYPE: u16 = 0x0800;
 const STATUS: u16 = 0x0900;
+const ERROR_ID: u16 = 0x0903;
 const AFFECTED_SOP_INSTANCE: u16 = 0x1000;
+const REQUESTED_SOP_INSTANCE: u16 = 0x1001;
+const EVENT_TYPE: u16 = 0x1002;
+const ACTION_TYPE: u16 = 0x1008;
 
 /// One command set: a map from element number to the bytes of the value.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -51,15 +69,63 @@ impl Command {
             .number(DATA_SET_TYPE, NO_DATA_SET)
     }
 
+    pub fn find_request(message_id: u16, sop_class: &str) -> Self {
+        Self::asks(C_FIND_RQ, message_id).uid(AFFECTED_SOP_CLASS, sop_class).number(PRIORITY, 0)
+    }
+
+    /// N-CREATE; without an instance the peer chooses its UID.
+    pub fn create_request(message_id: u16, sop_class: &str, sop_instance: Option<&str>) -> Self {
+        let command = Self::asks(N_CREATE_RQ, message_id).uid(AFFECTED_SOP_CLASS, sop_class);
+        match sop_instance {
+            Some(uid) => command.uid(AFFECTED_SOP_INSTANCE, uid),
+            None => command,
+        }
+    }
+
+    pub fn set_request(message_id: u16, sop_class: &str, sop_instance: &str) -> Self {
+        Self::asks(N_SET_RQ, message_id).uid(REQUESTED_SOP_CLASS, sop_class).uid(REQUESTED_SOP_INSTANCE, sop_instance)
+    }
+
+    /// N-ACTION of storage commitment.
+    pub fn action_request(message_id: u16) -> Self {
+        Self::asks(N_ACTION_RQ, message_id)
+            .uid(REQUESTED_SOP_CLASS, COMMITMENT)
+            .uid(REQUESTED_SOP_INSTANCE, COMMITMENT_INSTANCE)
+            .number(ACTION_TYPE, 1)
+    }
+
+    /// N-EVENT-REPORT of storage commitment.
+    pub fn event_request(message_id: u16, event_type: u16) -> Self {
+        Self::asks(N_EVENT_REPORT_RQ, message_id)
+            .uid(AFFECTED_SOP_CLASS, COMMITMENT)
+            .uid(AFFECTED_SOP_INSTANCE, COMMITMENT_INSTANCE)
+            .number(EVENT_TYPE, event_type)
+    }
+
+    /// A request with a data set.
+    fn asks(field: u16, message_id: u16) -> Self {
+        Self::default()
+            .number(COMMAND_FIELD, field)
+            .number(MESSAGE_ID, message_id)
+            .number(DATA_SET_TYPE, DATA_SET_FOLLOWS)
+    }
+
     /// The response to `request`, with the message ID and UIDs of the request.
     pub fn response(request: &Command, status: u16) -> Self {
         let mut response = Self::default()
-            .number(COMMAND_FIELD, request.field().unwrap_or_default() | 0x8000)
+            .number(COMMAND_FIELD, request.field().unwrap_or_default() | RESPONSE)
             .number(MESSAGE_ID_RESPONDED_TO, request.get_number(MESSAGE_ID).unwrap_or_default())
             .number(DATA_SET_TYPE, NO_DATA_SET)
             .number(STATUS, status);
-        for element in [AFFECTED_SOP_CLASS, AFFECTED_SOP_INSTANCE] {
-            if let Some(value) = request.0.get(&element) {
+        for (of_request, element) in [
+            (AFFECTED_SOP_CLASS, AFFECTED_SOP_CLASS),
+            (AFFECTED_SOP_INSTANCE, AFFECTED_SOP_INSTANCE),
+            (REQUESTED_SOP_CLASS, AFFECTED_SOP_CLASS),
+            (REQUESTED_SOP_INSTANCE, AFFECTED_SOP_INSTANCE),
+            (EVENT_TYPE, EVENT_TYPE),
+            (ACTION_TYPE, ACTION_TYPE),
+        ] {
+            if let Some(value) = request.0.get(&of_request) {
                 response.0.insert(element, value.clone());
             }
         }
@@ -99,6 +165,26 @@ impl Command {
 
     pub fn message_id_responded_to(&self) -> Option<u16> {
         self.get_number(MESSAGE_ID_RESPONDED_TO)
+    }
+
+    pub fn message_id(&self) -> Option<u16> {
+        self.get_number(MESSAGE_ID)
+    }
+
+    pub fn is_response(&self) -> bool {
+        self.field().is_some_and(|field| field & RESPONSE != 0)
+    }
+
+    pub fn has_data_set(&self) -> bool {
+        self.get_number(DATA_SET_TYPE).is_some_and(|kind| kind != NO_DATA_SET)
+    }
+
+    pub fn event_type(&self) -> Option<u16> {
+        self.get_number(EVENT_TYPE)
+    }
+
+    pub fn error_id(&self) -> Option<u16> {
+        self.get_number(ERROR_ID)
     }
 
     pub fn sop_class(&self) -> Option<String> {

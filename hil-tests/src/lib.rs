@@ -2,10 +2,14 @@
 
 pub mod dimse;
 pub mod disk;
+pub mod elements;
+pub mod link;
 pub mod slow_disk;
 pub mod modality;
+pub mod vendor;
 pub mod pacs;
 pub mod part10;
+pub mod relay;
 
 pub mod appliance;
 pub mod browser;

@@ -1,25 +1,33 @@
-//! The simulated archive: a C-ECHO and C-STORE SCP that can accept, refuse, stop answering or disappear, and stores
-//! what it receives, bit for bit, in a folder.
+//! The simulated archive: a C-ECHO, C-STORE and storage commitment SCP that can accept, refuse, stop answering or disappear, has the habits
+//! of real ones (`habits`), and stores what it receives in a folder: bit for bit, unless its habits say otherwise.
 
-use std::collections::HashMap;
+mod commitment;
+mod habits;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
-use dicom_ul::ServerAssociationOptions;
-use dicom_ul::association::Association as _;
-use dicom_ul::association::server::AsyncServerAssociation;
-use dicom_ul::pdu::{PDataValue, PDataValueType, Pdu};
+use anyhow::{Context, Result, ensure};
+use dicom_ul::pdu::PresentationContextResultReason as Reason;
 use sha2::{Digest, Sha256};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::sleep;
 
+pub use self::commitment::Asked;
+pub use self::habits::{Archive, Committing, Reports};
 use crate::deadline;
-use crate::dimse::{C_ECHO_RQ, C_STORE_RQ, Command, SUCCESS};
+use crate::dimse::{C_ECHO_RQ, C_STORE_RQ, N_ACTION_RQ, SUCCESS};
+use crate::link::{Heard, Link, Message};
 use crate::part10;
+
+/// Bytes of a PDU that it takes.
+const MAX_PDU: u32 = 128 * 1024;
+const OUT_OF_RESOURCES: u16 = 0xA700;
+const COERCED: u16 = 0xB000;
 
 /// What the archive does with a C-STORE.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,8 +65,11 @@ pub struct Pacs {
 #[derive(Debug)]
 struct Shared {
     folder: PathBuf,
+    ae_title: String,
     received: Mutex<Vec<Received>>,
     conduct: watch::Sender<Conduct>,
+    habits: Mutex<Archive>,
+    commitment: commitment::Desk,
 }
 
 impl Pacs {
@@ -75,13 +86,24 @@ impl Pacs {
     /// # Errors
     /// When the folder cannot be made or the address is taken.
     pub async fn start_at(address: SocketAddr, ae_title: &str, folder: &Path) -> Result<Self> {
+        Self::start_as(address, ae_title, folder, Archive::default()).await
+    }
+
+    /// The same, with habits.
+    ///
+    /// # Errors
+    /// When the folder cannot be made or the address is taken.
+    pub async fn start_as(address: SocketAddr, ae_title: &str, folder: &Path, habits: Archive) -> Result<Self> {
         std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
         let listener = TcpListener::bind(address).await.with_context(|| format!("listen on {address}"))?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             folder: folder.to_owned(),
+            ae_title: ae_title.to_owned(),
             received: Mutex::default(),
             conduct: watch::Sender::new(Conduct::Accept),
+            habits: Mutex::new(habits),
+            commitment: commitment::Desk::default(),
         });
         let task = tokio::spawn(run(listener, address, shared.clone()));
         Ok(Self { address, ae_title: ae_title.to_owned(), shared, task })
@@ -90,6 +112,30 @@ impl Pacs {
     /// Changes the behaviour from the next message on; `Vanish` takes effect at once.
     pub fn behave(&self, conduct: Conduct) {
         self.shared.conduct.send_replace(conduct);
+    }
+
+    /// Changes its habits from the next message on; presentation contexts from the next association on.
+    pub fn change(&self, change: impl FnOnce(&mut Archive)) {
+        change(&mut self.shared.habits());
+    }
+
+    /// Where reports of storage commitment go that need an association of its own, and how the box is called.
+    pub fn reports_to(&self, address: SocketAddr, called: &str) {
+        self.shared.commitment.reports_to(address, called);
+    }
+
+    /// Lets days pass at the archive, and brings the reports that are due by then. Returns the statuses with which the box took them.
+    ///
+    /// # Errors
+    /// When the box does not take a report.
+    pub async fn days_pass(&self, days: f64) -> Result<Vec<u16>> {
+        self.shared.commitment.pass(days);
+        commitment::bring(&self.shared).await
+    }
+
+    /// Every question for storage commitment, the oldest first.
+    pub fn asked(&self) -> Vec<Asked> {
+        self.shared.commitment.asked()
     }
 
     /// Everything that was accepted, in the order of arrival.
@@ -113,16 +159,21 @@ impl Drop for Pacs {
 }
 
 impl Shared {
-    fn list(&self) -> std::sync::MutexGuard<'_, Vec<Received>> {
+    fn list(&self) -> MutexGuard<'_, Vec<Received>> {
         self.received.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn keep(&self, association: &AsyncServerAssociation<TcpStream>, message: &Message) -> Result<()> {
+    fn habits(&self) -> MutexGuard<'_, Archive> {
+        self.habits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keep(&self, link: &Link, message: &Message, habits: &Archive) -> Result<()> {
         let sop_class = message.command.sop_class().context("C-STORE names no SOP class")?;
         let sop_instance = message.command.sop_instance().context("C-STORE names no SOP instance")?;
-        let contexts = association.presentation_contexts();
-        let context = contexts.iter().find(|c| c.id == message.context).context("unknown presentation context")?;
-        let file = part10::part10(&sop_class, &sop_instance, &context.transfer_syntax, &message.data);
+        let context = link.context_of(message).context("unknown presentation context")?;
+        ensure!(context.class == sop_class, "C-STORE in a context of another class");
+        let (syntax, kept) = habits.stored(&context.syntax, &message.data)?;
+        let file = part10::part10(&sop_class, &sop_instance, &syntax, &kept);
 
         let mut list = self.list();
         let path = self.folder.join(format!("{:04}-{}.dcm", list.len() + 1, kind(&sop_class)));
@@ -130,8 +181,8 @@ impl Shared {
         list.push(Received {
             sop_class_uid: sop_class,
             sop_instance_uid: sop_instance,
-            transfer_syntax_uid: context.transfer_syntax.clone(),
-            calling_ae: association.peer_ae_title().to_owned(),
+            transfer_syntax_uid: context.syntax.clone(),
+            calling_ae: link.peer.clone(),
             path,
             sha256: hex::encode(Sha256::digest(&message.data)),
             at: Instant::now(),
@@ -189,82 +240,45 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) {
     let _ = associate(stream, &shared).await;
 }
 
-async fn associate(stream: TcpStream, shared: &Shared) -> Result<()> {
-    stream.set_nodelay(true)?;
-    let mut association = ServerAssociationOptions::new().promiscuous(true).establish_async(stream).await?;
-    let mut messages = Messages::default();
-    loop {
-        match association.receive().await? {
-            Pdu::PData { data } => {
-                for value in data {
-                    if let Some(message) = messages.add(value)? {
-                        answer(&mut association, shared, message).await?;
-                    }
-                }
-            }
-            Pdu::ReleaseRQ => {
-                association.send(&Pdu::ReleaseRP).await?;
-                return Ok(());
-            }
-            _ => return Ok(()),
+async fn associate(stream: TcpStream, shared: &Arc<Shared>) -> Result<()> {
+    let habits = shared.habits().clone();
+    let decide = |class: &str, syntaxes: &[String]| {
+        if !habits.takes(class) {
+            return Err(Reason::AbstractSyntaxNotSupported);
         }
+        habits.syntax_of(syntaxes).ok_or(Reason::TransferSyntaxesNotSupported)
+    };
+    let mut link = Link::accept(stream, MAX_PDU, decide).await?;
+    link.takes_at_most(habits.drops_after_bytes);
+    while let Heard::Message(message) = link.next().await? {
+        answer(&mut link, shared, &message).await?;
     }
+    Ok(())
 }
 
-async fn answer(association: &mut AsyncServerAssociation<TcpStream>, shared: &Shared, message: Message) -> Result<()> {
-    let conduct = *shared.conduct.borrow();
+async fn answer(link: &mut Link, shared: &Arc<Shared>, message: &Message) -> Result<()> {
+    let (conduct, habits) = (*shared.conduct.borrow(), shared.habits().clone());
     let status = match (message.command.field(), conduct) {
         (_, Conduct::Stall | Conduct::Vanish) => std::future::pending().await,
         (Some(C_ECHO_RQ), _) => SUCCESS,
         (Some(C_STORE_RQ), Conduct::Refuse(status)) => status,
-        (Some(C_STORE_RQ), Conduct::Accept) => match shared.keep(association, &message) {
-            Ok(()) => SUCCESS,
-            Err(_) => 0xC000,
-        },
+        (Some(C_STORE_RQ), Conduct::Accept) => {
+            sleep(habits.time_for(message.data.len())).await;
+            if habits.full_after_objects.is_some_and(|most| shared.list().len() >= most) {
+                OUT_OF_RESOURCES
+            } else {
+                match shared.keep(link, message, &habits) {
+                    Ok(()) if habits.coerced_patient_id.is_some() => COERCED,
+                    Ok(()) => SUCCESS,
+                    Err(_) => 0xC000,
+                }
+            }
+        }
+        (Some(N_ACTION_RQ), Conduct::Accept) if habits.commitment.is_some() => {
+            return commitment::asked(link, shared, message).await;
+        }
         // SOP class not supported.
         _ => 0x0122,
     };
-    let value = PDataValue {
-        presentation_context_id: message.context,
-        value_type: PDataValueType::Command,
-        is_last: true,
-        data: Command::response(&message.command, status).to_bytes(),
-    };
-    association.send(&Pdu::PData { data: vec![value] }).await?;
-    Ok(())
-}
-
-struct Message {
-    context: u8,
-    command: Command,
-    data: Vec<u8>,
-}
-
-/// Joins the fragments of one context: a command, then its data set if the command announces one.
-#[derive(Default)]
-struct Messages {
-    command: Vec<u8>,
-    open: HashMap<u8, Message>,
-}
-
-impl Messages {
-    fn add(&mut self, value: PDataValue) -> Result<Option<Message>> {
-        let context = value.presentation_context_id;
-        if value.value_type == PDataValueType::Command {
-            self.command.extend(value.data);
-            if !value.is_last {
-                return Ok(None);
-            }
-            let command = Command::from_bytes(&std::mem::take(&mut self.command))?;
-            let message = Message { context, command, data: Vec::new() };
-            if message.command.field() != Some(C_STORE_RQ) {
-                return Ok(Some(message));
-            }
-            self.open.insert(context, message);
-            return Ok(None);
-        }
-        let message = self.open.get_mut(&context).context("data set without a command")?;
-        message.data.extend(value.data);
-        Ok(if value.is_last { self.open.remove(&context) } else { None })
-    }
+    link.respond(message, status).await
 }

@@ -7,6 +7,7 @@ mod data_set;
 mod fetch;
 mod find;
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use tokio::io::{ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use self::ask::Early;
 use self::data_set::{DataSet, Encoding};
 use crate::association::{Context, Fault, Inbound, Messages, Sender, Timers};
 use crate::elements::Syntax;
@@ -127,6 +129,8 @@ pub struct Association {
     next_message_id: u16,
     /// A report that is not answered yet, and its context.
     reporting: Option<(Command, u8)>,
+    /// Reports that came while an answer was awaited, and are not read yet.
+    early: VecDeque<Early>,
     over: bool,
 }
 
@@ -179,7 +183,16 @@ impl Association {
 
     pub(super) fn on(opened: Opened) -> Self {
         let Opened { messages, sender, accepted, rejected, .. } = opened;
-        Self { messages, sender, accepted, rejected, next_message_id: 1, reporting: None, over: false }
+        Self {
+            messages,
+            sender,
+            accepted,
+            rejected,
+            next_message_id: 1,
+            reporting: None,
+            early: VecDeque::new(),
+            over: false,
+        }
     }
 
     /// Sends one file; the status is one with which the peer has it: [`outcome::of`] says which.
@@ -355,27 +368,37 @@ impl Association {
         Ok((response.status, response.comment))
     }
 
-    /// The next message, which must be a response to `message_id`.
+    /// The response to `message_id`. An archive may report storage commitment meanwhile, even what it has not yet said that it was asked:
+    /// that is kept for [`Association::report`]. Nothing else may come.
     async fn response(&mut self, message_id: u16) -> Result<Command, Error> {
         let unexpected = |what: String| {
             Error::Association(Fault::protocol(dicom_ul::pdu::AbortRQServiceProviderReason::UnexpectedPdu, what))
         };
-        let inbound = self.messages.next().await;
-        let error = match inbound {
-            Ok(Inbound::Command(response, _)) if response.is_response() && response.message_id == message_id => {
-                return Ok(response);
+        loop {
+            let inbound = match self.messages.next().await {
+                Ok(Inbound::Command(command, context)) => Ok((command, context)),
+                Ok(Inbound::ReleaseRequest) => {
+                    let _ = self.sender.pdus.send_pdu(&Pdu::ReleaseRP).await;
+                    Err(Error::Association(Fault::Closed))
+                }
+                Ok(_) => Err(unexpected("something other than a response".into())),
+                Err(fault) => Err(Error::Association(fault)),
+            };
+            let (command, context) = match inbound {
+                Ok(inbound) => inbound,
+                Err(error) => return Err(self.over(error).await),
+            };
+            if command.is_response() && command.message_id == message_id {
+                return Ok(command);
             }
-            Ok(Inbound::Command(command, _)) => {
-                unexpected(format!("message {} instead of the response to message {message_id}", command.message_id))
+            if !self.may_be_early(&command, &context) {
+                let what = format!("message {} instead of the response to message {message_id}", command.message_id);
+                return Err(self.over(unexpected(what)).await);
             }
-            Ok(Inbound::ReleaseRequest) => {
-                let _ = self.sender.pdus.send_pdu(&Pdu::ReleaseRP).await;
-                Error::Association(Fault::Closed)
+            if let Err(fault) = self.keep_early(command, &context).await {
+                return Err(self.over(fault.into()).await);
             }
-            Ok(_) => unexpected("something other than a response".into()),
-            Err(fault) => Error::Association(fault),
-        };
-        Err(self.over(error).await)
+        }
     }
 
     /// Ends the association after `error`. If the peer sent an A-ABORT, its reason replaces `error`.

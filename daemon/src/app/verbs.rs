@@ -105,6 +105,7 @@ impl Verbs {
             }
         }
         self.wake.notify_one();
+        self.outbox_wake.notify_one();
         Ok((resolved.objects, u32::try_from(resolved.changed.len()).unwrap_or(u32::MAX)))
     }
 

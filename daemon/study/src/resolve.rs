@@ -8,7 +8,7 @@ use custody::series::state::SeriesEvent;
 use custody::series::{SeriesKey, SeriesState};
 use custody::store::conflicts::{self, Choice};
 use custody::store::series::SeriesRow;
-use custody::store::{self, events, instances, jobs, rejections, results, series};
+use custody::store::{self, deliveries, events, instances, jobs, rejections, results, series};
 use dicom::kind::SeriesKind;
 use report::rejection::Rejection;
 use rusqlite::Transaction;
@@ -57,6 +57,8 @@ pub fn resolve(
             Choice::TakeNew => "the newer content of each counts",
             Choice::KeepOld => "the older content of each counts",
         };
+        // What was withheld meanwhile, and is still to be sent.
+        deliveries::due_of_study(transaction, study_uid, &store::now_utc())?;
         events::record(transaction, "conflicts", "resolved", &format!("{} objects: {said}", resolved.objects))?;
     }
     Ok(Some(resolved))

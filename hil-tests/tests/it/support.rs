@@ -46,6 +46,21 @@ pub struct Made {
     pub deliveries: Vec<String>,
 }
 
+/// One result on its way to one destination.
+#[derive(Debug, Clone)]
+pub struct Sending {
+    pub study_uid: String,
+    pub sop_uid: String,
+    pub kind: String,
+    /// In the spool.
+    pub file: String,
+    pub state: String,
+    pub reason: Option<String>,
+    pub commitment: Option<String>,
+    /// How often the archive was asked whether it keeps it.
+    pub asked: i64,
+}
+
 impl Records {
     pub fn open(appliance: &Appliance) -> Result<Self> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -183,6 +198,63 @@ impl Records {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
+    /// Every delivery with its result, the oldest first.
+    pub fn outbox(&self) -> Result<Vec<Sending>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT r.study_uid, r.sop_uid, r.kind, r.file, d.state, d.reason, d.commitment, d.asked
+             FROM deliveries d JOIN results r ON r.id = d.result_id ORDER BY d.id",
+        )?;
+        let rows = statement.query_map([], |row| {
+            Ok(Sending {
+                study_uid: row.get(0)?,
+                sop_uid: row.get(1)?,
+                kind: row.get(2)?,
+                file: row.get(3)?,
+                state: row.get(4)?,
+                reason: row.get(5)?,
+                commitment: row.get(6)?,
+                asked: row.get(7)?,
+            })
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// State of a performed procedure step (MPPS); `None`: it is not known.
+    pub fn step(&self, sop_uid: &str) -> Result<Option<String>> {
+        let mut statement = self.connection.prepare_cached("SELECT state FROM steps WHERE sop_uid = ?1")?;
+        let mut rows = statement.query_map([sop_uid], |row| row.get(0))?;
+        Ok(rows.next().transpose()?)
+    }
+
+    /// State of a transaction of storage commitment that a scanner asked for.
+    pub fn commitment_state(&self, transaction: &str) -> Result<Option<String>> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT state FROM commitments WHERE transaction_uid = ?1")?;
+        let mut rows = statement.query_map([transaction], |row| row.get(0))?;
+        Ok(rows.next().transpose()?)
+    }
+
+    /// Makes days pass for a box that is off: its times are moved back. For what nobody can wait for.
+    pub fn let_days_pass(appliance: &Appliance, days: f64) -> Result<()> {
+        let connection = Connection::open(appliance.database())?;
+        for (table, column) in [
+            ("deliveries", "next_utc"),
+            ("deliveries", "ask_utc"),
+            ("deliveries", "delivered_utc"),
+            ("asks", "asked_utc"),
+            ("instances", "received_utc"),
+            ("series", "first_utc"),
+            ("series", "last_utc"),
+        ] {
+            let moved = format!(
+                "UPDATE {table} SET {column} = strftime('%Y-%m-%dT%H:%M:%fZ', {column}, '-{} seconds') WHERE {column} IS NOT NULL",
+                days * 86_400.0
+            );
+            connection.execute(&moved, []).with_context(|| format!("{table}.{column}"))?;
+        }
+        Ok(())
+    }
+
     /// Rows of a table.
     pub fn count(&self, table: &str) -> Result<i64> {
         Ok(self.connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0))?)
@@ -192,6 +264,17 @@ impl Records {
     /// a series comes after the acknowledgement of its first instance, so their number must be asked for.
     pub fn is_settled(&self, series: usize) -> Result<bool> {
         Ok(self.series()?.len() >= series && self.waiting()? == 0)
+    }
+
+    /// Whether `series` series have their verdict, at least, and no job waits: whatever becomes of the deliveries.
+    pub fn is_read(&self, series: usize) -> Result<bool> {
+        let waiting: i64 = self.connection.query_row(
+            "SELECT (SELECT count(*) FROM series WHERE state IN ('receiving', 'complete'))
+                  + (SELECT count(*) FROM jobs WHERE state IN ('queued', 'running'))",
+            [],
+            |row| row.get(0),
+        )?;
+        Ok(self.series()?.len() >= series && waiting == 0)
     }
 
     /// How many series, jobs and deliveries are not finished.

@@ -1,5 +1,7 @@
 //! Objects that were sent again under the same SOP Instance UID with other content: a person decides which one counts.
 
+use dicom::header::Header;
+use dicom::patient::Identity;
 use rusqlite::{Connection, Transaction, params};
 
 use super::Result;
@@ -117,6 +119,28 @@ pub(super) fn outdated() -> String {
 pub fn is_outdated(connection: &Connection, job_id: i64) -> Result<bool> {
     let sql = format!("SELECT EXISTS (SELECT 1 FROM jobs j WHERE j.id = ?1 AND {})", outdated());
     Ok(connection.prepare_cached(&sql)?.query_row([job_id], |row| row.get(0))?)
+}
+
+/// Whether objects of this study came again as those of another patient, and nobody has decided yet which content counts. Until then nobody
+/// knows whose the study is.
+///
+/// # Errors
+/// When the database fails.
+pub fn is_contested(connection: &Connection, study_uid: &str) -> Result<bool> {
+    // The condition is that of the index of what is set aside.
+    let mut statement = connection.prepare_cached(
+        "SELECT c.header, k.header FROM instances c JOIN instances k ON k.sop_uid = c.sop_uid \
+         WHERE c.state IN ('quarantined', 'conflict') AND c.state = 'conflict' AND k.state = 'kept' AND k.study_uid = ?1",
+    )?;
+    let mut rows = statement.query([study_uid])?;
+    while let Some(row) = rows.next()? {
+        let [again, kept] =
+            [row.get::<_, String>(0)?, row.get::<_, String>(1)?].map(|json| serde_json::from_str::<Header>(&json));
+        if Identity::of(&again?).contradicts(&Identity::of(&kept?)).is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The hashes of the instances of a series that took the place of another content, in the order of arrival: what is made

@@ -406,6 +406,27 @@ pub fn failed(connection: &Connection, id: i64, status: Option<u16>, reason: &st
     Ok(changed == 1)
 }
 
+/// Notes why this object is not sent now, although nothing was tried. `false`: the row is not pending any more.
+///
+/// # Errors
+/// When the database fails.
+pub fn withheld(connection: &Connection, id: i64, reason: &str, next_utc: &str) -> Result<bool> {
+    let sql = "UPDATE deliveries SET reason = ?2, next_utc = ?3 WHERE id = ?1 AND state = 'pending'";
+    Ok(connection.execute(sql, (id, reason, next_utc))? == 1)
+}
+
+/// What waits of a study is tried at once: what it waited for has been decided.
+///
+/// # Errors
+/// When the database fails.
+pub fn due_of_study(connection: &Connection, study_uid: &str, now: &str) -> Result<usize> {
+    Ok(connection.execute(
+        "UPDATE deliveries SET next_utc = ?2 WHERE state = 'pending' \
+         AND result_id IN (SELECT id FROM results WHERE study_uid = ?1)",
+        [study_uid, now],
+    )?)
+}
+
 /// Notes why the destination will never take this object. `false`: the row is not pending any more.
 ///
 /// # Errors

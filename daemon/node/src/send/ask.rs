@@ -8,14 +8,24 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{Association, Error};
 use crate::COMMITMENT;
-use crate::association::{Fault, Inbound};
+use crate::association::{Context, Fault, Inbound};
 use crate::commitment::{self, Reported};
 use crate::elements::Syntax;
-use crate::message;
+use crate::message::{self, Command};
 use crate::status::{Answer, SUCCESS};
 
 /// Bytes of a report, which is as large as our request was: far more than all objects of one of them need.
 const MAX_REPORT: usize = 1 << 20;
+/// Reports that are kept while an answer is awaited.
+const MOST_EARLY: usize = 8;
+
+/// A report that nobody waited for yet.
+#[derive(Debug)]
+pub(super) struct Early {
+    command: Command,
+    context: Context,
+    bytes: Vec<u8>,
+}
 
 impl Association {
     /// Asks for storage commitment of these objects (SOP class and instance UID), under this transaction UID.
@@ -40,23 +50,23 @@ impl Association {
         }
     }
 
-    /// Waits for a report of storage commitment on this association. The peer waits for [`Association::answer_report`], which
-    /// comes when the report is written down. `None`: none came, or the association has ended.
+    /// Waits for a report of storage commitment on this association; one that came before is the first. The peer waits for
+    /// [`Association::answer_report`], which comes when the report is written down. `None`: none came, or the association has ended.
     pub async fn report(&mut self, patience: Duration) -> Option<Reported> {
         let end = Instant::now() + patience;
-        while !self.over {
+        loop {
+            if let Some(early) = self.early.pop_front() {
+                if let Some(reported) = self.read_early(early).await {
+                    return Some(reported);
+                }
+                continue;
+            }
+            if self.over {
+                return None;
+            }
             match timeout_at(end, self.messages.next()).await.ok()? {
                 Ok(Inbound::Command(command, context)) if command.field == message::N_EVENT_REPORT => {
-                    let bytes = if command.has_data_set { self.data_set(MAX_REPORT).await.ok()? } else { None };
-                    let bytes = bytes.unwrap_or_default();
-                    let syntax = Syntax::of(&context.transfer_syntax).unwrap_or(Syntax::Implicit);
-                    match commitment::read_report(&bytes, syntax) {
-                        Ok(reported) => {
-                            self.reporting = Some((command, context.id));
-                            return Some(reported);
-                        }
-                        Err(answer) => self.sender.command(context.id, &command.response(&answer)).await.ok()?,
-                    }
+                    self.keep_early(command, &context).await.ok()?;
                 }
                 Ok(Inbound::ReleaseRequest) => {
                     let _ = self.sender.pdus.send_pdu(&Pdu::ReleaseRP).await;
@@ -66,7 +76,37 @@ impl Association {
                 Err(_) => self.over = true,
             }
         }
-        None
+    }
+
+    /// Whether this is a report that comes before it is waited for.
+    pub(super) fn may_be_early(&self, command: &Command, context: &Context) -> bool {
+        let is_report = command.field == message::N_EVENT_REPORT && context.abstract_syntax == COMMITMENT;
+        is_report && self.early.len() < MOST_EARLY
+    }
+
+    /// Reads the rest of a report, and keeps it.
+    pub(super) async fn keep_early(&mut self, command: Command, context: &Context) -> Result<(), Fault> {
+        // One that is too large is refused as one without a transaction.
+        let bytes =
+            if command.has_data_set { self.data_set(MAX_REPORT).await?.unwrap_or_default() } else { Vec::new() };
+        self.early.push_back(Early { command, context: context.clone(), bytes });
+        Ok(())
+    }
+
+    /// `None`: it cannot be read, which the peer is told.
+    async fn read_early(&mut self, early: Early) -> Option<Reported> {
+        let Early { command, context, bytes } = early;
+        let syntax = Syntax::of(&context.transfer_syntax).unwrap_or(Syntax::Implicit);
+        match commitment::read_report(&bytes, syntax) {
+            Ok(reported) => {
+                self.reporting = Some((command, context.id));
+                Some(reported)
+            }
+            Err(answer) => {
+                let _ = self.sender.command(context.id, &command.response(&answer)).await;
+                None
+            }
+        }
     }
 
     /// The rest of a message; `None` when it has more than `most` bytes.

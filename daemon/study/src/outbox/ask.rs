@@ -11,6 +11,7 @@ use node::send::{Association, Error as SendError, Target, Way};
 use node::settings::Asking;
 use node::stow::Session;
 use rusqlite::Transaction;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -96,7 +97,8 @@ impl Queue<'_> {
     ) -> Result<(), Error> {
         let due = self.due_asks().await?;
         if due.is_empty() || association.is_over() {
-            return Ok(());
+            // It may have reported what it was asked before.
+            return self.take_reports(association, None, Duration::ZERO, shutdown).await;
         }
         let transaction_uid = self.write_down(&due).await?;
         let objects: Vec<_> = due.iter().map(|one| (one.sop_class.clone(), one.sop_uid.clone())).collect();
@@ -105,20 +107,39 @@ impl Queue<'_> {
             () = shutdown.cancelled() => return Ok(()),
         };
         self.note(&transaction_uid, due.len(), answer).await?;
-        let report = tokio::select! {
-            report = association.report(SAME_ASSOCIATION) => report,
-            () = shutdown.cancelled() => return Ok(()),
-        };
-        let Some(report) = report else { return Ok(()) };
-        let now = self.sender.wall.now_utc();
-        let noted = self
-            .written(move |rows| asks::answered(rows, &report.transaction_uid, &report.committed, &report.failed, &now))
-            .await;
-        association.answer_report(matches!(noted, Ok(Some(_)))).await;
-        if let Some(Noted { committed, failed }) = noted? {
-            info!(destination = self.sender.name, committed, failed, "storage commitment reported");
+        self.take_reports(association, Some(&transaction_uid), SAME_ASSOCIATION, shutdown).await
+    }
+
+    /// Notes and answers every report that comes on this association for so long, or until that of this transaction has come.
+    async fn take_reports(
+        &self,
+        association: &mut Association,
+        awaited: Option<&str>,
+        patience: Duration,
+        shutdown: &CancellationToken,
+    ) -> Result<(), Error> {
+        let end = Instant::now() + patience;
+        loop {
+            let report = tokio::select! {
+                report = association.report(end.saturating_duration_since(Instant::now())) => report,
+                () = shutdown.cancelled() => return Ok(()),
+            };
+            let Some(report) = report else { return Ok(()) };
+            let is_awaited = awaited == Some(report.transaction_uid.as_str());
+            let now = self.sender.wall.now_utc();
+            let noted = self
+                .written(move |rows| {
+                    asks::answered(rows, &report.transaction_uid, &report.committed, &report.failed, &now)
+                })
+                .await;
+            association.answer_report(matches!(noted, Ok(Some(_)))).await;
+            if let Some(Noted { committed, failed }) = noted? {
+                info!(destination = self.sender.name, committed, failed, "storage commitment reported");
+            }
+            if is_awaited {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     /// In one transaction.

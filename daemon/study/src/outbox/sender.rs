@@ -8,7 +8,7 @@ use std::time::Duration;
 use custody::event::Event;
 use custody::level::{Gate, Level};
 use custody::store::deliveries::{self, Delivery};
-use custody::store::{self, Durability, Store, asks, results};
+use custody::store::{self, Durability, Store, asks, conflicts, rejections, results};
 use hal::backoff::Pauses;
 use hal::clock::Wall;
 use node::send::{self, File, SendFault, Way};
@@ -29,6 +29,8 @@ use crate::until_it_works;
 const BATCH: usize = 64;
 /// The rows are checked this often even without a notification, because the wall clock may have been set.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// Why a result waits whose patient is in doubt.
+const CONTESTED: &str = "its images came again with another patient: decide which counts (`scansidectl studies resolve`), nothing is sent before";
 
 pub(super) struct Sender {
     pub(super) name: String,
@@ -295,10 +297,33 @@ impl Queue<'_> {
         Ok((deliveries, files))
     }
 
-    /// A batch is minutes old when its last object is sent.
+    /// A batch is minutes old when its last object is sent. What came again meanwhile as that of another patient is not sent until a person has
+    /// decided whose it is; a note that takes something back is.
     async fn is_still_due(&self, delivery: &Delivery) -> Result<bool, Error> {
         let read = delivery.clone();
-        self.rows(move |rows| deliveries::still_due(rows, &read)).await
+        let again = self.sender.wall.utc_after(self.sender.longest_wait().min(LOOK_AGAIN));
+        let (due, is_new) = self
+            .rows(move |rows| {
+                if !deliveries::still_due(rows, &read)? {
+                    return Ok((false, false));
+                }
+                if read.kind == rejections::KIND || !conflicts::is_contested(rows, &read.study_uid)? {
+                    return Ok((true, false));
+                }
+                deliveries::withheld(rows, read.id, CONTESTED, &again)?;
+                Ok((false, read.reason.as_deref() != Some(CONTESTED)))
+            })
+            .await?;
+        if is_new {
+            warn!(
+                destination = self.sender.name,
+                delivery = delivery.id,
+                kind = delivery.kind,
+                "withheld: {CONTESTED}"
+            );
+            self.sender.tell(delivery, deliveries::PENDING, Some(CONTESTED.to_owned()));
+        }
+        Ok(due)
     }
 
     /// `ask`: the destination is asked next whether it keeps it.
