@@ -21,6 +21,7 @@ pub mod callers;
 mod echo;
 mod elements;
 pub mod expected;
+pub mod identity;
 pub mod inference;
 pub mod listener;
 pub mod manager;
@@ -100,6 +101,7 @@ pub struct Intake {
     pub services: services::Services,
     /// Who called and what became of it.
     pub callers: callers::Callers,
+    pub identities: identity::Judge,
 }
 
 /// Transfer syntaxes in which an instance can be stored. Left out: JPIP (the pixels are on another server), SMPTE

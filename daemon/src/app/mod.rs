@@ -88,6 +88,7 @@ pub async fn run(start: Start, good_after: Duration, shutdown: CancellationToken
         arrivals: arrivals_in,
         services: services.clone(),
         callers: callers.clone(),
+        identities: Default::default(),
     };
     let asker = asker(&settings, &parts, &intake);
     let reporter =

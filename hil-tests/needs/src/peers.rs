@@ -34,6 +34,7 @@ pub enum Service {
     MoveOut,
     TlsIn,
     TlsOut,
+    IdentityIn,
     QidoIn,
     WadoIn,
     StowOut,
@@ -59,7 +60,7 @@ impl Program {
 
 impl Service {
     #[cfg(test)]
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 19] = [
         Self::EchoIn,
         Self::EchoOut,
         Self::StoreIn,
@@ -75,6 +76,7 @@ impl Service {
         Self::MoveOut,
         Self::TlsIn,
         Self::TlsOut,
+        Self::IdentityIn,
         Self::QidoIn,
         Self::WadoIn,
         Self::StowOut,
@@ -98,6 +100,7 @@ impl Service {
             Self::MoveOut => "C-MOVE that the box asks",
             Self::TlsIn => "TLS to the box",
             Self::TlsOut => "TLS from the box",
+            Self::IdentityIn => "user identity to the box",
             Self::QidoIn => "QIDO-RS of the box",
             Self::WadoIn => "WADO-RS of the box",
             Self::StowOut => "STOW-RS, QIDO-RS from the box",

@@ -289,6 +289,7 @@ const FAULTS: &[Fault] = &[
     }),
     ("needs-tls", |f| f.callers.push(Caller { calling_ae: "CT1".into(), ..stranger("needs-tls") })),
     ("certificate-wrong", |f| f.callers.push(Caller { calling_ae: "CT1".into(), ..stranger("certificate-wrong") })),
+    ("identity-refused", |f| f.callers.push(Caller { calling_ae: "CT1".into(), ..stranger("identity-refused") })),
     ("tls-failed", |f| f.callers.push(Caller { calling_ae: String::new(), ..stranger("tls-failed") })),
     ("archive-tls-failed", |f| f.destinations[0].probe = failing(Cause::Tls, Step::Association)),
     ("no-context-accepted", |f| f.callers.push(stranger("no-context-accepted"))),
