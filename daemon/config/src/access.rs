@@ -208,7 +208,8 @@ fn same_destination(old: &Value, new: &Value) -> bool {
 }
 
 fn same_manager(old: &Value, new: &Value) -> bool {
-    same_destination(old, new) && (is_true(new, "unscheduled") || !is_true(old, "unscheduled"))
+    same_destination(old, new)
+        && ["unscheduled", "analyses"].into_iter().all(|key| is_true(new, key) || !is_true(old, key))
 }
 
 /// Results of what was fetched are delivered only where the new entry says so, too.

@@ -106,8 +106,8 @@ impl Settings {
         self.worklist.check(&mut checker);
         self.mpps.check(&mut checker);
         self.prior.check(&mut checker);
-        if self.mpps.address.is_some() && !self.record.enabled {
-            let reason = "record.enabled must be true, too: what is told of an exam is what the box has recorded of it";
+        if self.mpps.address.is_some() && !self.record.enabled && !self.mpps.analyses {
+            let reason = "record.enabled must be true, too: what is told of an exam is what the box has recorded of it (or analyses = true)";
             checker.refuse("mpps", reason);
         }
         if self.dicom.worklist && self.live.worklist.is_none() {

@@ -8,6 +8,7 @@ mod support;
 mod us_support;
 
 mod acceptance;
+mod analysis_steps;
 mod audit;
 mod bad_slice;
 mod bombs;

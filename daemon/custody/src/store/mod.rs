@@ -63,6 +63,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0015_marks.sql"),
     include_str!("migrations/0016_priors.sql"),
     include_str!("migrations/0017_sent.sql"),
+    include_str!("migrations/0018_tasks.sql"),
 ];
 
 /// Work within a transaction whose failure takes back itself only. The outer error: the database has failed.
