@@ -4,6 +4,7 @@
 use node::inference::settings::InferenceService;
 use node::manager::settings::StepManager;
 use node::retrieve::settings::PriorArchive;
+use node::ups::settings::TaskManager;
 use toml::de::DeTable;
 use toml::{Table, Value};
 
@@ -135,6 +136,13 @@ pub fn narrow(old: Settings, now: &Table) -> Result<Narrowed, String> {
     if settings.mpps.address.is_some() && !Value::try_from(&settings.mpps).is_ok_and(stays) {
         settings.mpps = StepManager::default();
         left_out.push("the manager of exams (mpps)".into());
+    }
+    // It says what the box is to do, and is told what came of it.
+    let tasks = at(now, &["ups"]);
+    let stays = |old: Value| tasks.is_some_and(|new| same_destination(&old, new));
+    if settings.ups.is_on() && !Value::try_from(&settings.ups).is_ok_and(stays) {
+        settings.ups = TaskManager::default();
+        left_out.push("the manager of tasks (ups)".into());
     }
     // It learns by which IDs it is asked, and what it sends is compared with.
     let archive = at(now, &["prior"]);

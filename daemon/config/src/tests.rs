@@ -193,6 +193,15 @@ fn every_mistake_names_file_line_key_and_reason() {
         ),
         ("mpps.address = \"ris:104\"\n", "a.toml:1: mpps: ae_title, that of the manager, must be set, too"),
         (
+            "[ups]\naddress = \"ups:104\"\nae_title = \"UPS\"\n",
+            "a.toml:2: ups: a destination must be set, too: a task is completed with what an archive has taken",
+        ),
+        ("ups.station = \"X\"\n", "a.toml:1: ups: address must be set, too: without it no manager is asked for tasks"),
+        (
+            "[ups]\naddress = \"ups:104\"\nae_title = \"UPS\"\nworkitems = [\"110004\"]\n",
+            "a.toml:4: ups.workitems: \"110004\" is not SCHEME:VALUE, for example \"DCM:110004\"",
+        ),
+        (
             "record.enabled = false\n[mpps]\naddress = \"ris:104\"\nae_title = \"RIS\"\n",
             "a.toml:3: mpps: record.enabled must be true, too: what is told of an exam is what the box has recorded of it",
         ),

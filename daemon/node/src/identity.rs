@@ -11,9 +11,7 @@ use dicom::text::shown;
 use tokio::sync::{Mutex, Semaphore};
 
 use self::passcode::{Hashed, Remembered};
-use self::settings::{Policy, User};
-use crate::policy::Refusal;
-use crate::settings::{Dicom, Sender};
+use self::settings::{Entry, Policy, User};
 
 /// What the peer says of itself. Its fields are not shown: they may be a passcode or a ticket.
 #[derive(Clone, PartialEq, Eq)]
@@ -98,18 +96,18 @@ pub(super) enum Demand {
     OneOf(Vec<User>),
 }
 
-/// What is asked of a peer that these entries let in; none: anyone may send.
-pub(super) fn demand(settings: &Dicom, entries: &[&Sender]) -> Demand {
-    let wanted = |sender: &Sender| match (&sender.user, sender.user_identity.unwrap_or(settings.user_identity)) {
-        (Some(name), _) => Some(settings.user.iter().filter(|user| user.name == *name).cloned().collect::<Vec<_>>()),
-        (None, Policy::Required) => Some(settings.user.clone()),
+/// What is asked of a peer that these entries let in; none: anyone may send. `policy`: where an entry says nothing.
+pub(super) fn demand(policy: Policy, users: &[User], entries: &[Entry<'_>]) -> Demand {
+    let wanted = |entry: &Entry<'_>| match (entry.user, entry.policy.unwrap_or(policy)) {
+        (Some(name), _) => Some(users.iter().filter(|user| user.name == *name).cloned().collect::<Vec<_>>()),
+        (None, Policy::Required) => Some(users.to_vec()),
         (None, Policy::Ignore) => None,
     };
     if entries.is_empty() {
-        return wanted(&Sender::default()).map_or(Demand::Nothing, Demand::OneOf);
+        return wanted(&Entry::default()).map_or(Demand::Nothing, Demand::OneOf);
     }
     // Of several entries that fit, one that asks for nothing is enough.
-    entries.iter().map(|sender| wanted(sender)).collect::<Option<Vec<_>>>().map_or(Demand::Nothing, |users| {
+    entries.iter().map(wanted).collect::<Option<Vec<_>>>().map_or(Demand::Nothing, |users| {
         let mut users = users.concat();
         users.dedup();
         Demand::OneOf(users)
@@ -150,12 +148,12 @@ impl Judge {
     ///
     /// # Errors
     /// Why it may not associate.
-    pub(super) async fn judge(&self, demand: &Demand, said: Option<&Said>, calling: &str) -> Result<bool, Refusal> {
+    pub(super) async fn judge(&self, demand: &Demand, said: Option<&Said>, calling: &str) -> Result<bool, Distrust> {
         let Demand::OneOf(users) = demand else { return Ok(false) };
         let calling = calling.trim().to_owned();
-        let Some(said) = said else { return Err(Distrust::Nothing { calling }.into()) };
+        let Some(said) = said else { return Err(Distrust::Nothing { calling }) };
         if !matches!(said.form, Form::Username | Form::Passcode) {
-            return Err(Distrust::Form { calling, form: said.form.to_string() }.into());
+            return Err(Distrust::Form { calling, form: said.form.to_string() });
         }
         // Padding counts no more than in an AE title.
         let name = said.primary.trim_ascii();
@@ -165,13 +163,13 @@ impl Judge {
             if said.form == Form::Passcode {
                 self.fits(Hashed::of_nobody(), said.secondary.clone()).await;
             }
-            return Err(Distrust::User { calling }.into());
+            return Err(Distrust::User { calling });
         };
         match (hash, said.form) {
             (None, _) => Ok(said.wants_answer),
-            (Some(_), Form::Username) => Err(Distrust::NoPasscode { calling }.into()),
+            (Some(_), Form::Username) => Err(Distrust::NoPasscode { calling }),
             (Some(hash), _) if self.fits(hash.clone(), said.secondary.clone()).await => Ok(said.wants_answer),
-            (Some(_), _) => Err(Distrust::Passcode { calling }.into()),
+            (Some(_), _) => Err(Distrust::Passcode { calling }),
         }
     }
 
@@ -210,22 +208,17 @@ mod tests {
         bytes
     }
 
-    fn settings() -> Dicom {
+    fn users() -> Vec<User> {
         let user = |name: &str, passcode: Option<&str>| User {
             name: name.into(),
             passcode: passcode.map(|passcode| Hashed::make(passcode.as_bytes(), 1000).unwrap()),
         };
-        Dicom { user: vec![user("ct", Some("right")), user("us", None)], ..Dicom::default() }
-    }
-
-    fn sender(user: Option<&str>, policy: Option<Policy>) -> Sender {
-        Sender { ae_title: "CT1".into(), user: user.map(str::to_owned), user_identity: policy, ..Sender::default() }
+        vec![user("ct", Some("right")), user("us", None)]
     }
 
     #[tokio::test]
     async fn a_peer_is_believed_by_user_and_passcode_and_told_so_only_when_it_asked() {
-        let settings = Dicom { user_identity: Policy::Required, ..settings() };
-        let demand = demand(&settings, &[]);
+        let demand = demand(Policy::Required, &users(), &[]);
         let judge = Judge::default();
         let said = |kind, answer, name: &str, word: &str| read(&item(kind, answer, name, word));
         let judged = async |said: Option<Said>| judge.judge(&demand, said.as_ref(), "CT1 ").await;
@@ -246,25 +239,25 @@ mod tests {
             (Some(said(9, 1, "x", "")), form("unknown type 9")),
             (Some(read(&[2, 1, 0, 9])), form("a sub-item that cannot be read")),
         ] {
-            assert_eq!(judged(said).await, Err(why.into()));
+            assert_eq!(judged(said).await, Err(why));
         }
     }
 
     #[test]
     fn a_sender_may_be_an_exception_or_bound_to_its_user_and_one_entry_that_fits_is_enough() {
-        let mut settings = settings();
-        assert_eq!(demand(&settings, &[&sender(None, None)]), Demand::Nothing, "the default");
+        let (entry, users) = (|user, policy| Entry { user, policy }, users());
+        let asked = |policy, entries: &[Entry<'_>]| demand(policy, &users, entries);
+        assert_eq!(asked(Policy::Ignore, &[entry(None, None)]), Demand::Nothing, "the default");
         let names = |demand| match demand {
             Demand::OneOf(users) => users.into_iter().map(|user| user.name).collect::<Vec<_>>(),
             Demand::Nothing => panic!("nothing is asked for"),
         };
-        assert_eq!(names(demand(&settings, &[&sender(Some("us"), None)])), ["us"]);
-        assert_eq!(names(demand(&settings, &[&sender(None, Some(Policy::Required))])), ["ct", "us"]);
-        settings.user_identity = Policy::Required;
-        assert_eq!(names(demand(&settings, &[])), ["ct", "us"]);
-        assert_eq!(demand(&settings, &[&sender(None, Some(Policy::Ignore))]), Demand::Nothing);
-        let both = [&sender(Some("ct"), None), &sender(None, Some(Policy::Ignore))];
-        assert_eq!(demand(&settings, &both), Demand::Nothing);
+        assert_eq!(names(asked(Policy::Ignore, &[entry(Some("us"), None)])), ["us"]);
+        assert_eq!(names(asked(Policy::Ignore, &[entry(None, Some(Policy::Required))])), ["ct", "us"]);
+        assert_eq!(names(asked(Policy::Required, &[])), ["ct", "us"]);
+        assert_eq!(asked(Policy::Required, &[entry(None, Some(Policy::Ignore))]), Demand::Nothing);
+        let both = [entry(Some("ct"), None), entry(None, Some(Policy::Ignore))];
+        assert_eq!(asked(Policy::Required, &both), Demand::Nothing);
     }
 
     #[test]

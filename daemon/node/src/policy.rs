@@ -49,7 +49,9 @@ impl Refusal {
             Self::CallingAe { .. } | Self::Address { .. } | Self::Certificate { .. } => {
                 Source::ServiceUser(User::CallingAETitleNotRecognized)
             }
-            Self::NotPlain { .. } | Self::NeedsTls { .. } | Self::Identity(_) => Source::ServiceUser(User::NoReasonGiven),
+            Self::NotPlain { .. } | Self::NeedsTls { .. } | Self::Identity(_) => {
+                Source::ServiceUser(User::NoReasonGiven)
+            }
             Self::Limit { .. } => Source::ServiceProviderPresentation(Presentation::LocalLimitExceeded),
             Self::Version => Source::ServiceProviderASCE(Acse::ProtocolVersionNotSupported),
             Self::ApplicationContext { .. } => Source::ServiceUser(User::ApplicationContextNameNotSupported),

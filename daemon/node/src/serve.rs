@@ -183,7 +183,9 @@ async fn identify(
     let (settings, said) = (&intake.settings, request.identity.as_ref());
     let is_sender = policy::judge(settings, &request.called, &request.calling, peer.ip(), tls).is_ok();
     let demand = if is_sender {
-        identity::demand(settings, &policy::entries(settings, &request.calling, peer.ip(), tls))
+        let entries = policy::entries(settings, &request.calling, peer.ip(), tls);
+        let entries: Vec<_> = entries.into_iter().map(crate::settings::Sender::identity).collect();
+        identity::demand(settings.user_identity, &settings.user, &entries)
     } else {
         identity::Demand::Nothing
     };
@@ -191,7 +193,7 @@ async fn identify(
         let form = identity::passed_over(said);
         info!(association = number, %peer, calling = %shown(&request.calling), "its user identity is passed over ({form})");
     }
-    intake.identities.judge(&demand, said, &request.calling).await
+    Ok(intake.identities.judge(&demand, said, &request.calling).await?)
 }
 
 /// What the peer may do: a sender everything, an archive that is no sender only report storage commitment.

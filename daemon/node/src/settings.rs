@@ -81,6 +81,13 @@ pub struct Sender {
     pub commitment_report: ReportBy,
 }
 
+impl Sender {
+    /// What is said of its user identity.
+    pub(crate) fn identity(&self) -> identity::settings::Entry<'_> {
+        identity::settings::Entry { user: self.user.as_deref(), policy: self.user_identity }
+    }
+}
+
 /// On which association a report of storage commitment goes to the peer that asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -176,7 +183,8 @@ impl Dicom {
             }
             self.check_certificate(checker, sender);
         }
-        identity::settings::check(self, checker);
+        let senders: Vec<_> = self.sender.iter().map(|one| (one.ae_title.as_str(), one.identity())).collect();
+        identity::settings::check(self.user_identity, &self.user, &senders, checker);
         self.tls.check(checker, self.sender.iter().any(|sender| sender.certificate.is_some()));
         if self.plain == Plain::Named && self.tls.listen().is_none() && !self.sender.iter().any(|sender| sender.plain) {
             let reason = "nobody could send: no sender has plain = true, and dicom.tls does not listen";

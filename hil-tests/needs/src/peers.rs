@@ -35,6 +35,7 @@ pub enum Service {
     TlsIn,
     TlsOut,
     IdentityIn,
+    TasksOut,
     QidoIn,
     WadoIn,
     StowOut,
@@ -60,7 +61,7 @@ impl Program {
 
 impl Service {
     #[cfg(test)]
-    const ALL: [Self; 19] = [
+    const ALL: [Self; 20] = [
         Self::EchoIn,
         Self::EchoOut,
         Self::StoreIn,
@@ -77,6 +78,7 @@ impl Service {
         Self::TlsIn,
         Self::TlsOut,
         Self::IdentityIn,
+        Self::TasksOut,
         Self::QidoIn,
         Self::WadoIn,
         Self::StowOut,
@@ -101,6 +103,7 @@ impl Service {
             Self::TlsIn => "TLS to the box",
             Self::TlsOut => "TLS from the box",
             Self::IdentityIn => "user identity to the box",
+            Self::TasksOut => "tasks (UPS) that the box performs",
             Self::QidoIn => "QIDO-RS of the box",
             Self::WadoIn => "WADO-RS of the box",
             Self::StowOut => "STOW-RS, QIDO-RS from the box",

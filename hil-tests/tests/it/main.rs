@@ -43,4 +43,5 @@ mod study_flow;
 mod teaching;
 mod trouble;
 mod ultrasound;
+mod ups;
 mod worklist_server;

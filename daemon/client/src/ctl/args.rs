@@ -368,7 +368,7 @@ pub enum PeersCommand {
     },
     /// Test destinations step by step: address, connection, AE titles, kinds of object, C-ECHO; with a url: TLS, HTTP, login, STOW-RS. Needs no daemon.
     Echo {
-        /// Name in the configuration, `worklist` for the worklist server, `mpps` for the manager of exams, `prior` for the archive of earlier studies, or the name of an inference host; all when absent.
+        /// Name in the configuration, `worklist` for the worklist server, `mpps` for the manager of exams, `prior` for the archive of earlier studies, `ups` for the manager of tasks (with what it offers), or the name of an inference host; all when absent.
         destination: Option<String>,
         #[command(flatten)]
         look: LookOptions,

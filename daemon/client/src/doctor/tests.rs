@@ -340,6 +340,10 @@ const FAULTS: &[Fault] = &[
         f.step_manager = Some(Destination { name: "mpps".into(), probe, ..f.destinations[0].clone() });
         f.status.as_mut().unwrap().steps_waiting = 2;
     }),
+    ("ups-manager", |f| {
+        let probe = failing(Cause::CallingAe, Step::Association);
+        f.task_manager = Some(Destination { name: "ups".into(), probe, ..f.destinations[0].clone() });
+    }),
     ("mpps-late", |f| {
         f.step_manager = Some(Destination { name: "mpps".into(), ..f.destinations[0].clone() });
         let status = f.status.as_mut().unwrap();

@@ -32,6 +32,7 @@ pub mod series;
 pub mod shadows;
 pub mod steps;
 mod trouble;
+pub mod ups;
 pub mod waiting;
 
 use std::path::{Path, PathBuf};

@@ -141,7 +141,8 @@ pub fn is_known(connection: &Connection, recording_uid: &str) -> Result<bool> {
     Ok(connection.prepare_cached(sql)?.query_row([recording_uid], |row| row.get(0))?)
 }
 
-const COLUMNS: &str = "id, recording_uid, sop_uid, study_uid, begun, ended, told, attempts, forgotten, next_utc, job_id IS NOT NULL";
+const COLUMNS: &str =
+    "id, recording_uid, sop_uid, study_uid, begun, ended, told, attempts, forgotten, next_utc, job_id IS NOT NULL";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<OwnStep> {
     Ok(OwnStep {
@@ -393,7 +394,8 @@ mod tests {
 
     fn begun(rows: &mut Connection, number: &str) -> bool {
         let [recording_uid, sop_uid, json] = new(number);
-        let new = New { recording_uid: &recording_uid, sop_uid: &sop_uid, study_uid: "1.2", begun: &json, job_id: None };
+        let new =
+            New { recording_uid: &recording_uid, sop_uid: &sop_uid, study_uid: "1.2", begun: &json, job_id: None };
         let transaction = rows.transaction().unwrap();
         let is_new = begin(&transaction, &new, &now_utc()).unwrap();
         transaction.commit().unwrap();

@@ -406,7 +406,12 @@ mod tests {
         let made = Made { series_uid: "1.4.1".into(), images, others: Vec::new() };
         let report =
             Made { series_uid: "1.4.2".into(), others: vec![("1.2.2".into(), "1.3.3".into())], ..Made::default() };
-        let ended = Ended { kind: Kind::Exam, utc: "2026-11-29T21:00:00.000Z".into(), discontinued: None, series: vec![made, report] };
+        let ended = Ended {
+            kind: Kind::Exam,
+            utc: "2026-11-29T21:00:00.000Z".into(),
+            discontinued: None,
+            series: vec![made, report],
+        };
         for syntax in [Syntax::Implicit, Syntax::Explicit] {
             let bytes = ended.data_set(syntax);
             let elements = Elements::parse(&bytes, syntax).unwrap();

@@ -20,8 +20,8 @@ use serde::de::IgnoredAny;
 
 use super::error::Error;
 use super::examine;
-use super::told;
 use crate::choosing;
+use crate::exam::analysis;
 use crate::exam::step::{self, Over};
 use crate::lesions::record::{self, Recorded};
 use crate::lesions::source_of;
@@ -100,7 +100,7 @@ pub(super) fn conclude(parts: &StudyParts, job: &JobRow, conclusion: Conclusion<
     let recorded = noted(&transaction, job, conclusion.visit)?;
     let told = match conclusion.exam {
         Some(_) => false,
-        None => told::ended(&transaction, job, conclusion.event, conclusion.results, &now)?,
+        None => analysis::ended(&transaction, job, conclusion.event, conclusion.results, &now)?,
     };
     let over = conclusion.exam.map(|over| step::note_ended(&transaction, over, conclusion.results)).transpose()?;
     transaction.commit().map_err(store::Error::from)?;

@@ -21,7 +21,6 @@ mod room;
 pub(crate) mod sent;
 pub mod shadow;
 pub mod task;
-pub(crate) mod told;
 pub mod ultrasound;
 pub mod views;
 pub mod worker;

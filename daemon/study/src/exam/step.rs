@@ -18,8 +18,7 @@ use node::manager::step::{Begun, Ended, Kind, Made, Reason};
 use report::settings::Device;
 use rusqlite::Transaction;
 
-use super::develop;
-use crate::analyze::told;
+use super::{analysis, develop};
 
 /// An exam whose job is parked may still come to results, when a person reruns it. So long its step stays in progress.
 const HOPE: Duration = Duration::from_secs(24 * 3600);
@@ -222,13 +221,14 @@ pub fn look(
         tracing::warn!(recording = recording_uid, "an exam is discontinued: {why}");
         // A series must be named (type 1 in the final state); of this one nothing was made.
         let series = vec![Made { series_uid: recording_uid.to_owned(), ..Made::default() }];
-        let ended = Ended { kind: Kind::Exam, utc: wall.now_utc(), discontinued: Some(Reason::EquipmentFailure), series };
+        let ended =
+            Ended { kind: Kind::Exam, utc: wall.now_utc(), discontinued: Some(Reason::EquipmentFailure), series };
         let transaction = connection.transaction()?;
         own_steps::end(&transaction, recording_uid, &serde_json::to_string(&ended)?)?;
         own_steps::note(&transaction, recording_uid, "the exam is discontinued", why)?;
         transaction.commit()?;
     }
-    told::look(connection, &wall.now_utc())?;
+    analysis::look(connection, &wall.now_utc())?;
     own_steps::forget(connection, REMEMBERED)?;
     Ok(())
 }

@@ -1,5 +1,5 @@
 //! The performed procedure step of an analysis, of which a manager (RIS) is told where it wants that (`mpps.analyses`): one for each
-//! job. Its rows lie beside those of exams, and `exam::tell` brings them there; no result waits for it.
+//! job. Its rows lie beside those of exams, and `tell` brings them there; no result waits for it.
 
 use custody::series::state::SeriesEvent;
 use custody::store::jobs::JobRow;
@@ -14,8 +14,7 @@ use dicom::request::Request;
 use node::manager::step::{Begun, Ended, Kind, Made, Reason};
 use rusqlite::{Connection, Transaction};
 
-use super::conclude::stays_here;
-use crate::exam::step::{Rules, made};
+use super::step::{Rules, made};
 use crate::parts::StudyParts;
 
 /// Names an analysis: the same job of the same images has the same name, also in a database that was built again.
@@ -24,9 +23,15 @@ fn name(series_uid: &str, job: &JobRow) -> String {
     format!("analysis of {series_uid} version {} {task}", job.version)
 }
 
-/// Writes down that an analysis has begun, where the manager is told of analyses. A fault of it keeps no study from its analysis.
-pub(super) fn begun(parts: &StudyParts, connection: &mut Connection, job: &JobRow, row: &SeriesRow) {
-    let noted = note_begun(parts, connection, job, row);
+/// Writes down that an analysis has begun, unless its results stay here, where the manager is told of analyses. A fault of it keeps no study from its analysis.
+pub(crate) fn begun(
+    parts: &StudyParts,
+    connection: &mut Connection,
+    job: &JobRow,
+    row: &SeriesRow,
+    stays: impl FnOnce(&Connection) -> store::Result<bool>,
+) {
+    let noted = note_begun(parts, connection, job, row, stays);
     match noted {
         Ok(true) => parts.steps_bell.notify_one(),
         Ok(false) => {}
@@ -39,13 +44,14 @@ fn note_begun(
     connection: &mut Connection,
     job: &JobRow,
     row: &SeriesRow,
+    stays: impl FnOnce(&Connection) -> store::Result<bool>,
 ) -> store::Result<bool> {
     let settings = &parts.settings;
     let Some(rules) = Rules::of(&settings.mpps, &settings.device) else { return Ok(false) };
     let simulated = settings.accelerator.provider().is_some_and(|provider| provider.is_simulated());
     let Some((station_ae_title, station_name)) = rules.of_analyses(simulated) else { return Ok(false) };
     // What no archive is to see, nobody else is told of either.
-    if row.kind == SeriesKind::Exam || stays_here(connection, job, settings.prior.deliver)? {
+    if row.kind == SeriesKind::Exam || stays(connection)? {
         return Ok(false);
     }
     let kept = instances::of_series(connection, &row.key.study_uid, &row.key.series_uid)?;
@@ -86,7 +92,7 @@ fn patient(header: &Header) -> Patient {
 ///
 /// # Errors
 /// When the database fails.
-pub(super) fn ended(
+pub(crate) fn ended(
     transaction: &Transaction<'_>,
     job: &JobRow,
     event: SeriesEvent,
@@ -123,7 +129,7 @@ fn given_up(job: Option<&str>) -> Option<Reason> {
 ///
 /// # Errors
 /// When the database fails.
-pub(crate) fn look(connection: &mut Connection, now: &str) -> store::Result<()> {
+pub(super) fn look(connection: &mut Connection, now: &str) -> store::Result<()> {
     for open in own_steps::open_analyses(connection)? {
         let Some(reason) = given_up(open.job.as_deref()) else { continue };
         let said = serde_json::to_string(&end(&open.name, Some(reason), Vec::new(), now))?;
