@@ -4,6 +4,7 @@
 use node::inference::settings::InferenceService;
 use node::manager::settings::StepManager;
 use node::retrieve::settings::PriorArchive;
+use node::ups::settings::TaskManager;
 use toml::de::DeTable;
 use toml::{Table, Value};
 
@@ -12,7 +13,7 @@ use crate::diff::{leaves, table};
 use crate::source::Source;
 
 /// Keys that decide who may do what, or what of a patient leaves the box. A list of these may only have grown since.
-const GUARDED: [&str; 12] = [
+const GUARDED: [&str; 13] = [
     "bus.address",
     "console.address",
     "console.certificate",
@@ -24,6 +25,7 @@ const GUARDED: [&str; 12] = [
     "dicom.tls.client_certificate",
     "dicom.tls.fingerprints",
     "dicom.tls.judge_dates",
+    "dicom.user_identity",
     "models.keys",
 ];
 
@@ -83,8 +85,18 @@ pub fn narrow(old: Settings, now: &Table) -> Result<Narrowed, String> {
     if anyone && !senders.is_empty() {
         return Err("dicom.sender".into());
     }
+    let users = at(now, &["dicom", "user"]).and_then(Value::as_array).cloned().unwrap_or_default();
+    settings.dicom.user.retain(|user| {
+        let stays = Value::try_from(user).is_ok_and(|old| users.contains(&old));
+        if !stays {
+            left_out.push(format!("user {}", user.name));
+        }
+        stays
+    });
+    let known: Vec<String> = settings.dicom.user.iter().map(|user| user.name.clone()).collect();
     settings.dicom.sender.retain(|sender| {
-        let stays = Value::try_from(sender).is_ok_and(|old| senders.iter().any(|new| same_sender(&old, new)));
+        let stays = Value::try_from(sender).is_ok_and(|old| senders.iter().any(|new| same_sender(&old, new)))
+            && sender.user.as_ref().is_none_or(|user| known.contains(user));
         if !stays {
             left_out.push(format!("sender {}", sender.ae_title));
         }
@@ -125,6 +137,13 @@ pub fn narrow(old: Settings, now: &Table) -> Result<Narrowed, String> {
         settings.mpps = StepManager::default();
         left_out.push("the manager of exams (mpps)".into());
     }
+    // It says what the box is to do, and is told what came of it.
+    let tasks = at(now, &["ups"]);
+    let stays = |old: Value| tasks.is_some_and(|new| same_destination(&old, new));
+    if settings.ups.is_on() && !Value::try_from(&settings.ups).is_ok_and(stays) {
+        settings.ups = TaskManager::default();
+        left_out.push("the manager of tasks (ups)".into());
+    }
     // It learns by which IDs it is asked, and what it sends is compared with.
     let archive = at(now, &["prior"]);
     let stays = |old: Value| archive.is_some_and(|new| same_archive(&old, new));
@@ -163,8 +182,13 @@ fn is_true(entry: &Value, key: &str) -> bool {
 fn same_sender(old: &Value, new: &Value) -> bool {
     let title = |entry: &Value| entry.get("ae_title").and_then(Value::as_str).map(|title| title.trim().to_owned());
     title(old) == title(new)
-        && agrees(old, new, &["address", "certificate"])
+        && agrees(old, new, &["address", "certificate", "user", "user_identity"])
         && (is_true(new, "plain") || !is_true(old, "plain"))
+        && (says(new, "user_identity", "ignore") || !says(old, "user_identity", "ignore"))
+}
+
+fn says(entry: &Value, key: &str, word: &str) -> bool {
+    entry.get(key).and_then(Value::as_str) == Some(word)
 }
 
 /// Who may ask for networks, and how, is what it was.
@@ -192,7 +216,8 @@ fn same_destination(old: &Value, new: &Value) -> bool {
 }
 
 fn same_manager(old: &Value, new: &Value) -> bool {
-    same_destination(old, new) && (is_true(new, "unscheduled") || !is_true(old, "unscheduled"))
+    same_destination(old, new)
+        && ["unscheduled", "analyses"].into_iter().all(|key| is_true(new, key) || !is_true(old, key))
 }
 
 /// Results of what was fetched are delivered only where the new entry says so, too.
@@ -264,6 +289,24 @@ mod tests {
         assert_eq!(out(&old.replace("\"CT2\"\n", "\"CT2\"\naddress = \"192.0.2.3\"\n")), Ok(vec!["sender CT2".into()]));
         assert_eq!(out(PACS), Err("dicom.sender".into()), "an empty list would let everyone in");
         assert_eq!(narrowed(PACS, &[CT1, PACS].concat()), Err("dicom.sender".into()), "everyone could send before");
+    }
+
+    /// The careful position: whoever must say who it is must say so with an old configuration, too.
+    #[test]
+    fn a_user_who_was_taken_out_does_not_come_back_nor_does_the_exception_of_a_sender() {
+        let hash = |digit: &str| format!("pbkdf2-sha256:600000:{}:{}", "00".repeat(16), digit.repeat(64));
+        let user = format!("[[dicom.user]]\nname = \"ct\"\npasscode = \"{}\"\n", hash("0"));
+        let old = [&user, CT1, "user = \"ct\"\n", CT2].concat();
+        let bad = "[spool]\nkeep_dayss = 3\n";
+        let out = |now: &str| narrowed(&old, &format!("{now}{bad}"));
+        let gone = Ok(vec!["user ct".to_owned(), "sender CT1".to_owned()]);
+        assert_eq!(out(&old), Ok(vec![]));
+        assert_eq!(out(&[CT1, "user = \"ct\"\n", CT2].concat()), gone);
+        assert_eq!(out(&old.replace(&hash("0"), &hash("1"))), gone, "a new passcode");
+        assert_eq!(out(&format!("dicom.user_identity = \"required\"\n{old}")), Err("dicom.user_identity".into()));
+        let open = format!("dicom.user_identity = \"required\"\n{user}{CT1}user_identity = \"ignore\"\n{CT2}");
+        let now = format!("{}{bad}", open.replace("user_identity = \"ignore\"\n", ""));
+        assert_eq!(narrowed(&open, &now), Ok(vec!["sender CT1".into()]));
     }
 
     #[test]

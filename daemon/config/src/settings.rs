@@ -19,6 +19,7 @@ use node::retrieve::settings::PriorArchive;
 use node::settings::{Destination, Dicom};
 use node::tls::expiry::Configured;
 use node::tls::settings::check_files;
+use node::ups::settings::TaskManager;
 use node::worklist::settings::WorklistServer;
 use report::settings::Device;
 use serde::{Deserialize, Serialize};
@@ -39,6 +40,7 @@ pub struct Settings {
     pub worklist: WorklistServer,
     pub mpps: StepManager,
     pub prior: PriorArchive,
+    pub ups: TaskManager,
     pub record: Record,
     pub sensors: Sensors,
     pub alarm: Alarm,
@@ -79,7 +81,8 @@ impl Settings {
         for host in self.inference_host.values_mut() {
             host.inherit(&self.dicom.tls);
         }
-        for tls in [&mut self.worklist.tls, &mut self.mpps.tls, &mut self.prior.tls].into_iter().flatten() {
+        let asked = [&mut self.worklist.tls, &mut self.mpps.tls, &mut self.prior.tls, &mut self.ups.tls];
+        for tls in asked.into_iter().flatten() {
             tls.inherit(&self.dicom.tls);
         }
     }
@@ -106,8 +109,13 @@ impl Settings {
         self.worklist.check(&mut checker);
         self.mpps.check(&mut checker);
         self.prior.check(&mut checker);
-        if self.mpps.address.is_some() && !self.record.enabled {
-            let reason = "record.enabled must be true, too: what is told of an exam is what the box has recorded of it";
+        self.ups.check(&mut checker);
+        if self.ups.is_on() && self.destination.is_empty() {
+            let reason = "a destination must be set, too: a task is completed with what an archive has taken";
+            checker.refuse("ups", reason);
+        }
+        if self.mpps.address.is_some() && !self.record.enabled && !self.mpps.analyses {
+            let reason = "record.enabled must be true, too: what is told of an exam is what the box has recorded of it (or analyses = true)";
             checker.refuse("mpps", reason);
         }
         if self.dicom.worklist && self.live.worklist.is_none() {
@@ -137,7 +145,8 @@ impl Settings {
     pub fn certificates(&self) -> Vec<Configured> {
         let page = self.console.listen().and(self.console.certificate.as_ref());
         let hosts = (&self.inference_host, &self.inference);
-        certificates::configured(&self.dicom, &self.destination, &self.worklist, &self.mpps, &self.prior, hosts, page)
+        let managers = (&self.mpps, &self.ups);
+        certificates::configured(&self.dicom, &self.destination, &self.worklist, managers, &self.prior, hosts, page)
     }
 }
 

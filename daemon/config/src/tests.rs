@@ -27,7 +27,7 @@ fn every_mistake_names_file_line_key_and_reason() {
         (
             "[dicom]\nlisten = \"0.0.0.0:104\"\nmax_pduu = 5\n",
             "a.toml:3: dicom.max_pduu: unknown key `max_pduu`, expected one of `listen`, `ae_titles`, `sender`, \
-             `plain`, `max_associations`, `max_pdu`, `artim_secs`, `idle_secs`, `max_request_kib`, `commitment`, `mpps`, \
+             `plain`, `user_identity`, `user`, `max_associations`, `max_pdu`, `artim_secs`, `idle_secs`, `max_request_kib`, `commitment`, `mpps`, \
              `worklist`, `tls`",
         ),
         ("[dicm]\n", "a.toml:1: dicm: unknown key `dicm`, expected one of "),
@@ -43,7 +43,7 @@ fn every_mistake_names_file_line_key_and_reason() {
         (
             "[[dicom.sender]]\nae_title = \"CT1\"\n[[dicom.sender]]\nae_title = \"CT2\"\nport = 4\n",
             "a.toml:3: dicom.sender: unknown key `port`, expected one of `ae_title`, `address`, `certificate`, `plain`, \
-             `commitment_port`, `commitment_report`",
+             `user`, `user_identity`, `commitment_port`, `commitment_report`",
         ),
         ("[dicom\n", "a.toml:1: "),
         (
@@ -68,6 +68,15 @@ fn every_mistake_names_file_line_key_and_reason() {
             "a.toml:1: dicom.tls.cert: unknown key `cert`, expected one of `listen`, `certificate`",
         ),
         ("dicom.tls.client_certificate = \"yes\"\n", "a.toml:1: dicom.tls.client_certificate: unknown variant `yes`"),
+        ("dicom.user_identity = \"required\"\n", "a.toml:1: dicom.user_identity: no [[dicom.user]] is configured"),
+        (
+            "\n[[dicom.user]]\nname = \"ct\"\npasscode = \"Secret\"\n",
+            "a.toml:2: dicom.user: the passcode is no hash (pbkdf2-sha256:ROUNDS:SALT:HASH): `scansidectl peers user NAME`",
+        ),
+        (
+            "[[dicom.user]]\nname = \"ct\"\n[[dicom.sender]]\nae_title = \"CT1\"\nuser = \"mr\"\n",
+            "a.toml:3: dicom.sender: user of \"CT1\": there is no [[dicom.user]] with the name \"mr\"",
+        ),
         ("dicom.plain = \"named\"\n", "a.toml:1: dicom.plain: nobody could send: no sender has plain = true, and"),
         (
             "[[dicom.sender]]\nae_title = \"CT1\"\ncertificate = \"/x/ca.pem\"\n",
@@ -184,6 +193,15 @@ fn every_mistake_names_file_line_key_and_reason() {
         ),
         ("mpps.address = \"ris:104\"\n", "a.toml:1: mpps: ae_title, that of the manager, must be set, too"),
         (
+            "[ups]\naddress = \"ups:104\"\nae_title = \"UPS\"\n",
+            "a.toml:2: ups: a destination must be set, too: a task is completed with what an archive has taken",
+        ),
+        ("ups.station = \"X\"\n", "a.toml:1: ups: address must be set, too: without it no manager is asked for tasks"),
+        (
+            "[ups]\naddress = \"ups:104\"\nae_title = \"UPS\"\nworkitems = [\"110004\"]\n",
+            "a.toml:4: ups.workitems: \"110004\" is not SCHEME:VALUE, for example \"DCM:110004\"",
+        ),
+        (
             "record.enabled = false\n[mpps]\naddress = \"ris:104\"\nae_title = \"RIS\"\n",
             "a.toml:3: mpps: record.enabled must be true, too: what is told of an exam is what the box has recorded of it",
         ),
@@ -294,6 +312,7 @@ fn the_shipped_file_shows_the_defaults_and_changes_nothing() {
     settings.destination.clear();
     settings.inference_host.clear();
     settings.dicom.sender.clear();
+    settings.dicom.user.clear();
     assert_eq!(settings, Settings::default());
 }
 

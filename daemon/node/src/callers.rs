@@ -32,6 +32,8 @@ pub enum Outcome {
     NeedsTls,
     /// By TLS, with another certificate than its AE title must show.
     CertificateWrong,
+    /// It must say as which user it comes, and did not, or is none that is known for it.
+    IdentityRefused,
     TooManyAssociations,
     ProtocolVersion,
     ApplicationContext,
@@ -54,6 +56,7 @@ impl Outcome {
             Self::AddressUnknown => "address-unknown",
             Self::NeedsTls => "needs-tls",
             Self::CertificateWrong => "certificate-wrong",
+            Self::IdentityRefused => "identity-refused",
             Self::TooManyAssociations => "too-many-associations",
             Self::ProtocolVersion => "protocol-version",
             Self::ApplicationContext => "application-context",
@@ -71,6 +74,7 @@ impl Outcome {
             Refusal::Address { .. } => Self::AddressUnknown,
             Refusal::NotPlain { .. } | Refusal::NeedsTls { .. } => Self::NeedsTls,
             Refusal::Certificate { .. } => Self::CertificateWrong,
+            Refusal::Identity(_) => Self::IdentityRefused,
             Refusal::Limit { .. } => Self::TooManyAssociations,
             Refusal::Version => Self::ProtocolVersion,
             Refusal::ApplicationContext { .. } => Self::ApplicationContext,

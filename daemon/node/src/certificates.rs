@@ -12,6 +12,7 @@ use crate::settings::{Destination, Dicom};
 use crate::tls::expiry::{Configured, User};
 use crate::tls::server::ca_file;
 use crate::tls::settings::{CheckBy, DestinationTls};
+use crate::ups::settings::TaskManager;
 use crate::worklist::settings::WorklistServer;
 
 /// Every file with certificates that is in use, once. `page`: the certificate of the page, if it has one. Pure.
@@ -19,7 +20,7 @@ pub fn configured(
     dicom: &Dicom,
     destinations: &BTreeMap<String, Destination>,
     worklist: &WorklistServer,
-    manager: &StepManager,
+    (manager, tasks): (&StepManager, &TaskManager),
     prior: &PriorArchive,
     hosts: (&BTreeMap<String, InferenceHost>, &InferenceService),
     page: Option<&PathBuf>,
@@ -48,6 +49,9 @@ pub fn configured(
     }
     if manager.address.is_some() {
         manager.tls.iter().for_each(|tls| sending(tls, &User::StepManager));
+    }
+    if tasks.is_on() {
+        tasks.tls.iter().for_each(|tls| sending(tls, &User::TaskManager));
     }
     if prior.is_on() {
         prior.tls.iter().for_each(|tls| sending(tls, &User::PriorArchive));
@@ -97,7 +101,16 @@ mod tests {
             let certificate = Some("/service.pem".into());
             let service = InferenceService { address: address.into(), certificate, ..InferenceService::default() };
             let hosts = (&hosts, &service);
-            let found = configured(dicom, destinations, worklist, &manager, &prior, hosts, page.as_ref()).into_iter();
+            let found = configured(
+                dicom,
+                destinations,
+                worklist,
+                (&manager, &TaskManager::default()),
+                &prior,
+                hosts,
+                page.as_ref(),
+            )
+            .into_iter();
             found.map(|one| (one.file.display().to_string(), one.is_ca, one.users)).collect::<Vec<_>>()
         };
         let pacs = || User::Destination("pacs".into());

@@ -21,7 +21,7 @@ pub fn negotiation(body: &[u8]) {
     if let Ok(request) = negotiate::read_request(body) {
         let offer = Offer { storage: true, commitment: true, mpps: true, worklist: true };
         let (results, contexts) = negotiate::judge_contexts(&request.contexts, offer);
-        negotiate::acceptance(&request, results, &contexts, 16_384);
+        negotiate::acceptance(&request, results, &contexts, 16_384, false);
     }
 }
 

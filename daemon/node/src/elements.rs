@@ -306,7 +306,7 @@ impl Writer {
         put_tag(&mut self.bytes, tag);
         match self.syntax {
             Syntax::Implicit => put_length(&mut self.bytes, value.len()),
-            Syntax::Explicit if vr == *b"SQ" => {
+            Syntax::Explicit if [*b"SQ", *b"UR"].contains(&vr) => {
                 self.bytes.extend(vr);
                 self.bytes.extend([0, 0]);
                 put_length(&mut self.bytes, value.len());

@@ -5,7 +5,7 @@
 //! Worklist. As SCU: C-STORE of Part 10 files as
 //! they are or, for a peer that takes nothing else, in Implicit VR Little Endian; C-ECHO; Storage Commitment Push Model;
 //! C-FIND of the Modality Worklist; Modality Performed Procedure Step; C-FIND, C-GET and C-MOVE of the Study Root, for earlier
-//! studies (`retrieve`).
+//! studies (`retrieve`); Unified Procedure Step - Pull, for tasks that others schedule (`ups`).
 //! Both roles with TLS or without. To archives with a URL: STOW-RS.
 
 #![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
@@ -21,6 +21,7 @@ pub mod callers;
 mod echo;
 mod elements;
 pub mod expected;
+pub mod identity;
 pub mod inference;
 pub mod listener;
 pub mod manager;
@@ -45,6 +46,7 @@ pub mod settings;
 mod status;
 pub mod stow;
 pub mod tls;
+pub mod ups;
 pub mod wanted;
 mod web;
 mod wire;
@@ -100,6 +102,7 @@ pub struct Intake {
     pub services: services::Services,
     /// Who called and what became of it.
     pub callers: callers::Callers,
+    pub identities: identity::Judge,
 }
 
 /// Transfer syntaxes in which an instance can be stored. Left out: JPIP (the pixels are on another server), SMPTE

@@ -14,6 +14,7 @@ pub(super) const C_MOVE: u16 = 0x0021;
 pub(super) const C_ECHO: u16 = 0x0030;
 pub(super) const C_CANCEL: u16 = 0x0fff;
 pub(super) const N_EVENT_REPORT: u16 = 0x0100;
+pub(super) const N_GET: u16 = 0x0110;
 pub(super) const N_SET: u16 = 0x0120;
 pub(super) const N_ACTION: u16 = 0x0130;
 pub(super) const N_CREATE: u16 = 0x0140;
@@ -189,6 +190,19 @@ pub(super) fn cancel_request(message_id: u16) -> Vec<u8> {
     set.number(0x0100, C_CANCEL);
     set.number(0x0120, message_id);
     set.number(0x0800, NO_DATA_SET);
+    set.finish()
+}
+
+/// An N-GET-RQ for these attributes (PS3.7 section 10.3.2).
+pub(super) fn get_attributes_request(message_id: u16, class: &str, instance: &str, tags: &[(u16, u16)]) -> Vec<u8> {
+    let list: Vec<u8> = tags.iter().flat_map(|(group, number)| [*group, *number]).flat_map(u16::to_le_bytes).collect();
+    let mut set = Elements::default();
+    set.uid(0x0003, class);
+    set.number(0x0100, N_GET);
+    set.number(0x0110, message_id);
+    set.number(0x0800, NO_DATA_SET);
+    set.uid(0x1001, instance);
+    set.put(0x1005, &list);
     set.finish()
 }
 

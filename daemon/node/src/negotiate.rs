@@ -11,6 +11,7 @@ use dicom_ul::pdu::{
 
 use crate::WORKLIST;
 use crate::elements::Syntax;
+use crate::identity;
 use crate::wire::Fault;
 use crate::{APPLICATION_CONTEXT, COMMITMENT, MPPS, VERIFICATION};
 use crate::{accepts_transfer_syntax, is_storage};
@@ -47,6 +48,8 @@ pub(super) struct Request {
     pub(super) implementation: String,
     /// SOP classes for which the peer proposes roles.
     pub(super) roles: Vec<(String, Role)>,
+    /// Who the peer says it is.
+    pub(super) identity: Option<identity::Said>,
 }
 
 /// The content of an A-ASSOCIATE-AC: for each presentation context its id, result (0 is accepted) and transfer syntax.
@@ -69,6 +72,7 @@ pub(super) fn read_request(body: &[u8]) -> Result<Request, Fault> {
         max_pdu: 0,
         implementation: String::new(),
         roles: Vec::new(),
+        identity: None,
     };
     for item in Items(items) {
         match item? {
@@ -78,6 +82,7 @@ pub(super) fn read_request(body: &[u8]) -> Result<Request, Fault> {
                 let said = read_user_information(value)?;
                 (request.max_pdu, request.implementation, request.roles) =
                     (said.max_pdu, said.implementation, said.roles);
+                request.identity = said.identity;
             }
             _ => {}
         }
@@ -184,20 +189,27 @@ pub(super) fn judge_contexts(
     (results.collect(), accepted)
 }
 
-/// The answer to `request`. Roles that the peer did not propose are not mentioned, as the standard wants it.
+/// The answer to `request`. Roles that the peer did not propose are not mentioned, as the standard wants it. `believed`: the peer
+/// asked to be told that its user identity was accepted, and it was.
 pub(super) fn acceptance(
     request: &Request,
     results: Vec<PresentationContextResult>,
     accepted: &[Context],
     max_pdu: u32,
+    believed: bool,
 ) -> AssociationAC {
+    let mut said = our_user_information(max_pdu, judge_roles(&request.roles, accepted));
+    if believed {
+        let (kind, value) = identity::answer();
+        said.push(UserVariableItem::Unknown(kind, value));
+    }
     AssociationAC {
         protocol_version: 1,
         calling_ae_title: request.calling.clone(),
         called_ae_title: request.called.clone(),
         application_context_name: APPLICATION_CONTEXT.into(),
         presentation_contexts: results,
-        user_variables: our_user_information(max_pdu, judge_roles(&request.roles, accepted)),
+        user_variables: said,
     }
 }
 
@@ -297,6 +309,7 @@ struct Said {
     max_pdu: u32,
     implementation: String,
     roles: Vec<(String, Role)>,
+    identity: Option<identity::Said>,
 }
 
 fn read_user_information(value: &[u8]) -> Result<Said, Fault> {
@@ -306,6 +319,7 @@ fn read_user_information(value: &[u8]) -> Result<Said, Fault> {
             (0x51, value) => said.max_pdu = value.first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes)),
             (0x54, value) => said.roles.extend(read_role(value)),
             (0x55, value) => said.implementation = plain_text(value),
+            (0x58, value) => said.identity = Some(identity::read(value)),
             _ => {}
         }
     }

@@ -9,6 +9,7 @@ use dicom_ul::pdu::{
     AssociationRJSource as Source,
 };
 
+use crate::identity::Distrust;
 use crate::settings::{self, Plain, Sender};
 use crate::tls::Facts;
 use crate::tls::settings::ClientCertificate;
@@ -30,6 +31,8 @@ pub enum Refusal {
     NeedsTls { calling: String },
     #[error("the AE title \"{calling}\" must show another certificate than {shown}")]
     Certificate { calling: String, shown: String },
+    #[error(transparent)]
+    Identity(#[from] Distrust),
     #[error("{limit} associations are open, which is the configured limit")]
     Limit { limit: usize },
     #[error("the peer uses another version of the DICOM upper layer protocol")]
@@ -46,7 +49,9 @@ impl Refusal {
             Self::CallingAe { .. } | Self::Address { .. } | Self::Certificate { .. } => {
                 Source::ServiceUser(User::CallingAETitleNotRecognized)
             }
-            Self::NotPlain { .. } | Self::NeedsTls { .. } => Source::ServiceUser(User::NoReasonGiven),
+            Self::NotPlain { .. } | Self::NeedsTls { .. } | Self::Identity(_) => {
+                Source::ServiceUser(User::NoReasonGiven)
+            }
             Self::Limit { .. } => Source::ServiceProviderPresentation(Presentation::LocalLimitExceeded),
             Self::Version => Source::ServiceProviderASCE(Acse::ProtocolVersionNotSupported),
             Self::ApplicationContext { .. } => Source::ServiceUser(User::ApplicationContextNameNotSupported),
@@ -90,6 +95,22 @@ pub fn judge(
         Err(refusal) => refusal,
     };
     if here.any(|sender| judge_link(settings, sender, calling, tls).is_ok()) { Ok(()) } else { Err(refusal) }
+}
+
+/// The entries of `settings` that let this peer in; none where anyone may send, and for whom [`judge`] refuses.
+pub(crate) fn entries<'a>(
+    settings: &'a settings::Dicom,
+    calling: &str,
+    address: IpAddr,
+    tls: Option<&Facts>,
+) -> Vec<&'a Sender> {
+    let address = address.to_canonical();
+    let fits = |sender: &&Sender| {
+        sender.ae_title.trim() == calling.trim()
+            && sender.address.is_none_or(|allowed| allowed.to_canonical() == address)
+            && judge_link(settings, sender, calling, tls).is_ok()
+    };
+    settings.sender.iter().filter(fits).collect()
 }
 
 /// Whether an archive of ours that is no sender may associate, to report storage commitment. What is asked of a sender that

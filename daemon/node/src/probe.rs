@@ -47,6 +47,9 @@ pub const EXPECTED: [(&str, &str); 1] = [(WORKLIST, "Modality Worklist")];
 /// What a manager of exams must offer.
 pub const PERFORMED: [(&str, &str); 1] = [(MPPS, "Modality Performed Procedure Step")];
 
+/// What a manager of tasks must offer.
+pub const TASKS: [(&str, &str); 1] = [(crate::ups::PULL, "Unified Procedure Step - Pull")];
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Step {

@@ -120,8 +120,8 @@ async fn commit(incoming: Incoming, asked: Option<For>, bytes: u64) -> spool::Re
     let Some(For { wanted, only }) = asked else { return incoming.commit().await };
     let judge = wanted.clone();
     let judge = move |header: Result<&Header, &str>| match header {
-        Ok(header) if only => judge.judge(header).map(|()| true),
-        Ok(header) => judge.may_be(header),
+        Ok(header) if only => judge.judge(header).map(|()| !judge.is_ordered()),
+        Ok(header) => judge.may_be(header).map(|is| is && !judge.is_ordered()),
         Err(reason) if only => Err(reason.to_owned()),
         Err(_) => Ok(false),
     };

@@ -261,6 +261,7 @@ impl<'a> Retrieval<'a> {
         }
         let title = title();
         let identifier = |syntax| query::fetch_identifier(study_uid, series_uid, syntax);
+        let _turn = intake.services.awaited.turn().await;
         let _waiting = intake.services.awaited.begin(&self.target.called_ae, &title, wanted);
         let moved = self.association.move_to(STUDY_MOVE, &title, identifier, wanted, self.limit).await;
         if matches!(&moved, Ok(Fetched { status: Some(0xa801), .. })) {

@@ -283,6 +283,33 @@ impl Association {
         Ok(answer)
     }
 
+    /// Sends a DIMSE-N request without a data set, in the first context of this class that was accepted. Returns the answer, its data set
+    /// (`None`: it has more than `most` bytes), and the transfer syntax.
+    pub(super) async fn attributes(
+        &mut self,
+        class: &str,
+        command: impl FnOnce(u16) -> Vec<u8>,
+        most: usize,
+    ) -> Result<(Command, Option<Vec<u8>>, String), Error> {
+        if self.over {
+            return Err(Fault::Closed.into());
+        }
+        let found = self.accepted.iter().find(|context| context.abstract_syntax == class).cloned();
+        let Some(context) = found else { return Err(self.not_accepted(class, IMPLICIT)) };
+        let message_id = self.take_message_id();
+        if let Err(fault) = self.sender.command(context.id, &command(message_id)).await {
+            return Err(self.over(fault.into()).await);
+        }
+        let answer = self.response(message_id).await?;
+        if !answer.has_data_set {
+            return Ok((answer, Some(Vec::new()), context.transfer_syntax));
+        }
+        match self.data_set(most).await {
+            Ok(bytes) => Ok((answer, bytes, context.transfer_syntax)),
+            Err(fault) => Err(self.over(fault.into()).await),
+        }
+    }
+
     /// Why no context of this class was accepted; `None` when one was.
     pub(super) fn refuses(&self, class: &str) -> Option<Error> {
         (!self.offers(class)).then(|| self.not_accepted(class, IMPLICIT))

@@ -16,6 +16,7 @@ use tracing::{debug, info, warn};
 
 use crate::association::{Inbound, Messages, Sender, Timers};
 use crate::elements::Syntax;
+use crate::identity;
 use crate::message::{self, Command};
 use crate::negotiate::{self, Context, Offer};
 use crate::normalized::Request;
@@ -79,7 +80,13 @@ where
             return say_goodbye(&mut reader, &mut writer, fault.abort()).await;
         }
     };
-    let (place, offer) = match admit(&request, number, peer, tls.as_ref(), intake, &places) {
+    let admitted = match admit(&request, number, peer, tls.as_ref(), intake, &places) {
+        Ok((place, offer)) => {
+            identify(&request, number, peer, tls.as_ref(), intake).await.map(|believed| (place, offer, believed))
+        }
+        Err(refusal) => Err(refusal),
+    };
+    let (place, offer, believed) = match admitted {
         Ok(admitted) => admitted,
         Err(refusal) => {
             warn!(association = number, %peer, calling = %shown(&request.calling), "association refused: {refusal}");
@@ -94,7 +101,7 @@ where
     let proposed = request.contexts.iter().map(|context| context.abstract_syntax.as_str());
     let in_vain = proposed.filter(|class| !contexts.iter().any(|context| context.abstract_syntax == *class));
     intake.callers.accepted((&request.calling, &request.called), peer.ip(), contexts.len(), in_vain);
-    let accept = negotiate::acceptance(&request, results, &contexts, intake.settings.max_pdu);
+    let accept = negotiate::acceptance(&request, results, &contexts, intake.settings.max_pdu, believed);
     if let Err(fault) = writer.send_pdu(&Pdu::AssociationAC(accept)).await {
         return info!(association = number, %peer, "no association: {fault}");
     }
@@ -162,6 +169,31 @@ fn admit(
     let limit = intake.settings.max_associations;
     let place = places.take(number, peer.ip()).ok_or(Refusal::Limit { limit })?;
     Ok((place, offer))
+}
+
+/// Whether the peer is the user that it must be; for an archive that is no sender, and may do little, the question does not arise.
+/// Returns whether it is told so.
+async fn identify(
+    request: &negotiate::Request,
+    number: u64,
+    peer: SocketAddr,
+    tls: Option<&Facts>,
+    intake: &Intake,
+) -> Result<bool, Refusal> {
+    let (settings, said) = (&intake.settings, request.identity.as_ref());
+    let is_sender = policy::judge(settings, &request.called, &request.calling, peer.ip(), tls).is_ok();
+    let demand = if is_sender {
+        let entries = policy::entries(settings, &request.calling, peer.ip(), tls);
+        let entries: Vec<_> = entries.into_iter().map(crate::settings::Sender::identity).collect();
+        identity::demand(settings.user_identity, &settings.user, &entries)
+    } else {
+        identity::Demand::Nothing
+    };
+    if let (identity::Demand::Nothing, Some(said)) = (&demand, said) {
+        let form = identity::passed_over(said);
+        info!(association = number, %peer, calling = %shown(&request.calling), "its user identity is passed over ({form})");
+    }
+    Ok(intake.identities.judge(&demand, said, &request.calling).await?)
 }
 
 /// What the peer may do: a sender everything, an archive that is no sender only report storage commitment.

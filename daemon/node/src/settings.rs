@@ -10,6 +10,7 @@ use hal::backoff::Pauses;
 use serde::{Deserialize, Serialize};
 
 pub use self::destination::{Asking, Destination, ResultKind};
+use crate::identity;
 use crate::tls::server::trust_of_sender;
 use crate::tls::settings::Tls;
 
@@ -24,6 +25,10 @@ pub struct Dicom {
     pub sender: Vec<Sender>,
     /// Who may use the port without TLS.
     pub plain: Plain,
+    /// What becomes of the user identity that senders send.
+    pub user_identity: identity::settings::Policy,
+    /// As whom senders may come, where a user identity is required.
+    pub user: Vec<identity::settings::User>,
     pub max_associations: usize,
     /// The largest PDU that we offer to receive, bytes (4096 to 1 MiB).
     pub max_pdu: u32,
@@ -63,11 +68,24 @@ pub struct Sender {
     /// May send without TLS although `dicom.plain` is `named`.
     #[serde(default)]
     pub plain: bool,
+    /// The `[[dicom.user]]` that this sender must be. Absent: what `user_identity` says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// As `dicom.user_identity`, for this sender.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_identity: Option<identity::settings::Policy>,
     /// Where it listens for reports of storage commitment. Absent: it is reported to while its association is open.
     pub commitment_port: Option<u16>,
     /// How it wants these reports.
     #[serde(default)]
     pub commitment_report: ReportBy,
+}
+
+impl Sender {
+    /// What is said of its user identity.
+    pub(crate) fn identity(&self) -> identity::settings::Entry<'_> {
+        identity::settings::Entry { user: self.user.as_deref(), policy: self.user_identity }
+    }
 }
 
 /// On which association a report of storage commitment goes to the peer that asked.
@@ -117,6 +135,8 @@ impl Default for Dicom {
             ae_titles: vec!["SCANSIDE".into()],
             sender: Vec::new(),
             plain: Plain::All,
+            user_identity: identity::settings::Policy::Ignore,
+            user: Vec::new(),
             max_associations: 32,
             max_pdu: 128 * 1024,
             artim_secs: 30,
@@ -163,6 +183,8 @@ impl Dicom {
             }
             self.check_certificate(checker, sender);
         }
+        let senders: Vec<_> = self.sender.iter().map(|one| (one.ae_title.as_str(), one.identity())).collect();
+        identity::settings::check(self.user_identity, &self.user, &senders, checker);
         self.tls.check(checker, self.sender.iter().any(|sender| sender.certificate.is_some()));
         if self.plain == Plain::Named && self.tls.listen().is_none() && !self.sender.iter().any(|sender| sender.plain) {
             let reason = "nobody could send: no sender has plain = true, and dicom.tls does not listen";

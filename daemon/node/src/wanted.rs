@@ -16,6 +16,8 @@ pub struct Wanted {
     /// Objects that are taken, and their bytes.
     most: usize,
     most_bytes: u64,
+    /// Somebody has ordered what comes of it.
+    is_ordered: bool,
     arrived: Mutex<Arrived>,
 }
 
@@ -49,6 +51,7 @@ impl Wanted {
             patient: Identity::of(patient),
             most,
             most_bytes: u64::MAX,
+            is_ordered: false,
             arrived: Mutex::default(),
         }
     }
@@ -57,6 +60,16 @@ impl Wanted {
     #[must_use]
     pub fn within(self, most_bytes: u64) -> Self {
         Self { most_bytes, ..self }
+    }
+
+    /// The same, as the input of a task that somebody has ordered: it counts as what a scanner sends, and what is found in it is delivered.
+    #[must_use]
+    pub fn ordered(self) -> Self {
+        Self { is_ordered: true, ..self }
+    }
+
+    pub(crate) fn is_ordered(&self) -> bool {
+        self.is_ordered
     }
 
     pub fn arrived(&self) -> Arrived {
@@ -156,9 +169,14 @@ struct Underway {
 
 /// The C-MOVE that is under way, if one is: one at a time. Cheap to clone; clones share all.
 #[derive(Debug, Clone, Default)]
-pub struct Awaited(Arc<Mutex<Option<Underway>>>);
+pub struct Awaited(Arc<Mutex<Option<Underway>>>, Arc<tokio::sync::Mutex<()>>);
 
 impl Awaited {
+    /// Whoever wants to ask by C-MOVE waits here until no other C-MOVE is under way.
+    pub(crate) async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.1.lock().await
+    }
+
     /// From now on the archive may send what is wanted, until what is returned is dropped.
     pub(crate) fn begin(&self, archive: &str, our_title: &str, wanted: &Arc<Wanted>) -> Waiting {
         let underway = Underway {

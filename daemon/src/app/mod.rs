@@ -39,6 +39,7 @@ use study::outbox;
 use study::parts::StudyParts;
 use study::priors::ask::Asker;
 use study::reject;
+use study::ups::perform::Performer;
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -88,8 +89,10 @@ pub async fn run(start: Start, good_after: Duration, shutdown: CancellationToken
         arrivals: arrivals_in,
         services: services.clone(),
         callers: callers.clone(),
+        identities: Default::default(),
     };
     let asker = asker(&settings, &parts, &intake);
+    let performer = performer(&settings, &parts, &intake);
     let reporter =
         Reporter { services, spool: parts.spool.clone(), settings: intake.settings.clone(), wall: Wall::default() };
     let (heat_told, heat) = heat::channel();
@@ -141,6 +144,10 @@ pub async fn run(start: Start, good_after: Duration, shutdown: CancellationToken
         let asking = move |store, end| Asker { store, ..asker.clone() }.run(end);
         tasks.start("earlier studies", rows::while_open(on_rows(), parts.store.clone(), stop(), asking));
     }
+    if let Some(performer) = performer {
+        let performing = move |store, end| Performer { store, ..performer.clone() }.run(end);
+        tasks.start("tasks of the manager", rows::while_open(on_rows(), parts.store.clone(), stop(), performing));
+    }
     tasks.start("live", live::look(settings.clone(), &parts, stage, stop()));
     tasks.start("recorder", once_open(open(), stop(), live::record(recorder, view.clone(), stop())));
     if let Some(view) = view.clone().filter(|_| settings.live.auto_start) {
@@ -185,6 +192,20 @@ fn asker(settings: &Settings, parts: &StudyParts, intake: &Intake) -> Option<Ask
         settings: settings.prior.clone(),
         intake: intake.clone(),
         bell: parts.priors_bell.clone(),
+        wall: Wall::default(),
+    })
+}
+
+/// Performs what a manager of tasks schedules; `None` if none is configured.
+fn performer(settings: &Settings, parts: &StudyParts, intake: &Intake) -> Option<Performer> {
+    Some(Performer {
+        store: parts.store.clone(),
+        target: settings.ups.target()?,
+        settings: settings.ups.clone(),
+        archive: settings.prior.target().map(|target| (target, settings.prior.clone())),
+        destinations: settings.destination.clone(),
+        station_name: settings.device.station_name.clone(),
+        intake: intake.clone(),
         wall: Wall::default(),
     })
 }

@@ -41,6 +41,7 @@ pub mod analyze;
 pub mod model;
 pub mod exam;
 pub mod outbox;
+pub mod ups;
 pub mod reject;
 pub mod resolve;
 pub mod review;

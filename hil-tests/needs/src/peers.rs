@@ -34,6 +34,8 @@ pub enum Service {
     MoveOut,
     TlsIn,
     TlsOut,
+    IdentityIn,
+    TasksOut,
     QidoIn,
     WadoIn,
     StowOut,
@@ -59,7 +61,7 @@ impl Program {
 
 impl Service {
     #[cfg(test)]
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 20] = [
         Self::EchoIn,
         Self::EchoOut,
         Self::StoreIn,
@@ -75,6 +77,8 @@ impl Service {
         Self::MoveOut,
         Self::TlsIn,
         Self::TlsOut,
+        Self::IdentityIn,
+        Self::TasksOut,
         Self::QidoIn,
         Self::WadoIn,
         Self::StowOut,
@@ -98,6 +102,8 @@ impl Service {
             Self::MoveOut => "C-MOVE that the box asks",
             Self::TlsIn => "TLS to the box",
             Self::TlsOut => "TLS from the box",
+            Self::IdentityIn => "user identity to the box",
+            Self::TasksOut => "tasks (UPS) that the box performs",
             Self::QidoIn => "QIDO-RS of the box",
             Self::WadoIn => "WADO-RS of the box",
             Self::StowOut => "STOW-RS, QIDO-RS from the box",

@@ -8,6 +8,7 @@ mod support;
 mod us_support;
 
 mod acceptance;
+mod analysis_steps;
 mod archives;
 mod audit;
 mod bad_slice;
@@ -45,5 +46,6 @@ mod study_flow;
 mod teaching;
 mod trouble;
 mod ultrasound;
+mod ups;
 mod vendors;
 mod worklist_server;

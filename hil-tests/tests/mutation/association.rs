@@ -53,6 +53,7 @@ impl Node {
             arrivals: sender,
             services: Services::new(store, [], Arc::default()),
             callers: Callers::default(),
+            identities: node::identity::Judge::default(),
         };
         Self { intake, arrivals, _disk: disk }
     }

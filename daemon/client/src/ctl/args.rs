@@ -358,9 +358,17 @@ pub enum PeersCommand {
     },
     /// Admit a sender that was turned away: shows the configuration entry, or writes it.
     Learn(LearnOptions),
+    /// Make the entry of a user as whom a sender comes (user identity): reads the passcode from the first line of the input and prints its hash. Needs no daemon.
+    User {
+        /// The user name, as the scanner sends it.
+        name: String,
+        /// The name alone counts: there is no passcode.
+        #[arg(long)]
+        without_passcode: bool,
+    },
     /// Test destinations step by step: address, connection, AE titles, kinds of object, C-ECHO; with a url: TLS, HTTP, login, STOW-RS. Needs no daemon.
     Echo {
-        /// Name in the configuration, `worklist` for the worklist server, `mpps` for the manager of exams, `prior` for the archive of earlier studies, or the name of an inference host; all when absent.
+        /// Name in the configuration, `worklist` for the worklist server, `mpps` for the manager of exams, `prior` for the archive of earlier studies, `ups` for the manager of tasks (with what it offers), or the name of an inference host; all when absent.
         destination: Option<String>,
         #[command(flatten)]
         look: LookOptions,

@@ -20,7 +20,7 @@ use study::lesions::listed::RecallRow;
 use study::model::hosts::{self, Look};
 use zbus::fdo::DBusProxy;
 
-use super::peers::{MANAGER, PATIENCE, PRIOR, WORKLIST};
+use super::peers::{MANAGER, PATIENCE, PRIOR, TASKS, WORKLIST};
 use crate::doctor::Facts;
 use crate::doctor::Text;
 use crate::doctor::facts::{Bus, Certificate, Config, Destination, Page, Port, Problem, Recalls};
@@ -68,11 +68,12 @@ pub async fn facts(place: &Place) -> Facts {
             facts.port = port(settings, machine, &facts).await;
         }
         facts.inference_hosts = hosts(settings).await;
-        (facts.destinations, facts.worklist_server, facts.step_manager, facts.prior_archive) = tokio::join!(
+        (facts.destinations, facts.worklist_server, facts.step_manager, facts.prior_archive, facts.task_manager) = tokio::join!(
             destinations(settings),
             worklist_server(settings),
             step_manager(settings),
-            prior_archive(settings)
+            prior_archive(settings),
+            task_manager(settings)
         );
     }
     facts
@@ -270,6 +271,7 @@ fn user(user: &User) -> Text {
         User::Destination(name) => both!("destination {name}", "目的地 {name}"),
         User::WorklistServer => both!("the worklist server", "工作列表服务器"),
         User::StepManager => both!("the manager of exams (MPPS)", "检查状态接收方（MPPS）"),
+        User::TaskManager => both!("the manager of tasks (UPS)", "任务管理器（UPS）"),
         User::PriorArchive => both!("the archive of earlier studies", "既往检查归档服务器"),
         User::InferenceHost(name) => both!("inference host {name}", "推理主机 {name}"),
         User::InferenceService => both!("the networks for neighbours", "供邻机使用的网络服务"),
@@ -287,6 +289,12 @@ async fn step_manager(settings: &Settings) -> Option<Destination> {
     let target = settings.mpps.target()?;
     let probe = Some(probe::run_for(&target, &probe::PERFORMED, PATIENCE).await);
     Some(Destination { name: MANAGER.into(), way: Way::Dimse(target), probe })
+}
+
+async fn task_manager(settings: &Settings) -> Option<Destination> {
+    let target = settings.ups.target()?;
+    let probe = Some(probe::run_for(&target, &probe::TASKS, PATIENCE).await);
+    Some(Destination { name: TASKS.into(), way: Way::Dimse(target), probe })
 }
 
 async fn prior_archive(settings: &Settings) -> Option<Destination> {

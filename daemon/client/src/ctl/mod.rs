@@ -38,6 +38,7 @@ mod status;
 mod studies;
 mod teaching;
 mod time;
+mod user;
 mod watch;
 mod worklist;
 
@@ -114,6 +115,9 @@ fn act(arguments: Arguments, output: &Output) -> Result<(), Failure> {
         }
         Command::Models { command: ModelsCommand::Verify { package, keys } } if maker::is_here(&package) => {
             maker::verify(package.as_ref(), keys, output)
+        }
+        Command::Peers { command: PeersCommand::User { name, without_passcode } } => {
+            user::run(&name, without_passcode, output)
         }
         Command::Peers { command: PeersCommand::Echo { destination, look } } => {
             let (place, language) = placed(&bus, &look);
@@ -216,7 +220,7 @@ async fn talk(bus: &str, command: Command, output: &Output) -> Result<(), Failur
         | Command::Alarm { .. }
         | Command::Clock(_)
         | Command::Bundle { .. }
-        | Command::Peers { command: PeersCommand::Echo { .. } } => Ok(()),
+        | Command::Peers { command: PeersCommand::Echo { .. } | PeersCommand::User { .. } } => Ok(()),
     };
     outcome.map_err(|failure| failure.on_bus(bus))
 }

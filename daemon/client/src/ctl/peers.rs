@@ -4,8 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use comfy_table::Cell;
+use hal::clock::{local_parts_of, now_utc};
 use node::probe::{self, Probe};
-use node::send::Way;
+use node::send::{Target, Way};
+use node::ups::Line;
+use node::ups::settings::TaskManager;
+use node::ups::task::Task;
 use serde::Serialize;
 
 use super::args::LearnOptions;
@@ -13,7 +17,7 @@ use super::failure::Failure;
 use super::output::{Output, Tone, count, toned_cell};
 use super::{config as configuration, examine, time};
 use crate::doctor::text::Language;
-use crate::doctor::{Finding, hosts, network, peers, priors, steps};
+use crate::doctor::{Finding, hosts, network, peers, priors, steps, tasks};
 use crate::{Caller, ManagerProxy, Options, Sender};
 
 /// The worklist server among the names of destinations, and the table of its settings.
@@ -22,6 +26,9 @@ pub const WORKLIST: &str = "worklist";
 pub const MANAGER: &str = "mpps";
 /// The archive that is asked for earlier studies, likewise.
 pub const PRIOR: &str = "prior";
+
+/// The manager of tasks, likewise.
+pub const TASKS: &str = "ups";
 
 /// How long each step of `peers echo` and `doctor` waits.
 pub const PATIENCE: Duration = Duration::from_secs(5);
@@ -118,6 +125,9 @@ struct Echoed {
     address: String,
     #[serde(flatten)]
     probe: Probe,
+    /// Of a manager of tasks: each that it offers, and why this box does not take it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tasks: Vec<(String, String)>,
     what: Option<String>,
     remedy: Option<String>,
 }
@@ -130,8 +140,36 @@ impl Echoed {
             address,
             what: told.map(|finding| finding.cause.in_language(language)),
             remedy: told.map(|finding| finding.remedy.in_language(language)),
+            tasks: Vec::new(),
             probe,
         }
+    }
+}
+
+/// The tasks that are scheduled, by UID, each with why this box does not take it.
+async fn offered(target: &Target, settings: &TaskManager) -> Vec<(String, String)> {
+    let asked = async {
+        let mut line = Line::open(target).await?;
+        // All of them: the station may be what is wrong.
+        let offered = line.scheduled("").await;
+        line.release().await;
+        offered
+    };
+    let now = local_parts_of(&now_utc()).unwrap_or_default();
+    let now = now[..2].concat();
+    match asked.await {
+        Ok(offered) => {
+            let said = |task: Task| {
+                let why = task
+                    .not_taken(settings, &now)
+                    .map_or_else(|| "is for this box".to_owned(), |why| format!("not taken: {why}"));
+                (task.sop_uid, why)
+            };
+            let left_out = offered.left_out.iter().map(|(why, count)| (count.to_string(), (*why).to_owned()));
+            let left_out: Vec<_> = left_out.collect();
+            offered.tasks.into_iter().map(said).chain(left_out).collect()
+        }
+        Err(error) => vec![(String::new(), error.to_string())],
     }
 }
 
@@ -143,8 +181,10 @@ pub async fn echo(only: Option<&str>, paths: &[PathBuf], language: Language, out
     let server = settings.worklist.target().filter(|_| only.is_none_or(|only| only == WORKLIST));
     let manager = settings.mpps.target().filter(|_| only.is_none_or(|only| only == MANAGER));
     let archive = settings.prior.target().filter(|_| only.is_none_or(|only| only == PRIOR));
+    let task_manager = settings.ups.target().filter(|_| only.is_none_or(|only| only == TASKS));
     let has_host = settings.inference_host.keys().any(|name| only.is_none_or(|only| only == name.as_str()));
-    if names.is_empty() && server.is_none() && manager.is_none() && archive.is_none() && !has_host {
+    let is_asked = [&server, &manager, &archive, &task_manager].into_iter().any(Option::is_some);
+    if names.is_empty() && !is_asked && !has_host {
         let message = only.map_or_else(
             || "no destination is configured".to_owned(),
             |name| format!("there is no destination {name:?} in the configuration"),
@@ -186,6 +226,18 @@ pub async fn echo(only: Option<&str>, paths: &[PathBuf], language: Language, out
         let told = priors::probed(&target, &probe);
         all.push(Echoed::of(PRIOR, target.address.clone(), probe, told.as_ref(), language));
     }
+    if let Some(target) = &task_manager {
+        if output.shows_progress() {
+            output.note(&format!("Testing {TASKS} ({}) ...", target.address));
+        }
+        let probe = probe::run_for(target, &probe::TASKS, PATIENCE).await;
+        let told = tasks::probed(target, &probe);
+        let offers = told.is_none().then(|| target.clone());
+        all.push(Echoed::of(TASKS, target.address.clone(), probe, told.as_ref(), language));
+        if let (Some(target), Some(last)) = (offers, all.last_mut()) {
+            last.tasks = offered(&target, &settings.ups).await;
+        }
+    }
     let looks = if has_host { examine::hosts(&settings).await } else { Vec::new() };
     for look in looks.iter().filter(|look| only.is_none_or(|only| only == look.host)) {
         let told = hosts::probed(look);
@@ -220,6 +272,9 @@ fn print(one: &Echoed, language: Language, output: &Output) -> Result<(), Failur
             Cell::new(&step.what),
             Cell::new(took),
         ]);
+    }
+    for (uid, why) in &one.tasks {
+        table.add_row(vec![Cell::new("  "), Cell::new("task"), Cell::new(uid), Cell::new(why)]);
     }
     for (name, why) in &one.probe.not_taken {
         table.add_row(vec![Cell::new("  "), toned_cell("no", Tone::Bad), Cell::new(name), Cell::new(why)]);

@@ -54,6 +54,8 @@ pub struct Facts {
     pub step_manager: Option<Destination>,
     /// Which is asked for earlier studies; `None`: none is configured.
     pub prior_archive: Option<Destination>,
+    /// Whose tasks are performed; `None`: none is configured.
+    pub task_manager: Option<Destination>,
     /// Each machine that may run networks, with each active package.
     pub inference_hosts: Vec<Look>,
     /// Those that are not delivered.

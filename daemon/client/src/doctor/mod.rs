@@ -19,6 +19,7 @@ pub mod steps;
 mod storage;
 #[cfg(test)]
 pub(crate) mod tests;
+pub mod tasks;
 pub mod text;
 
 use serde::Serialize;
@@ -105,13 +106,14 @@ type Area = fn(&Facts, &mut Vec<Checked>) -> Vec<Finding>;
 
 /// Gravest first; of the same gravity, causes before effects.
 pub fn judge(facts: &Facts) -> Report {
-    let areas: [Area; 11] = [
+    let areas: [Area; 12] = [
         service::judge,
         storage::judge,
         clock::judge,
         network::judge,
         steps::judge,
         priors::judge,
+        tasks::judge,
         compute::judge,
         hosts::judge,
         live::judge,

@@ -100,7 +100,7 @@ fn turned_away(facts: &Facts, caller: &Caller, site: &Site<'_>) -> Option<Findin
     let gravity = match caller.outcome.as_str() {
         _ if age > FRESH => Gravity::Note,
         "called-ae-wrong" | "calling-ae-unknown" | "address-unknown" | "tls-on-plain-port" | "needs-tls"
-        | "certificate-wrong" => Gravity::Broken,
+        | "certificate-wrong" | "identity-refused" => Gravity::Broken,
         "not-dicom" => Gravity::Note,
         _ => Gravity::Warning,
     };
@@ -125,6 +125,7 @@ fn code(outcome: &str) -> &'static str {
         "tls-on-plain-port",
         "needs-tls",
         "certificate-wrong",
+        "identity-refused",
         "tls-failed",
         "not-dicom",
         "no-context-accepted",
@@ -255,6 +256,19 @@ pub fn refused(caller: &Caller, site: &Site<'_>) -> (Text, Text) {
                 "若该设备更换了证书，请在其 [[dicom.sender]] 的 certificate 中填写新证书（`scansidectl cert show 文件`）。"
             ),
         ),
+        "identity-refused" => {
+            let reason = &caller.reason;
+            (
+                both!(
+                    "{calling_ae} ({address}) is turned away: {reason}",
+                    "{calling_ae}（{address}）被拒绝：用户身份未通过验证（{reason}）"
+                ),
+                both!(
+                    "Set user name and passcode at the scanner as in [[dicom.user]] here (`scansidectl peers user NAME` makes a new one); or set user_identity = \"ignore\" in its [[dicom.sender]].",
+                    "请在设备上设置与本机 [[dicom.user]] 一致的用户名和密码（`scansidectl peers user 名称` 可新建）；或在其 [[dicom.sender]] 中设置 user_identity = \"ignore\"。"
+                ),
+            )
+        }
         "tls-failed" => {
             let reason = &caller.reason;
             (

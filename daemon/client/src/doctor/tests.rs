@@ -289,6 +289,7 @@ const FAULTS: &[Fault] = &[
     }),
     ("needs-tls", |f| f.callers.push(Caller { calling_ae: "CT1".into(), ..stranger("needs-tls") })),
     ("certificate-wrong", |f| f.callers.push(Caller { calling_ae: "CT1".into(), ..stranger("certificate-wrong") })),
+    ("identity-refused", |f| f.callers.push(Caller { calling_ae: "CT1".into(), ..stranger("identity-refused") })),
     ("tls-failed", |f| f.callers.push(Caller { calling_ae: String::new(), ..stranger("tls-failed") })),
     ("archive-tls-failed", |f| f.destinations[0].probe = failing(Cause::Tls, Step::Association)),
     ("no-context-accepted", |f| f.callers.push(stranger("no-context-accepted"))),
@@ -338,6 +339,10 @@ const FAULTS: &[Fault] = &[
         let probe = failing(Cause::CallingAe, Step::Association);
         f.step_manager = Some(Destination { name: "mpps".into(), probe, ..f.destinations[0].clone() });
         f.status.as_mut().unwrap().steps_waiting = 2;
+    }),
+    ("ups-manager", |f| {
+        let probe = failing(Cause::CallingAe, Step::Association);
+        f.task_manager = Some(Destination { name: "ups".into(), probe, ..f.destinations[0].clone() });
     }),
     ("mpps-late", |f| {
         f.step_manager = Some(Destination { name: "mpps".into(), ..f.destinations[0].clone() });

@@ -32,6 +32,7 @@ pub mod series;
 pub mod shadows;
 pub mod steps;
 mod trouble;
+pub mod ups;
 pub mod waiting;
 
 use std::path::{Path, PathBuf};
@@ -63,6 +64,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0015_marks.sql"),
     include_str!("migrations/0016_priors.sql"),
     include_str!("migrations/0017_sent.sql"),
+    include_str!("migrations/0018_tasks.sql"),
     include_str!("migrations/0019_records.sql"),
 ];
 

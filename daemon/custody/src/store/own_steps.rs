@@ -1,4 +1,4 @@
-//! `own_steps`: performed procedure steps of the box's own exams, of which a manager (RIS) is told by MPPS. The row is there before
+//! `own_steps`: performed procedure steps of the box's own exams and of its analyses, of which a manager (RIS) is told by MPPS. The row is there before
 //! the first message, with the UID of the step: whatever is interrupted, the same step is told again and never a second one.
 //!
 //! ```text
@@ -59,6 +59,7 @@ impl Told {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnStep {
     pub id: i64,
+    /// The recording of an exam, or the name of an analysis.
     pub recording_uid: String,
     pub sop_uid: String,
     pub study_uid: String,
@@ -69,6 +70,8 @@ pub struct OwnStep {
     pub attempts: u32,
     pub forgotten: u32,
     pub next_utc: String,
+    /// It is that of an analysis.
+    pub is_analysis: bool,
 }
 
 /// A step as it begins.
@@ -79,17 +82,19 @@ pub struct New<'a> {
     pub study_uid: &'a str,
     /// JSON.
     pub begun: &'a str,
+    /// Of an analysis its job; `None`: of an exam.
+    pub job_id: Option<i64>,
 }
 
-/// Writes a step down, unless the exam has one. `true`: it is new.
+/// Writes a step down, unless the exam or the analysis has one. `true`: it is new.
 ///
 /// # Errors
 /// When the database fails (as for all below).
 pub fn begin(transaction: &Transaction<'_>, new: &New<'_>, now: &str) -> Result<bool> {
     let changed = transaction.execute(
-        "INSERT INTO own_steps (recording_uid, sop_uid, study_uid, begun, next_utc, created_utc) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?5) ON CONFLICT DO NOTHING",
-        params![new.recording_uid, new.sop_uid, new.study_uid, new.begun, now],
+        "INSERT INTO own_steps (recording_uid, sop_uid, study_uid, begun, next_utc, created_utc, job_id) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6) ON CONFLICT DO NOTHING",
+        params![new.recording_uid, new.sop_uid, new.study_uid, new.begun, now, new.job_id],
     )?;
     Ok(changed == 1)
 }
@@ -136,7 +141,8 @@ pub fn is_known(connection: &Connection, recording_uid: &str) -> Result<bool> {
     Ok(connection.prepare_cached(sql)?.query_row([recording_uid], |row| row.get(0))?)
 }
 
-const COLUMNS: &str = "id, recording_uid, sop_uid, study_uid, begun, ended, told, attempts, forgotten, next_utc";
+const COLUMNS: &str =
+    "id, recording_uid, sop_uid, study_uid, begun, ended, told, attempts, forgotten, next_utc, job_id IS NOT NULL";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<OwnStep> {
     Ok(OwnStep {
@@ -150,6 +156,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<OwnStep> {
         attempts: row.get(7)?,
         forgotten: row.get(8)?,
         next_utc: row.get(9)?,
+        is_analysis: row.get(10)?,
     })
 }
 
@@ -199,10 +206,14 @@ pub fn told(transaction: &Transaction<'_>, id: i64, told: Told, remark: Option<&
         "UPDATE own_steps SET told = ?2, attempts = 0, parked = 0, reason = NULL, next_utc = ?3, told_utc = ?3 WHERE id = ?1",
         params![id, told.as_str(), now],
     )?;
-    let what = match told {
-        Told::Begun => "told that the exam began",
-        Told::Ended => "told that the exam ended",
-        Told::Nothing => "told nothing",
+    let sql = "SELECT job_id IS NOT NULL FROM own_steps WHERE id = ?1";
+    let is_analysis: bool = transaction.prepare_cached(sql)?.query_row([id], |row| row.get(0))?;
+    let what = match (told, is_analysis) {
+        (Told::Begun, false) => "told that the exam began",
+        (Told::Ended, false) => "told that the exam ended",
+        (Told::Begun, true) => "told that the analysis began",
+        (Told::Ended, true) => "told that the analysis ended",
+        (Told::Nothing, _) => "told nothing",
     };
     events::record(transaction, &subject(id), what, remark.unwrap_or_default())
 }
@@ -283,7 +294,7 @@ pub struct Unfinished {
     pub finished_utc: Option<String>,
 }
 
-/// Steps whose end is not written down, oldest first.
+/// Steps of exams whose end is not written down, oldest first.
 ///
 /// # Errors
 /// When the database fails.
@@ -292,11 +303,31 @@ pub fn unfinished(connection: &Connection) -> Result<Vec<Unfinished>> {
         "SELECT o.recording_uid, j.state, j.finished_utc FROM own_steps o \
          LEFT JOIN series s ON s.series_uid = o.recording_uid AND s.study_uid = o.study_uid \
          LEFT JOIN jobs j ON j.id = (SELECT max(id) FROM jobs WHERE series_id = s.id AND task IS NULL) \
-         WHERE o.told <> 'ended' AND o.ended IS NULL ORDER BY o.id",
+         WHERE o.told <> 'ended' AND o.ended IS NULL AND o.job_id IS NULL ORDER BY o.id",
     )?;
     let rows = statement.query_map([], |row| {
         Ok(Unfinished { recording_uid: row.get(0)?, job: row.get(1)?, finished_utc: row.get(2)? })
     })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// An analysis whose end is not written down, and the state of its job; `None`: there is no such job any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenAnalysis {
+    pub name: String,
+    pub job: Option<String>,
+}
+
+/// Steps of analyses whose end is not written down, oldest first.
+///
+/// # Errors
+/// When the database fails.
+pub fn open_analyses(connection: &Connection) -> Result<Vec<OpenAnalysis>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT o.recording_uid, j.state FROM own_steps o LEFT JOIN jobs j ON j.id = o.job_id \
+         WHERE o.told <> 'ended' AND o.ended IS NULL AND o.job_id IS NOT NULL ORDER BY o.id",
+    )?;
+    let rows = statement.query_map([], |row| Ok(OpenAnalysis { name: row.get(0)?, job: row.get(1)? }))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
@@ -363,7 +394,8 @@ mod tests {
 
     fn begun(rows: &mut Connection, number: &str) -> bool {
         let [recording_uid, sop_uid, json] = new(number);
-        let new = New { recording_uid: &recording_uid, sop_uid: &sop_uid, study_uid: "1.2", begun: &json };
+        let new =
+            New { recording_uid: &recording_uid, sop_uid: &sop_uid, study_uid: "1.2", begun: &json, job_id: None };
         let transaction = rows.transaction().unwrap();
         let is_new = begin(&transaction, &new, &now_utc()).unwrap();
         transaction.commit().unwrap();

@@ -24,6 +24,8 @@ pub struct StepManager {
     pub tls: Option<DestinationTls>,
     /// Whether it is told of exams that are not of the worklist, too.
     pub unscheduled: bool,
+    /// Whether it is told of the analyses of studies that were received, too.
+    pub analyses: bool,
     /// Whether it is told of exams whose pictures come from a simulated device. Never set it for the manager of a hospital.
     pub accepts_simulated: bool,
     /// Seconds before the first retry; doubles up to `retry_max_secs`, for ever.
@@ -39,6 +41,7 @@ impl Default for StepManager {
             calling_ae_title: "SCANSIDE".into(),
             tls: None,
             unscheduled: false,
+            analyses: false,
             accepts_simulated: false,
             retry_secs: 10.0,
             retry_max_secs: 300.0,

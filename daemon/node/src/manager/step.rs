@@ -13,14 +13,52 @@ const STATUS: Tag = (0x0040, 0x0252);
 const PERFORMED_SERIES: Tag = (0x0040, 0x0340);
 /// PS3.5 section 6.2.
 const LONGEST_LO: usize = 64;
-/// Protocol Name, of type 1 in each performed series.
-const PROTOCOL: &str = "Scanside ultrasound";
 
-/// An exam that has begun.
+/// What is performed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// An exam by ultrasound.
+    #[default]
+    Exam,
+    /// An analysis of what was received: post-processing.
+    Analysis,
+}
+
+impl Kind {
+    /// Modality (0008,0060). Of an analysis that of what it makes: the information system must not take it for an exam that was
+    /// performed.
+    fn modality(self) -> &'static str {
+        match self {
+            Self::Exam => "US",
+            Self::Analysis => "SR",
+        }
+    }
+
+    /// Protocol Name, of type 1 in each performed series.
+    fn protocol(self) -> &'static str {
+        match self {
+            Self::Exam => "Scanside ultrasound",
+            Self::Analysis => "Scanside analysis",
+        }
+    }
+
+    /// Performed Procedure Type Description.
+    fn type_description(self) -> &'static str {
+        match self {
+            Self::Exam => "",
+            Self::Analysis => "Computer Aided Detection",
+        }
+    }
+}
+
+/// An exam or an analysis that has begun.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Begun {
+    #[serde(default)]
+    pub kind: Kind,
     pub patient: Patient,
-    /// `None`: the exam is not of the worklist.
+    /// `None`: the exam is not of the worklist. Of an analysis only the sex is known.
     #[serde(default)]
     pub request: Option<Request>,
     pub study_uid: String,
@@ -31,14 +69,16 @@ pub struct Begun {
     pub station_name: String,
 }
 
-/// An exam that is over.
+/// An exam or an analysis that is over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ended {
+    #[serde(default)]
+    pub kind: Kind,
     /// RFC 3339, UTC.
     pub utc: String,
     /// `None`: completed.
     pub discontinued: Option<Reason>,
-    /// All that the box made of the exam.
+    /// All that the box made of it.
     pub series: Vec<Made>,
 }
 
@@ -48,12 +88,18 @@ pub struct Ended {
 pub enum Reason {
     /// The box was stopped or lost its power, its recording is gone, or nothing could be made of it.
     EquipmentFailure,
+    /// An analysis: nothing could be evaluated.
+    Unspecified,
+    /// An analysis: a newer one has taken its place, because more images came or a person asked for it.
+    Rescheduled,
 }
 
 impl Reason {
     fn code(self) -> Code {
         let (value, meaning) = match self {
             Self::EquipmentFailure => ("110501", "Equipment failure"),
+            Self::Unspecified => ("110513", "Discontinued for unspecified reason"),
+            Self::Rescheduled => ("110528", "Discontinued Procedure Step rescheduled"),
         };
         Code { value: value.into(), scheme: "DCM".into(), version: String::new(), meaning: meaning.into() }
     }
@@ -76,7 +122,7 @@ impl Begun {
         let [date, time, offset] = moment(&self.started_utc);
         let mut set = Writer::new(syntax);
         character_set(&mut set, self.is_ascii());
-        set.text((0x0008, 0x0060), *b"CS", "US"); // modality
+        set.text((0x0008, 0x0060), *b"CS", self.kind.modality());
         set.text((0x0008, 0x0201), *b"SH", &offset); // time zone of the times below
         set.sequence((0x0008, 0x1032), codes(&request.procedure_codes, syntax)); // procedure code
         set.sequence((0x0008, 0x1120), []); // referenced patient
@@ -95,7 +141,7 @@ impl Begun {
         set.text(STATUS, *b"CS", "IN PROGRESS");
         set.text((0x0040, 0x0253), *b"SH", &self.step_id());
         put(&mut set, (0x0040, 0x0254), *b"LO", self.description());
-        set.text((0x0040, 0x0255), *b"LO", ""); // performed procedure type description
+        set.text((0x0040, 0x0255), *b"LO", self.kind.type_description());
         set.sequence((0x0040, 0x0260), codes(&request.protocol_codes, syntax)); // performed protocol code
         set.sequence((0x0040, 0x0270), [self.scheduled(request, syntax)]);
         set.sequence(PERFORMED_SERIES, []);
@@ -118,15 +164,19 @@ impl Begun {
         item.finish()
     }
 
-    /// Performed Procedure Step ID, SH: when the exam began, to the hundredth of a second, UTC. The box makes one exam at a time.
+    /// Performed Procedure Step ID, SH: when the exam began, to the hundredth of a second, UTC. The box makes one exam at a time; an
+    /// analysis has an A in the place of the century, and one digit more.
     fn step_id(&self) -> String {
         let digits: String = self.started_utc.chars().filter(char::is_ascii_digit).collect();
-        digits.chars().take(16).collect()
+        match self.kind {
+            Kind::Exam => digits.chars().take(16).collect(),
+            Kind::Analysis => std::iter::once('A').chain(digits.chars().skip(2).take(15)).collect(),
+        }
     }
 
     fn description(&self) -> &str {
         let texts = self.request.iter().flat_map(|request| [&request.step_description, &request.procedure_description]);
-        texts.into_iter().find(|text| !text.is_empty()).map_or(PROTOCOL, String::as_str)
+        texts.into_iter().find(|text| !text.is_empty()).map_or(self.kind.protocol(), String::as_str)
     }
 
     fn is_ascii(&self) -> bool {
@@ -154,13 +204,13 @@ impl Ended {
         if let Some(reason) = self.discontinued {
             set.sequence((0x0040, 0x0281), codes(&[reason.code()], syntax));
         }
-        set.sequence(PERFORMED_SERIES, self.series.iter().map(|made| made.item(syntax)));
+        set.sequence(PERFORMED_SERIES, self.series.iter().map(|made| made.item(self.kind, syntax)));
         set.finish()
     }
 }
 
 impl Made {
-    fn item(&self, syntax: Syntax) -> Vec<u8> {
+    fn item(&self, kind: Kind, syntax: Syntax) -> Vec<u8> {
         let references = |objects: &[(String, String)]| {
             objects.iter().map(|(class, uid)| reference(class, uid, syntax)).collect::<Vec<_>>()
         };
@@ -170,7 +220,7 @@ impl Made {
         item.text((0x0008, 0x1050), *b"PN", ""); // performing physician
         item.text((0x0008, 0x1070), *b"PN", ""); // operators
         item.sequence((0x0008, 0x1140), references(&self.images));
-        item.text((0x0018, 0x1030), *b"LO", PROTOCOL);
+        item.text((0x0018, 0x1030), *b"LO", kind.protocol());
         item.uid((0x0020, 0x000e), &self.series_uid);
         item.sequence((0x0040, 0x0220), references(&self.others));
         item.finish()
@@ -225,6 +275,7 @@ mod tests {
 
     fn begun() -> Begun {
         Begun {
+            kind: Kind::Exam,
             patient: Patient {
                 id: "P1".into(),
                 name: "DOE^JANE".into(),
@@ -355,7 +406,12 @@ mod tests {
         let made = Made { series_uid: "1.4.1".into(), images, others: Vec::new() };
         let report =
             Made { series_uid: "1.4.2".into(), others: vec![("1.2.2".into(), "1.3.3".into())], ..Made::default() };
-        let ended = Ended { utc: "2026-11-29T21:00:00.000Z".into(), discontinued: None, series: vec![made, report] };
+        let ended = Ended {
+            kind: Kind::Exam,
+            utc: "2026-11-29T21:00:00.000Z".into(),
+            discontinued: None,
+            series: vec![made, report],
+        };
         for syntax in [Syntax::Implicit, Syntax::Explicit] {
             let bytes = ended.data_set(syntax);
             let elements = Elements::parse(&bytes, syntax).unwrap();

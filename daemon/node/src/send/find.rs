@@ -76,7 +76,7 @@ impl Association {
         found
     }
 
-    pub(super) async fn abort(&mut self) {
+    pub(crate) async fn abort(&mut self) {
         self.over = true;
         let _ = timeout(STOPS, self.sender.pdus.send_pdu(&Pdu::AbortRQ { source: AbortRQSource::ServiceUser })).await;
         self.sender.pdus.close().await;

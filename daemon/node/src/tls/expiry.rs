@@ -21,6 +21,7 @@ pub enum User {
     Destination(String),
     WorklistServer,
     StepManager,
+    TaskManager,
     /// The archive that is asked for earlier studies.
     PriorArchive,
     /// A machine that may run networks of studies, by its name.

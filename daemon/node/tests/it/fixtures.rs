@@ -124,6 +124,7 @@ impl Node {
             arrivals: sender,
             services,
             callers: callers.clone(),
+            identities: Default::default(),
         };
         let served = tokio::spawn(listener::run(socket, intake.clone(), shutdown));
         Self {

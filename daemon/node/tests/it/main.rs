@@ -13,6 +13,7 @@ mod expected;
 #[allow(dead_code, reason = "shared with the tests of the outbox")]
 mod fixtures;
 mod hostile;
+mod identity;
 mod manager;
 mod mpps;
 #[allow(dead_code, reason = "shared with the tests of the outbox")]

@@ -4,7 +4,7 @@ use dicom::patient::Patient;
 use dicom::request::{Code, Request};
 use needs::peers::{Program, Service, tried};
 use node::manager::answer::Fate;
-use node::manager::step::{Begun, Ended, Made};
+use node::manager::step::{Begun, Ended, Kind, Made};
 use node::manager::{Line, Outcome};
 use node::send::{Error, Target};
 use serde_json::{Value, json};
@@ -29,6 +29,7 @@ fn begun() -> Begun {
         ..Request::default()
     };
     Begun {
+        kind: Kind::Exam,
         patient,
         request: Some(request),
         study_uid: "1.2.840.99.1".into(),
@@ -42,7 +43,7 @@ fn ended() -> Ended {
     let images = vec![("1.2.840.10008.5.1.4.1.1.3.1".to_owned(), "2.25.901.1".to_owned())];
     let others = vec![("1.2.840.10008.5.1.4.1.1.88.34".to_owned(), "2.25.901.2".to_owned())];
     let made = Made { series_uid: "2.25.902.1".into(), images, others };
-    Ended { utc: "2026-11-29T21:00:00.000Z".into(), discontinued: None, series: vec![made] }
+    Ended { kind: Kind::Exam, utc: "2026-11-29T21:00:00.000Z".into(), discontinued: None, series: vec![made] }
 }
 
 async fn managing(py: &mut Py, more: Value) -> Target {

@@ -30,6 +30,11 @@ pub async fn installed(python: &str) -> bool {
 
 impl Py {
     pub async fn start() -> Option<Self> {
+        Self::start_script("daemon/node/tests/peers/pynetdicom_peer.py").await
+    }
+
+    /// Another script of the workspace that speaks in the same way.
+    pub async fn start_script(script: &str) -> Option<Self> {
         let python = std::env::var("SCANSIDE_PYTHON").unwrap_or_else(|_| "python3".into());
         if !installed(&python).await {
             return None;
@@ -37,7 +42,7 @@ impl Py {
         // Also from other crates of the workspace that use this file.
         let mut above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
         let root = above.find(|folder| folder.join("Cargo.lock").is_file()).unwrap();
-        let script = root.join("daemon/node/tests/peers/pynetdicom_peer.py");
+        let script = root.join(script);
         let mut child = Command::new(python)
             .arg(script)
             .stdin(Stdio::piped())

@@ -23,6 +23,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, AllStoragePresentationContexts, build_role, evt
 from pynetdicom.association import Association
+from pynetdicom.pdu_primitives import UserIdentityNegotiation
 from pynetdicom.sop_class import (
     ModalityPerformedProcedureStep as MPPS,
     ModalityWorklistInformationFind as WORKLIST,
@@ -357,7 +358,8 @@ def associate(order, uid, handlers=()):
 
 
 def store(order):
-    """C-ECHO and C-STORE of a file; "tls": certificate, key, CA, name in the box's certificate."""
+    """C-ECHO and C-STORE of a file; "tls": certificate, key, CA, name in the box's certificate; "identity": type, first and second
+    field, whether an answer is wanted (user identity negotiation)."""
     data = dcmread(order["file"])
     ae = AE(ae_title=order["calling"])
     ae.add_requested_context(Verification)
@@ -369,12 +371,23 @@ def store(order):
         context.load_cert_chain(certificate, key)
         secure = (context, name)
     host, port = order["to"]
-    assoc = ae.associate(host, port, ae_title=order.get("called", "SCANSIDE"), tls_args=secure)
+    said = []
+    if "identity" in order:
+        identity = UserIdentityNegotiation()
+        identity.user_identity_type, first, second, identity.positive_response_requested = order["identity"]
+        identity.primary_field = first.encode()
+        if second is not None:
+            identity.secondary_field = second.encode()
+        said = [identity]
+    assoc = ae.associate(host, port, ae_title=order.get("called", "SCANSIDE"), tls_args=secure, ext_neg=said)
     if not assoc.is_established:
-        say(status=None, why="no association")
+        primitive = assoc.acceptor.primitive
+        why = [primitive.result, primitive.result_source, primitive.diagnostic] if assoc.is_rejected else "no association"
+        say(status=None, why=why)
         return
+    answered = assoc.acceptor.user_identity
     echo = status_of(assoc.send_c_echo())
-    say(echo=echo, status=status_of(assoc.send_c_store(data)))
+    say(echo=echo, status=status_of(assoc.send_c_store(data)), believed=answered is not None)
     assoc.release()
 
 

@@ -21,6 +21,7 @@ use serde::de::IgnoredAny;
 use super::error::Error;
 use super::examine;
 use crate::choosing;
+use crate::exam::analysis;
 use crate::exam::step::{self, Over};
 use crate::lesions::record::{self, Recorded};
 use crate::lesions::source_of;
@@ -97,6 +98,10 @@ pub(super) fn conclude(parts: &StudyParts, job: &JobRow, conclusion: Conclusion<
     }
     next_best(&transaction, &parts.settings.analyze, job)?;
     let recorded = noted(&transaction, job, conclusion.visit)?;
+    let told = match conclusion.exam {
+        Some(_) => false,
+        None => analysis::ended(&transaction, job, conclusion.event, conclusion.results, &now)?,
+    };
     let over = conclusion.exam.map(|over| step::note_ended(&transaction, over, conclusion.results)).transpose()?;
     transaction.commit().map_err(store::Error::from)?;
     // An attempt of this job may have written where the new file is.
@@ -104,7 +109,7 @@ pub(super) fn conclude(parts: &StudyParts, job: &JobRow, conclusion: Conclusion<
         tracing::warn!(job = job.id, file = old.file, "the file of a result was damaged and is made again");
         let _ = std::fs::remove_file(spool.join(&old.file));
     }
-    if over == Some(true) {
+    if over == Some(true) || told {
         parts.steps_bell.notify_one();
     }
     if let Some(Recorded { new, same, open, met, perhaps }) = recorded {
@@ -127,7 +132,7 @@ pub(crate) fn queue(transaction: &Transaction<'_>, settings: &Settings, ids: &[i
 }
 
 /// Whether the results are of a test object that no archive is to see, or of a series that this box fetched only to compare with it.
-fn stays_here(connection: &Connection, job: &JobRow, deliver_fetched: bool) -> Result<bool, store::Error> {
+pub(super) fn stays_here(connection: &Connection, job: &JobRow, deliver_fetched: bool) -> Result<bool, store::Error> {
     let Some(row) = series::get(connection, job.series_id)? else { return Ok(false) };
     if !deliver_fetched && store::priors::stays(connection, &row.key)? {
         return Ok(true);

@@ -28,6 +28,7 @@ use super::engine::Engine;
 use super::error::Error;
 use super::results::Results;
 use super::{examine, room, shadow};
+use crate::exam::analysis;
 use crate::model::Hosts;
 use crate::parts::StudyParts;
 use crate::{PAUSES, choosing, priors, wait_for_database};
@@ -206,6 +207,8 @@ fn work_once(parts: &StudyParts, engine: &mut Engine, stop: &Arc<AtomicBool>) ->
     }
     let control = JobControl::new(parts, &job, stop)?;
     control.announce("running", "volume", 0.0);
+    let stays = |rows: &Connection| conclude::stays_here(rows, &job, settings.prior.deliver);
+    analysis::begun(parts, &mut connection, &job, &row, stays);
     tracing::info!(job = job.id, series = %row.key.series_uid, instances = row.instance_count, "analysis begins");
     let own_study = parts.own_studies.claim();
     let done = carried(parts, engine, &connection, &job, &row, &control);

@@ -5,3 +5,4 @@ pub mod hand_over;
 pub mod keep;
 pub mod step;
 pub mod tell;
+pub(crate) mod analysis;

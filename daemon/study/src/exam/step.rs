@@ -14,11 +14,11 @@ use hal::clock::Wall;
 use live::identity::is_nobody;
 use live::record::journal::{self, Story};
 use node::manager::settings::StepManager;
-use node::manager::step::{Begun, Ended, Made, Reason};
+use node::manager::step::{Begun, Ended, Kind, Made, Reason};
 use report::settings::Device;
 use rusqlite::Transaction;
 
-use super::develop;
+use super::{analysis, develop};
 
 /// An exam whose job is parked may still come to results, when a person reruns it. So long its step stays in progress.
 const HOPE: Duration = Duration::from_secs(24 * 3600);
@@ -31,6 +31,8 @@ const REMEMBERED: u32 = 2000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rules {
     unscheduled: bool,
+    /// Of analyses, too.
+    analyses: bool,
     accepts_simulated: bool,
     station_ae_title: String,
     station_name: String,
@@ -42,10 +44,17 @@ impl Rules {
         manager.address.as_ref()?;
         Some(Self {
             unscheduled: manager.unscheduled,
+            analyses: manager.analyses,
             accepts_simulated: manager.accepts_simulated,
             station_ae_title: manager.calling_ae_title.trim().to_owned(),
             station_name: device.station_name.clone(),
         })
+    }
+
+    /// Whether the manager is told of analyses, and by whom they are made; `simulated`: by a simulated accelerator.
+    pub(crate) fn of_analyses(&self, simulated: bool) -> Option<(&str, &str)> {
+        let is_told = self.analyses && (!simulated || self.accepts_simulated);
+        is_told.then_some((self.station_ae_title.as_str(), self.station_name.as_str()))
     }
 
     /// What the manager is told of the beginning of this exam; `None`: nothing, now at least. Pure.
@@ -57,6 +66,7 @@ impl Rules {
         let is_wanted = begun.request.is_some() || self.unscheduled;
         let is_real = !story.simulated || self.accepts_simulated;
         (is_wanted && is_real && !is_nobody(&begun.patient)).then(|| Begun {
+            kind: Kind::Exam,
             patient: begun.patient.clone(),
             request: begun.request.clone(),
             study_uid: begun.study_uid.clone(),
@@ -84,6 +94,7 @@ pub fn note_begun(transaction: &Transaction<'_>, story: &Story, rules: &Rules, n
         sop_uid: &sop_uid(recording_uid),
         study_uid: &begun.study_uid,
         begun: &serde_json::to_string(&begun)?,
+        job_id: None,
     };
     own_steps::begin(transaction, &new, now).map(drop)
 }
@@ -103,6 +114,13 @@ pub struct Over<'a> {
 ///
 /// An exam that nobody has ended is discontinued, with all that was made of it: whether it was complete only people can say.
 fn ended(over: Over<'_>, results: &[ResultRow]) -> Ended {
+    let series = made(results);
+    let discontinued = over.interrupted.then_some(Reason::EquipmentFailure);
+    Ended { kind: Kind::Exam, utc: over.utc.to_owned(), discontinued, series }
+}
+
+/// The objects by series. Pure.
+pub(crate) fn made(results: &[ResultRow]) -> Vec<Made> {
     let mut series: Vec<Made> = Vec::new();
     for row in results {
         let at = series.iter().position(|made| made.series_uid == row.series_uid).unwrap_or_else(|| {
@@ -113,8 +131,7 @@ fn ended(over: Over<'_>, results: &[ResultRow]) -> Ended {
         let is_image = [report::ultrasound::CLIP.name, report::ultrasound::KEY.name].contains(&row.kind.as_str());
         if is_image { series[at].images.push(object) } else { series[at].others.push(object) }
     }
-    let discontinued = over.interrupted.then_some(Reason::EquipmentFailure);
-    Ended { utc: over.utc.to_owned(), discontinued, series }
+    series
 }
 
 /// Writes down what the exam came to, in the transaction that writes its results. `true`: there is something to tell.
@@ -204,12 +221,14 @@ pub fn look(
         tracing::warn!(recording = recording_uid, "an exam is discontinued: {why}");
         // A series must be named (type 1 in the final state); of this one nothing was made.
         let series = vec![Made { series_uid: recording_uid.to_owned(), ..Made::default() }];
-        let ended = Ended { utc: wall.now_utc(), discontinued: Some(Reason::EquipmentFailure), series };
+        let ended =
+            Ended { kind: Kind::Exam, utc: wall.now_utc(), discontinued: Some(Reason::EquipmentFailure), series };
         let transaction = connection.transaction()?;
         own_steps::end(&transaction, recording_uid, &serde_json::to_string(&ended)?)?;
         own_steps::note(&transaction, recording_uid, "the exam is discontinued", why)?;
         transaction.commit()?;
     }
+    analysis::look(connection, &wall.now_utc())?;
     own_steps::forget(connection, REMEMBERED)?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Tells the manager (RIS) of the box's own exams. What is to be told are rows (`custody::store::own_steps`), so neither a restart nor
+//! Tells the manager (RIS) of the box's own exams and, where it wants that, of its analyses. What is to be told are rows (`custody::store::own_steps`), so neither a restart nor
 //! a manager that is away for days loses anything, and no exam and no picture waits for it.
 //!
 //! The oldest exam is told first, each from its beginning to its end over the same association. A message that the manager
@@ -170,6 +170,7 @@ impl Teller {
     async fn note(&self, step: &OwnStep, message: Message, outcome: Outcome) -> store::Result<bool> {
         let Outcome { fate, words } = outcome;
         let (id, now) = (step.id, self.wall.now_utc());
+        let of = if step.is_analysis { "an analysis" } else { "an exam" };
         let (told, what) = match message {
             Message::Begin => (Told::Begun, "begun"),
             Message::End => (Told::Ended, "ended"),
@@ -178,8 +179,8 @@ impl Teller {
             Fate::Taken | Fate::Remarked | Fate::Had => {
                 let remark = (fate != Fate::Taken).then_some(words);
                 match &remark {
-                    Some(words) => warn!(step = id, "the manager was told that an exam has {what}: {words}"),
-                    None => info!(step = id, "the manager was told that an exam has {what}"),
+                    Some(words) => warn!(step = id, "the manager was told that {of} has {what}: {words}"),
+                    None => info!(step = id, "the manager was told that {of} has {what}"),
                 }
                 self.written(move |rows| own_steps::told(rows, id, told, remark.as_deref(), &now)).await?;
                 Ok(true)
@@ -196,7 +197,7 @@ impl Teller {
             }
             Fate::Again => {
                 let wait = self.pauses.after(step.attempts.saturating_add(1));
-                info!(step = id, "the manager is told in {wait:?} that an exam has {what}: {words}");
+                info!(step = id, "the manager is told in {wait:?} that {of} has {what}: {words}");
                 let next = self.wall.utc_after(wait);
                 self.rows(move |rows| own_steps::postponed(rows, id, &words, &next)).await?;
                 Ok(false)

@@ -164,6 +164,7 @@ impl Unit {
             arrivals: sender,
             services,
             callers: Default::default(),
+            identities: Default::default(),
         };
         let (events, _) = broadcast::channel(1000);
         let parts = StudyParts {
