@@ -120,9 +120,19 @@ def kas(root: Path) -> list[str]:
     return wrong
 
 
+def mounts(root: Path, unit: Path) -> list[str]:
+    """Settings of a unit that mounts for others, with which systemd gives it a mount namespace of its own (systemd.exec(5)).
+
+    From there no mount reaches the host. All of their names are refused, since which of them do it depends on the version of systemd.
+    """
+    alone = r"^((?:Protect|Private|ReadOnly|ReadWrite|Inaccessible|NoExecPaths|ExecPaths|Bind|TemporaryFileSystem|Root|Mount|DynamicUser|Extension)\w*)="
+    return [f"{unit.relative_to(root)}: with {name} the service of RAUC does not see the stick" for name in re.findall(alone, unit.read_text(), re.M)]
+
+
 def main() -> int:
     # ONNX Runtime of meta-tegra-community at the commit of yocto/kas.
     wrong = trees(ROOT, next((ROOT / DAEMON).glob("scansided_*.bb"))) + runtime(ROOT) + api(ROOT, oldest=24) + names(ROOT)
+    wrong += mounts(ROOT, ROOT / "yocto/meta-scanside/recipes-core/scanside-system/files/scanside-update@.service")
     for pattern in ("*.bb", "*.bbappend"):
         for recipe in sorted((ROOT / "yocto").rglob(pattern)):
             wrong += from_repository(ROOT, recipe) + beside(ROOT, recipe)

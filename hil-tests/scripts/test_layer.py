@@ -54,6 +54,14 @@ class Layer(unittest.TestCase):
         (self.root / "Cargo.toml").write_text(text.format(""))
         self.assertEqual(len(layer.api(self.root, 24)), 1)
 
+    def test_a_unit_that_mounts_for_others_must_not_have_a_file_system_of_its_own(self):
+        unit = self.root / "recipe/a.service"
+        unit.write_text("[Service]\n# ProtectHome= would be wrong\nExecStart=/bin/a\nNoNewPrivileges=yes\n")
+        self.assertEqual(layer.mounts(self.root, unit), [])
+        for line in ("ProtectHome=yes", "PrivateTmp=yes", "ReadOnlyPaths=/sys", "ProtectSystem=strict", "MountFlags=slave"):
+            unit.write_text(f"[Service]\nExecStart=/bin/a\n{line}\n")
+            self.assertEqual(len(layer.mounts(self.root, unit)), 1, line)
+
     def test_a_kas_repository_without_a_whole_commit_is_named(self):
         pinned = {"url": "https://example.org/a", "commit": "0" * 40}
         content = {"repos": {"own": {"layers": {}}, "none": None, "a": pinned, "b": {"url": "x", "branch": "main"}, "c": pinned | {"commit": "0" * 12}}}

@@ -21,7 +21,7 @@ pub struct Filter {
     pub task: Option<String>,
     /// Of the audit trail, which is not in the database either.
     pub since_utc: Option<String>,
-    /// Number of a row of it.
+    /// Number of a row of it; of a study or series it is in `rows`.
     pub before: Option<u64>,
 }
 
@@ -49,7 +49,13 @@ impl Filter {
                 "series_uid" => filter.rows.series_uid = Some(text(name, value)?),
                 "state" => filter.rows.state = Some(text(name, value)?),
                 "since_utc" => filter.since_utc = Some(text(name, value)?),
-                "before" => filter.before = Some(u64::try_from(value).map_err(|_| wrong_type(name, "t"))?),
+                "before" => {
+                    let number = u64::try_from(value).map_err(|_| wrong_type(name, "t"))?;
+                    (filter.before, filter.rows.before) = (Some(number), Some(row(number)));
+                }
+                "number" => {
+                    filter.rows.number = Some(row(u64::try_from(value).map_err(|_| wrong_type(name, "t"))?));
+                }
                 "task" => filter.task = Some(text(name, value)?),
                 "destination" => filter.rows.destination = Some(text(name, value)?),
                 _ => return Err(unknown(name, known)),
@@ -57,6 +63,11 @@ impl Filter {
         }
         Ok(filter)
     }
+}
+
+/// A number that no row has stays one.
+fn row(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// The one option that a method has, `b`; false when it is absent.

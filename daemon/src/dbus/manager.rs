@@ -73,17 +73,17 @@ impl Manager {
 /// The appliance as a whole.
 #[interface(name = "org.scanside.Appliance1.Manager1")]
 impl Manager {
-    /// Studies, newest first. Options: limit u, study_uid s, state s.
+    /// Studies, newest first. Options: limit u, study_uid s, state s, number t, before t (a number: only those after it).
     #[zbus(out_args("studies"))]
     async fn list_studies(&self, options: Options) -> Result<Vec<Study>, Error> {
-        let filter = Filter::parse(&options, &["limit", "study_uid", "state"])?;
+        let filter = Filter::parse(&options, &["limit", "study_uid", "state", "number", "before"])?;
         self.reader.read(move |connection| query::studies(connection, &filter.rows)).await
     }
 
-    /// Series, newest first. Options: limit u, study_uid s, series_uid s, state s.
+    /// Series, newest first. Options: limit u, study_uid s, series_uid s, state s, before t (a number: only those after it).
     #[zbus(out_args("series"))]
     async fn list_series(&self, options: Options) -> Result<Vec<Series>, Error> {
-        let filter = Filter::parse(&options, &["limit", "study_uid", "series_uid", "state"])?;
+        let filter = Filter::parse(&options, &["limit", "study_uid", "series_uid", "state", "before"])?;
         self.reader.read(move |connection| query::series(connection, &filter.rows)).await
     }
 

@@ -231,6 +231,16 @@ fn filters_choose_rows() {
     assert_eq!(query::studies(&db, &study("2")).unwrap().len(), 1);
     assert_eq!(query::studies(&db, &state("processed")).unwrap()[0].study_uid, "1");
     assert_eq!(query::studies(&db, &Wanted { limit: 1, ..Wanted::default() }).unwrap()[0].study_uid, "2");
+    let of = |wanted: Wanted| -> Vec<String> {
+        query::studies(&db, &some(wanted)).unwrap().into_iter().map(|study| study.study_uid).collect()
+    };
+    assert_eq!(of(Wanted { number: Some(4), ..Wanted::default() }), ["1"]);
+    assert_eq!(of(Wanted { number: Some(5), ..Wanted::default() }), [""; 0], "a series that is no study's first");
+    // The rows of one call end at 10,000; with `before` the next call goes on.
+    assert_eq!(of(Wanted { before: Some(6), ..Wanted::default() }), ["1"]);
+    assert_eq!(of(Wanted { before: Some(4), ..Wanted::default() }), [""; 0]);
+    let after = some(Wanted { before: Some(6), ..Wanted::default() });
+    assert_eq!(query::series(&db, &after).unwrap().len(), 2);
     assert_eq!(query::series(&db, &study("1")).unwrap().len(), 2);
     assert_eq!(query::series(&db, &state("receiving")).unwrap().len(), 1);
     assert_eq!(query::jobs(&db, &study("1")).unwrap()[0].fraction, 1.0);

@@ -157,11 +157,18 @@ async fn a_site_is_set_up_by_options_against_a_real_archive_and_keeps_its_commen
     assert_eq!((pacs.address.as_str(), pacs.ae_title.as_str()), (storescp.address.to_string().as_str(), "PACS"));
     assert_eq!((pacs.calling_ae_title.as_str(), settings.device.key_image_language.as_str()), ("BOX1", "zh-CN"));
 
+    let nowhere = site.setup(&["--destination", "-", "--yes"]);
+    assert_eq!((nowhere.code, &nowhere.json["written"]), (Some(0), &Value::Bool(true)), "{}", nowhere.errors);
+    assert!(config::load(&[site.config()]).unwrap().destination.is_empty(), "{}", site.text());
+    config::edit::revert(&[site.config()], None).unwrap();
+    assert_eq!(site.text(), text, "one step back");
+
     let again = site.setup(&["--yes"]);
     assert_eq!((again.code, &again.json["written"]), (Some(0), &Value::Bool(false)), "it is so already");
     assert_eq!(again.json["differs"].as_array().unwrap().len(), 0, "{}", again.json);
-    config::edit::revert(&[site.config()], None).unwrap();
-    assert_eq!(site.text(), SITE, "one step back");
+    // A step back is a step itself, so the setup is by its number.
+    config::edit::revert(&[site.config()], Some(1)).unwrap();
+    assert_eq!(site.text(), SITE, "as before the setup");
 }
 
 #[test]

@@ -182,6 +182,14 @@ fn changed(site: &Site, file: &Path, text: &str, change: &Change) -> Result<Stri
 fn not_set(site: &Site, path: &[String]) -> String {
     let elsewhere = site.all.iter().rfind(|source| raw(source, path).is_some());
     match elsewhere {
+        // Several changes go into one file.
+        Some(source) if site.is_own(&source.file) => {
+            format!(
+                "is set by {}: unset it alone, `scansidectl config unset {}`",
+                source.file.display(),
+                path.join(".")
+            )
+        }
         Some(source) => format!("is set by {}, which is not the site's", source.file.display()),
         None => nearest::of_key(path, crate::fragment::refused)
             .unwrap_or_else(|| "is not set: its default is in effect".into()),

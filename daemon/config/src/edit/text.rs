@@ -48,13 +48,16 @@ pub fn set(text: &str, path: &[String], value: &str) -> Result<String, Fault> {
     if parse(&new)?.to_string() == wanted.to_string() { Ok(new) } else { Err(Fault::Unclear) }
 }
 
-/// `text` without `path`, and without the header that it leaves empty.
+/// `text` without `path`, which may be a whole table, and without the header that it leaves empty.
 ///
 /// # Errors
 /// When it is not set there, or that needs a person.
 pub fn unset(text: &str, path: &[String]) -> Result<String, Fault> {
     let root = DeTable::parse(text).map_err(|error| Fault::NoToml(error.message().to_owned()))?;
     let place = find(text, root.get_ref(), path).ok_or(Fault::NotSet)?;
+    if place.is_table {
+        return unset_table(text, path);
+    }
     if in_header(text, &place) {
         return Err(Fault::Blocks(path.join(".")));
     }
@@ -70,6 +73,42 @@ pub fn unset(text: &str, path: &[String]) -> Result<String, Fault> {
     let new = without_empty_header(&new, table);
     parse(&new)?;
     Ok(new)
+}
+
+/// All that a table holds, one key after the other, and its header: comments of people stay.
+fn unset_table(text: &str, path: &[String]) -> Result<String, Fault> {
+    let mut wanted = parse(text)?;
+    without(&mut wanted, path);
+    let mut new = text.to_owned();
+    loop {
+        let root = DeTable::parse(&new).map_err(|error| Fault::NoToml(error.message().to_owned()))?;
+        let Some(table) = table_at(root.get_ref(), path) else { break };
+        if let Some((key, _)) = table.iter().next() {
+            let inner: Vec<String> = path.iter().cloned().chain([key.get_ref().to_string()]).collect();
+            new = unset(&new, &inner)?;
+            continue;
+        }
+        let line = header(&new, root.get_ref(), path).ok_or(Fault::Unclear)?;
+        new = splice(&new, line, "");
+    }
+    let mut is = parse(&new)?;
+    without(&mut is, path);
+    if is.to_string() == wanted.to_string() { Ok(new) } else { Err(Fault::Unclear) }
+}
+
+/// Removes a key, and the tables around it that it leaves empty.
+fn without(table: &mut toml::Table, path: &[String]) {
+    let Some((first, rest)) = path.split_first() else { return };
+    match table.get_mut(first) {
+        Some(toml::Value::Table(inner)) if !rest.is_empty() => {
+            without(inner, rest);
+            if inner.is_empty() {
+                table.remove(first);
+            }
+        }
+        _ if rest.is_empty() => drop(table.remove(first)),
+        _ => {}
+    }
 }
 
 fn parse(text: &str) -> Result<toml::Table, Fault> {
@@ -243,6 +282,27 @@ mod tests {
         assert_eq!(unset(blocks, &path("dicom.sender")), Err(Fault::Blocks("dicom.sender".into())));
         assert_eq!(unset(blocks, &path("dicom.max_pdu")), Err(Fault::NotSet));
         assert!(matches!(set("a = [\n", &path("dicom.max_pdu"), "1"), Err(Fault::NoToml(_))));
+    }
+
+    #[test]
+    fn a_whole_table_is_unset_in_each_form_and_what_stands_around_it_stays() {
+        let around = "# ours\n[dicom]\nmax_pdu = 65536\n";
+        let after = "[spool]\nkeep_days = 3\n";
+        for table in [
+            "\n[destination.pacs]\naddress = \"a:1\" # the archive\nae_title = \"PACS\"\n",
+            "\n[destination.pacs]\naddress = \"a:1\"\n\n[destination.pacs.tls]\nca = \"x\"\n",
+            "\n[destination]\npacs.address = \"a:1\"\npacs.ae_title = \"PACS\"\n",
+            "\n[destination]\npacs = { address = \"a:1\" }\n",
+        ] {
+            let new = unset(&format!("{around}{table}{after}"), &path("destination.pacs")).unwrap();
+            assert_eq!(new, format!("{around}{after}"), "{table}");
+        }
+        let remark = "[destination.pacs]\n# of the clinic\naddress = \"a:1\"\n";
+        assert_eq!(unset(remark, &path("destination.pacs")).unwrap(), "# of the clinic\n");
+        let two = "[destination.b]\naddress = \"b:1\"\n[destination.pacs]\naddress = \"a:1\"\n";
+        assert_eq!(unset(two, &path("destination.pacs")).unwrap(), "[destination.b]\naddress = \"b:1\"\n");
+        let blocks = "[[dicom.sender]]\nae_title = \"CT1\"\n";
+        assert_eq!(unset(blocks, &path("dicom")), Err(Fault::Blocks("dicom.sender".into())));
     }
 
     #[test]

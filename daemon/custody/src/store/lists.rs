@@ -21,6 +21,10 @@ pub struct Wanted {
     pub series_uid: Option<String>,
     pub state: Option<String>,
     pub destination: Option<String>,
+    /// Studies and series: only what comes after the one of this number.
+    pub before: Option<i64>,
+    /// Studies: the one of this number.
+    pub number: Option<i64>,
 }
 
 /// A study: all its series, and the header of one of its instances.
@@ -129,9 +133,15 @@ pub fn studies(connection: &Connection, wanted: &Wanted) -> Result<Vec<StudyItem
     let mut statement = connection.prepare_cached(
         "SELECT study_uid, min(id), count(*), sum(instance_count), min(first_utc), max(last_utc),
                 group_concat(DISTINCT state), group_concat(DISTINCT modality)
-         FROM series WHERE ?1 IS NULL OR study_uid = ?1 GROUP BY study_uid ORDER BY max(last_utc) DESC, min(id) DESC",
+         FROM series WHERE (?1 IS NULL OR study_uid = ?1)
+             AND (?2 IS NULL OR study_uid = (SELECT study_uid FROM series WHERE id = ?2))
+         GROUP BY study_uid
+         HAVING (?2 IS NULL OR min(id) = ?2)
+             AND (?3 IS NULL OR (max(last_utc), min(id)) < (SELECT max(last_utc), min(id) FROM series
+                 WHERE study_uid = (SELECT study_uid FROM series WHERE id = ?3)))
+         ORDER BY max(last_utc) DESC, min(id) DESC",
     )?;
-    let mut rows = statement.query([&wanted.study_uid])?;
+    let mut rows = statement.query(params![wanted.study_uid, wanted.number, wanted.before])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         if found.len() >= wanted.limit as usize {
@@ -247,10 +257,11 @@ pub fn series(connection: &Connection, wanted: &Wanted) -> Result<Vec<SeriesItem
         "SELECT id, study_uid, series_uid, modality, kind, state, verdict, version, completed_by, instance_count,
                 first_utc, last_utc, completed_utc
          FROM series WHERE (?1 IS NULL OR study_uid = ?1) AND (?2 IS NULL OR series_uid = ?2)
-                       AND (?3 IS NULL OR state = ?3)
+                       AND (?3 IS NULL OR state = ?3) AND (?5 IS NULL OR id < ?5)
          ORDER BY id DESC LIMIT ?4",
     )?;
-    let mut rows = statement.query(params![wanted.study_uid, wanted.series_uid, wanted.state, wanted.limit])?;
+    let mut rows =
+        statement.query(params![wanted.study_uid, wanted.series_uid, wanted.state, wanted.limit, wanted.before])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         let id: i64 = row.get(0)?;

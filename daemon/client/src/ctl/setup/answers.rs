@@ -173,7 +173,11 @@ impl Answers {
         if self.language != present.language {
             set("device.key_image_language".into(), quoted(&self.language));
         }
-        if self.destination != NONE
+        if self.destination == NONE
+            && let [name] = dicom_destinations(settings)[..]
+        {
+            changes.push(Change::Unset { key: format!("destination.{name}") });
+        } else if self.destination != NONE
             && let (title, Some(host)) = peer(&self.destination)
         {
             let known = dicom_destination(settings);
@@ -209,6 +213,11 @@ impl Answers {
     }
 }
 
+/// Names of all destinations that are reached by DICOM.
+pub fn dicom_destinations(settings: &Settings) -> Vec<&String> {
+    settings.destination.iter().filter(|(_, one)| one.url.is_none()).map(|(name, _)| name).collect()
+}
+
 /// The first destination that is reached by DICOM: the questions are about no other.
 pub fn dicom_destination(settings: &Settings) -> Option<(&String, &Destination)> {
     settings.destination.iter().find(|(_, one)| one.url.is_none())
@@ -224,6 +233,31 @@ mod tests {
         assert_eq!(Answers::present(&settings).changes(&settings, None), []);
         settings.dicom.sender.push(node::settings::Sender { ae_title: "CT1".into(), ..Default::default() });
         assert_eq!(Answers::present(&settings).changes(&settings, None), []);
+    }
+
+    fn with_destinations(names: &[&str]) -> Settings {
+        let mut settings = Settings::default();
+        for name in names {
+            let one = toml::from_str("address = \"192.0.2.20:104\"\nae_title = \"PACS\"").unwrap();
+            settings.destination.insert((*name).to_owned(), one);
+        }
+        settings
+    }
+
+    #[test]
+    fn the_answer_for_nowhere_takes_the_destination_out_and_of_several_none() {
+        let nowhere = |settings: &Settings| {
+            let mut answers = Answers::present(settings);
+            answers.destination = NONE.into();
+            answers.changes(settings, None)
+        };
+        assert_eq!(nowhere(&with_destinations(&["pacs"])), [Change::Unset { key: "destination.pacs".into() }]);
+        assert_eq!(nowhere(&with_destinations(&[])), []);
+        assert_eq!(nowhere(&with_destinations(&["pacs", "viewer"])), [], "which one is not known");
+        let mut settings = with_destinations(&[]);
+        let web = toml::from_str("url = \"https://192.0.2.20/dicom-web\"").unwrap();
+        settings.destination.insert("web".into(), web);
+        assert_eq!(nowhere(&settings), [], "the question is about those of DICOM");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use node::send::{Target, Way};
 use report::words::Language as ReportLanguage;
 use serde::Serialize;
 
-use super::answers::{Answers, NONE, Question, dicom_destination, peer};
+use super::answers::{Answers, NONE, Question, dicom_destination, dicom_destinations, peer};
 use super::room;
 use crate::ctl::examine::{self, machine::Machine};
 use crate::ctl::peers::PATIENCE;
@@ -180,7 +180,7 @@ async fn sender(answer: &str) -> Checked {
 async fn destination(answers: &Answers, settings: &Settings) -> Checked {
     let answer = answers.destination.as_str();
     if answer == NONE {
-        return Checked::good("destination", answer, both!("results stay on the box", "结果只保存在本机"));
+        return nowhere(settings);
     }
     let (title, host) = peer(answer);
     let named = ae_title("destination", answer, title);
@@ -212,6 +212,36 @@ async fn destination(answers: &Answers, settings: &Settings) -> Checked {
         Some(finding) => Checked::doubtful("destination", answer, finding.cause, finding.remedy),
     };
     Checked { probe: Some(probe), ..checked }
+}
+
+/// What the answer for nowhere does: the one destination of DICOM goes. Of several it is not known which is meant.
+fn nowhere(settings: &Settings) -> Checked {
+    let (dicom, mut web) = (dicom_destinations(settings), Vec::new());
+    web.extend(settings.destination.keys().filter(|name| !dicom.contains(name)).map(String::as_str));
+    let names = dicom.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
+    if let [_, _, ..] = dicom[..] {
+        let first = dicom[0];
+        return Checked::wrong(
+            "destination",
+            NONE,
+            both!("does not say which of {names} is to go", "未指明要删除 {names} 中的哪一个"),
+            both!(
+                "`scansidectl config unset destination.{first}` takes one out; here answer with one that stays.",
+                "用 `scansidectl config unset destination.{first}` 删除一个；此处请填写保留的接收方。"
+            ),
+        );
+    }
+    let (gone, gone_zh) = match dicom.first() {
+        Some(name) => (format!("destination.{name} is taken out: "), format!("将删除 destination.{name}：")),
+        None => Default::default(),
+    };
+    let seen = if web.is_empty() {
+        both!("{gone}results stay on the box", "{gone_zh}结果只保存在本机")
+    } else {
+        let web = web.join(", ");
+        both!("{gone}results go by URL only, to {web}", "{gone_zh}结果仅通过 URL 发送到 {web}")
+    };
+    Checked::good("destination", NONE, seen)
 }
 
 /// `zh` is enough for `zh-CN`.
@@ -308,4 +338,30 @@ pub async fn own(settings: &Settings) -> Checked {
         }
     };
     Checked { probe: Some(probe), ..checked }
+}
+
+#[cfg(test)]
+mod tests {
+    use node::settings::Destination;
+
+    use super::*;
+
+    fn destination(text: &str) -> Destination {
+        toml::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn nowhere_is_said_to_be_nowhere_only_when_no_destination_is_left() {
+        let mut settings = Settings::default();
+        let pacs = destination("address = \"192.0.2.20:104\"\nae_title = \"PACS\"");
+        assert_eq!(nowhere(&settings).seen.en, "results stay on the box");
+        settings.destination.insert("pacs".into(), pacs.clone());
+        assert_eq!(nowhere(&settings).seen.en, "destination.pacs is taken out: results stay on the box");
+        let web = destination("url = \"https://192.0.2.20/dicom-web\"");
+        settings.destination.insert("web".into(), web);
+        assert_eq!(nowhere(&settings).seen.en, "destination.pacs is taken out: results go by URL only, to web");
+        settings.destination.insert("viewer".into(), pacs);
+        let two = nowhere(&settings);
+        assert!(!two.may_be_kept && two.remedy.en.contains("config unset destination.pacs"), "{two:?}");
+    }
 }
