@@ -253,6 +253,7 @@ mod tests {
             header: &header,
             header_json: &serde_json::to_string(&header).unwrap(),
             location: &Location::File { file: "large/1".into(), length: 1 },
+            record_segment: None,
             sha256: "",
             state: instances::InstanceState::Kept,
             reason: None,
