@@ -553,6 +553,8 @@ async fn what_a_destination_took_that_is_not_configured_any_more_counts_as_deliv
 async fn an_archive_that_takes_the_commitment_context_and_hangs_up_at_the_question_does_not_stop_eviction() {
     let mut outbox = Box_::new();
     outbox.commitment = Asking::Auto;
+    // 0.1 s: a question that failed is asked again as rarely as one that was never answered.
+    outbox.commitment_days = 0.1 / 86_400.0;
     outbox.queue(2);
     // The command of a question has no affected SOP instance.
     let pacs = Pacs::start(|uid| if uid.is_empty() { Do::HangUp } else { Do::Answer(0) }).await;
