@@ -120,7 +120,7 @@ fn ultrasound(order: &Order, stills: usize, clips: usize, body_part: &str) -> Ve
         let (columns, rows) = ULTRASOUND;
         let class =
             if frames == 1 { uids::ULTRASOUND_IMAGE_STORAGE } else { uids::ULTRASOUND_MULTI_FRAME_IMAGE_STORAGE };
-        let mut state = u32::from_le_bytes([series.to_le_bytes()[0], 7, 1, 1]) ^ number as u32;
+        let mut state = u32::from_le_bytes([series.to_le_bytes()[0], 7, 1, 1]) ^ u32::try_from(number).unwrap_or(0);
         let pixels: Vec<u8> = (0..usize::from(columns) * usize::from(rows) * frames)
             .map(|_| {
                 state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);

@@ -78,7 +78,7 @@ fn configuration(scanners: &[Scanner], folder: &std::path::Path, today: &str) ->
          commitment.wait_secs = 1.0\ncommitment.retry_secs = 0.2\ncommitment.retry_max_secs = 1.0\n"
     );
     for scanner in scanners {
-        write!(extra, "[[dicom.sender]]\nae_title = {:?}\n", scanner.habits.node.ae_title).unwrap();
+        writeln!(extra, "[[dicom.sender]]\nae_title = {:?}", scanner.habits.node.ae_title).unwrap();
         match scanner.habits.commitment.as_ref().map(|one| one.report) {
             Some(Report::OnItsPort) => writeln!(extra, "commitment_port = {}", scanner.ear.address.port()).unwrap(),
             Some(Report::SameAssociation) => extra.push_str("commitment_report = \"same_association\"\n"),
@@ -225,31 +225,37 @@ fn check(scanner: &Scanner, done: &Done, records: &Records) {
 
 /// What was seen, in words that do not depend on when the line was cut.
 fn row(habits: &Habits, done: &Done) -> String {
-    let query = habits.worklist.as_ref().map_or("-".to_owned(), |query| {
-        let keys: Vec<_> = query.matches.iter().map(|key| key_word(*key)).collect();
-        let keys = if keys.is_empty() { "nothing".to_owned() } else { keys.join(", ") };
-        let text = if done.order.character_set.is_empty() { "ASCII" } else { &done.order.character_set };
-        format!("{keys}; answered in {}", text.replace('\\', " and "))
-    });
-    let step = habits.mpps.as_ref().map_or("-".to_owned(), |mpps| {
-        let when = match mpps.begins {
-            Begins::BeforeImages => "before the images",
-            Begins::WithImages => "with the images",
-            Begins::AfterImages => "after the images",
-        };
-        let ends = if mpps.ends == Ends::Completed { "completed" } else { "discontinued" };
-        let mut words = format!("{when}, {ends}");
-        if mpps.tells_each_series {
-            words.push_str(", told of each series");
-        }
-        if mpps.scheduled_steps > 1 {
-            write!(words, ", for {} scheduled steps", mpps.scheduled_steps).unwrap();
-        }
-        if mpps.uid_from_peer {
-            words.push_str(", UID from the box");
-        }
-        words
-    });
+    let query = habits.worklist.as_ref().map_or_else(
+        || "-".to_owned(),
+        |query| {
+            let keys: Vec<_> = query.matches.iter().map(|key| key_word(*key)).collect();
+            let keys = if keys.is_empty() { "nothing".to_owned() } else { keys.join(", ") };
+            let text = if done.order.character_set.is_empty() { "ASCII" } else { &done.order.character_set };
+            format!("{keys}; answered in {}", text.replace('\\', " and "))
+        },
+    );
+    let step = habits.mpps.as_ref().map_or_else(
+        || "-".to_owned(),
+        |mpps| {
+            let when = match mpps.begins {
+                Begins::BeforeImages => "before the images",
+                Begins::WithImages => "with the images",
+                Begins::AfterImages => "after the images",
+            };
+            let ends = if mpps.ends == Ends::Completed { "completed" } else { "discontinued" };
+            let mut words = format!("{when}, {ends}");
+            if mpps.tells_each_series {
+                words.push_str(", told of each series");
+            }
+            if mpps.scheduled_steps > 1 {
+                write!(words, ", for {} scheduled steps", mpps.scheduled_steps).unwrap();
+            }
+            if mpps.uid_from_peer {
+                words.push_str(", UID from the box");
+            }
+            words
+        },
+    );
     let syntax = match habits.storage.sends.as_str() {
         "1.2.840.10008.1.2" => "implicit VR",
         "1.2.840.10008.1.2.1" => "explicit VR",
@@ -277,15 +283,18 @@ fn row(habits: &Habits, done: &Done) -> String {
         done.made.len(),
         series_of(done).len()
     );
-    let commitment = habits.commitment.as_ref().map_or("-".to_owned(), |one| {
-        let asks = match one.asks {
-            Asks::AfterStudy => "for the study",
-            Asks::AfterSeries => "for each series",
-            Asks::AfterAssociation => "for each association",
-        };
-        let report = if one.report == Report::OnItsPort { "to its port" } else { "on its association" };
-        format!("{asks}, reported {report}: all kept")
-    });
+    let commitment = habits.commitment.as_ref().map_or_else(
+        || "-".to_owned(),
+        |one| {
+            let asks = match one.asks {
+                Asks::AfterStudy => "for the study",
+                Asks::AfterSeries => "for each series",
+                Asks::AfterAssociation => "for each association",
+            };
+            let report = if one.report == Report::OnItsPort { "to its port" } else { "on its association" };
+            format!("{asks}, reported {report}: all kept")
+        },
+    );
     format!("| {} | {query} | {step} | {images} | {commitment} |\n", habits.name)
 }
 
