@@ -10,6 +10,7 @@ mod us_support;
 mod acceptance;
 mod analysis_steps;
 mod audit;
+mod availability;
 mod bad_slice;
 mod bombs;
 mod breast;
