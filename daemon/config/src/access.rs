@@ -144,6 +144,15 @@ pub fn narrow(old: Settings, now: &Table) -> Result<Narrowed, String> {
         settings.ups = TaskManager::default();
         left_out.push("the manager of tasks (ups)".into());
     }
+    // They are told whose results there are.
+    settings.availability.retain(|name, receiver| {
+        let new = at(now, &["availability", name]);
+        let stays = Value::try_from(receiver).is_ok_and(|old| new.is_some_and(|new| same_destination(&old, new)));
+        if !stays {
+            left_out.push(format!("{name}, who is told of results (availability)"));
+        }
+        stays
+    });
     // It learns by which IDs it is asked, and what it sends is compared with.
     let archive = at(now, &["prior"]);
     let stays = |old: Value| archive.is_some_and(|new| same_archive(&old, new));

@@ -11,6 +11,7 @@ use hal::indicator;
 use hal::sensors::{Source, SourceError};
 use live::settings::{Live, Record};
 use live::source::device::Device as Video;
+use node::availability::settings::Receiver;
 use node::certificates;
 use node::inference::InferenceHost;
 use node::inference::settings::InferenceService;
@@ -41,6 +42,8 @@ pub struct Settings {
     pub mpps: StepManager,
     pub prior: PriorArchive,
     pub ups: TaskManager,
+    /// Who is told that results are available, by name.
+    pub availability: BTreeMap<String, Receiver>,
     pub record: Record,
     pub sensors: Sensors,
     pub alarm: Alarm,
@@ -82,7 +85,8 @@ impl Settings {
             host.inherit(&self.dicom.tls);
         }
         let asked = [&mut self.worklist.tls, &mut self.mpps.tls, &mut self.prior.tls, &mut self.ups.tls];
-        for tls in asked.into_iter().flatten() {
+        let receivers = self.availability.values_mut().map(|receiver| &mut receiver.tls);
+        for tls in asked.into_iter().chain(receivers).flatten() {
             tls.inherit(&self.dicom.tls);
         }
     }
@@ -110,6 +114,9 @@ impl Settings {
         self.mpps.check(&mut checker);
         self.prior.check(&mut checker);
         self.ups.check(&mut checker);
+        for (name, receiver) in &self.availability {
+            receiver.check(&mut checker, name);
+        }
         if self.ups.is_on() && self.destination.is_empty() {
             let reason = "a destination must be set, too: a task is completed with what an archive has taken";
             checker.refuse("ups", reason);
@@ -145,7 +152,7 @@ impl Settings {
     pub fn certificates(&self) -> Vec<Configured> {
         let page = self.console.listen().and(self.console.certificate.as_ref());
         let hosts = (&self.inference_host, &self.inference);
-        let managers = (&self.mpps, &self.ups);
+        let managers = (&self.mpps, &self.ups, &self.availability);
         certificates::configured(&self.dicom, &self.destination, &self.worklist, managers, &self.prior, hosts, page)
     }
 }

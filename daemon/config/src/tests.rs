@@ -201,6 +201,7 @@ fn every_mistake_names_file_line_key_and_reason() {
             "[ups]\naddress = \"ups:104\"\nae_title = \"UPS\"\nworkitems = [\"110004\"]\n",
             "a.toml:4: ups.workitems: \"110004\" is not SCHEME:VALUE, for example \"DCM:110004\"",
         ),
+        ("[availability.ris]\nae_title = \"RIS\"\n", "a.toml:1: availability.ris: address must be set, too"),
         (
             "record.enabled = false\n[mpps]\naddress = \"ris:104\"\nae_title = \"RIS\"\n",
             "a.toml:3: mpps: record.enabled must be true, too: what is told of an exam is what the box has recorded of it",
@@ -310,6 +311,7 @@ fn the_shipped_file_shows_the_defaults_and_changes_nothing() {
     assert_ne!(uncommented, text);
     let mut settings = load_files(&[("a.toml", &uncommented)]).unwrap();
     settings.destination.clear();
+    settings.availability.clear();
     settings.inference_host.clear();
     settings.dicom.sender.clear();
     settings.dicom.user.clear();

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use crate::availability::settings::Receiver;
 use crate::inference::InferenceHost;
 use crate::inference::settings::InferenceService;
 use crate::manager::settings::StepManager;
@@ -20,7 +21,7 @@ pub fn configured(
     dicom: &Dicom,
     destinations: &BTreeMap<String, Destination>,
     worklist: &WorklistServer,
-    (manager, tasks): (&StepManager, &TaskManager),
+    (manager, tasks, receivers): (&StepManager, &TaskManager, &BTreeMap<String, Receiver>),
     prior: &PriorArchive,
     hosts: (&BTreeMap<String, InferenceHost>, &InferenceService),
     page: Option<&PathBuf>,
@@ -52,6 +53,9 @@ pub fn configured(
     }
     if tasks.is_on() {
         tasks.tls.iter().for_each(|tls| sending(tls, &User::TaskManager));
+    }
+    for (name, receiver) in receivers {
+        receiver.tls.iter().for_each(|tls| sending(tls, &User::Availability(name.clone())));
     }
     if prior.is_on() {
         prior.tls.iter().for_each(|tls| sending(tls, &User::PriorArchive));
@@ -105,7 +109,7 @@ mod tests {
                 dicom,
                 destinations,
                 worklist,
-                (&manager, &TaskManager::default()),
+                (&manager, &TaskManager::default(), &BTreeMap::new()),
                 &prior,
                 hosts,
                 page.as_ref(),

@@ -5,7 +5,8 @@
 //! Worklist. As SCU: C-STORE of Part 10 files as
 //! they are or, for a peer that takes nothing else, in Implicit VR Little Endian; C-ECHO; Storage Commitment Push Model;
 //! C-FIND of the Modality Worklist; Modality Performed Procedure Step; C-FIND, C-GET and C-MOVE of the Study Root, for earlier
-//! studies (`retrieve`); Unified Procedure Step - Pull, for tasks that others schedule (`ups`).
+//! studies (`retrieve`); Unified Procedure Step - Pull, for tasks that others schedule (`ups`);
+//! Instance Availability Notification (`availability`).
 //! Both roles with TLS or without. To archives with a URL: STOW-RS.
 
 #![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
@@ -13,6 +14,7 @@
 mod asked;
 pub mod association;
 mod at_once;
+pub mod availability;
 pub mod certificates;
 mod commitment;
 #[doc(hidden)]

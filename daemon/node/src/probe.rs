@@ -50,6 +50,9 @@ pub const PERFORMED: [(&str, &str); 1] = [(MPPS, "Modality Performed Procedure S
 /// What a manager of tasks must offer.
 pub const TASKS: [(&str, &str); 1] = [(crate::ups::PULL, "Unified Procedure Step - Pull")];
 
+/// What a receiver of notices must offer.
+pub const NOTICES: [(&str, &str); 1] = [(crate::availability::AVAILABILITY, "Instance Availability Notification")];
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Step {

@@ -36,6 +36,7 @@ use study::analyze::worker;
 use study::exam::tell::Teller;
 use study::model::Models;
 use study::outbox;
+use study::outbox::notify::Notifier;
 use study::parts::StudyParts;
 use study::priors::ask::Asker;
 use study::reject;
@@ -143,6 +144,16 @@ pub async fn run(start: Start, good_after: Duration, shutdown: CancellationToken
     if let Some(asker) = asker {
         let asking = move |store, end| Asker { store, ..asker.clone() }.run(end);
         tasks.start("earlier studies", rows::while_open(on_rows(), parts.store.clone(), stop(), asking));
+    }
+    if !settings.availability.is_empty() {
+        let notifier = Notifier {
+            store: parts.store.clone(),
+            receivers: settings.availability.clone(),
+            destinations: settings.destination.clone(),
+            wall: Wall::default(),
+        };
+        let notifying = move |store, end| Notifier { store, ..notifier.clone() }.run(end);
+        tasks.start("availability of results", rows::while_open(on_rows(), parts.store.clone(), stop(), notifying));
     }
     if let Some(performer) = performer {
         let performing = move |store, end| Performer { store, ..performer.clone() }.run(end);

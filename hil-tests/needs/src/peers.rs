@@ -36,6 +36,7 @@ pub enum Service {
     TlsOut,
     IdentityIn,
     TasksOut,
+    NoticesOut,
     QidoIn,
     WadoIn,
     StowOut,
@@ -61,7 +62,7 @@ impl Program {
 
 impl Service {
     #[cfg(test)]
-    const ALL: [Self; 20] = [
+    const ALL: [Self; 21] = [
         Self::EchoIn,
         Self::EchoOut,
         Self::StoreIn,
@@ -79,6 +80,7 @@ impl Service {
         Self::TlsOut,
         Self::IdentityIn,
         Self::TasksOut,
+        Self::NoticesOut,
         Self::QidoIn,
         Self::WadoIn,
         Self::StowOut,
@@ -104,6 +106,7 @@ impl Service {
             Self::TlsOut => "TLS from the box",
             Self::IdentityIn => "user identity to the box",
             Self::TasksOut => "tasks (UPS) that the box performs",
+            Self::NoticesOut => "notice of available results from the box",
             Self::QidoIn => "QIDO-RS of the box",
             Self::WadoIn => "WADO-RS of the box",
             Self::StowOut => "STOW-RS, QIDO-RS from the box",

@@ -11,6 +11,7 @@ mod acceptance;
 mod analysis_steps;
 mod archives;
 mod audit;
+mod availability;
 mod bad_slice;
 mod bombs;
 mod breast;

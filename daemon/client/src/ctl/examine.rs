@@ -271,6 +271,7 @@ fn user(user: &User) -> Text {
         User::Destination(name) => both!("destination {name}", "目的地 {name}"),
         User::WorklistServer => both!("the worklist server", "工作列表服务器"),
         User::StepManager => both!("the manager of exams (MPPS)", "检查状态接收方（MPPS）"),
+        User::Availability(name) => both!("{name}, who is told of results", "结果可用通知接收方 {name}"),
         User::TaskManager => both!("the manager of tasks (UPS)", "任务管理器（UPS）"),
         User::PriorArchive => both!("the archive of earlier studies", "既往检查归档服务器"),
         User::InferenceHost(name) => both!("inference host {name}", "推理主机 {name}"),

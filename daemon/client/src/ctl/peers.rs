@@ -184,7 +184,8 @@ pub async fn echo(only: Option<&str>, paths: &[PathBuf], language: Language, out
     let task_manager = settings.ups.target().filter(|_| only.is_none_or(|only| only == TASKS));
     let has_host = settings.inference_host.keys().any(|name| only.is_none_or(|only| only == name.as_str()));
     let is_asked = [&server, &manager, &archive, &task_manager].into_iter().any(Option::is_some);
-    if names.is_empty() && !is_asked && !has_host {
+    let is_told = settings.availability.keys().any(|name| only.is_none_or(|only| only == name.as_str()));
+    if names.is_empty() && !is_asked && !is_told && !has_host {
         let message = only.map_or_else(
             || "no destination is configured".to_owned(),
             |name| format!("there is no destination {name:?} in the configuration"),
@@ -237,6 +238,14 @@ pub async fn echo(only: Option<&str>, paths: &[PathBuf], language: Language, out
         if let (Some(target), Some(last)) = (offers, all.last_mut()) {
             last.tasks = offered(&target, &settings.ups).await;
         }
+    }
+    for (name, receiver) in
+        settings.availability.iter().filter(|(name, _)| only.is_none_or(|only| only == name.as_str()))
+    {
+        let Some(target) = receiver.target() else { continue };
+        let probe = probe::run_for(&target, &probe::NOTICES, PATIENCE).await;
+        let told = tasks::receiver(name, &target, &probe);
+        all.push(Echoed::of(name, target.address.clone(), probe, told.as_ref(), language));
     }
     let looks = if has_host { examine::hosts(&settings).await } else { Vec::new() };
     for look in looks.iter().filter(|look| only.is_none_or(|only| only == look.host)) {

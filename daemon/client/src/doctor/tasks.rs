@@ -38,3 +38,22 @@ pub fn probed(target: &Target, probe: &Probe) -> Option<Finding> {
     );
     Some(finding.blocks(effect).seen(seen))
 }
+
+/// What a test of a receiver of notices found; `None` when all is well.
+pub fn receiver(name: &str, target: &Target, probe: &Probe) -> Option<Finding> {
+    let seen = trouble(probe)?;
+    let (address, called, calling) = (&target.address, target.called_ae.trim(), target.calling_ae.trim());
+    let finding = Finding::new(
+        "availability-receiver",
+        Gravity::Warning,
+        both!(
+            "{called} at {address} cannot be told that results are available",
+            "无法通知 {called}（{address}）结果已可用"
+        ),
+        both!(
+            "What failed is below. Compare address, ae_title, calling_ae_title and tls of [availability.{name}] with it, and have {calling} with this box's address entered there.",
+            "失败原因见下。请核对 [availability.{name}] 中的 address、ae_title、calling_ae_title 和 tls，并在对方登记 {calling} 及本机地址。"
+        ),
+    );
+    Some(finding.seen(seen))
+}

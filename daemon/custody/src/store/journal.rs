@@ -49,6 +49,7 @@ const RECORDED: &str = "
         SELECT 'series/' || id FROM series WHERE study_uid = ?1
         UNION SELECT 'job/' || j.id FROM jobs j JOIN series s ON s.id = j.series_id WHERE s.study_uid = ?1
         UNION SELECT 'delivery/' || d.id FROM deliveries d JOIN results r ON r.id = d.result_id WHERE r.study_uid = ?1
+        UNION SELECT 'notice/' || id FROM notices WHERE study_uid = ?1
         UNION SELECT 'task/' || id FROM ups_tasks WHERE study_uid = ?1
         UNION SELECT 'own step/' || id FROM own_steps WHERE study_uid = ?1
         UNION SELECT 'instance/' || id FROM instances WHERE study_uid = ?1)";

@@ -19,6 +19,7 @@ mod lines;
 pub mod lists;
 pub mod members;
 mod mend;
+pub mod notices;
 pub mod own_steps;
 pub mod places;
 pub mod priors;

@@ -22,6 +22,8 @@ pub enum User {
     WorklistServer,
     StepManager,
     TaskManager,
+    /// Who is told that results are available.
+    Availability(String),
     /// The archive that is asked for earlier studies.
     PriorArchive,
     /// A machine that may run networks of studies, by its name.

@@ -1,6 +1,6 @@
 """A scanner, an archive, a worklist server or a manager of performed steps of pynetdicom that a test steers: one JSON object a line on stdin, one a line on stdout.
 
-{"do": "listen", "role": "scanner" | "archive" | "worklist" | "manager", ...}   -> {"port": N}
+{"do": "listen", "role": "scanner" | "archive" | "worklist" | "manager" | "receiver", ...}   -> {"port": N}
 {"do": "ask", ...}       N-ACTION of storage commitment  -> {"status": N}
 {"do": "create" | "set", ...}   MPPS                     -> {"status": N, "uid": ...}
 {"do": "find", ...}      C-FIND of the worklist          -> {"statuses": [...], "found": [...]}
@@ -25,6 +25,7 @@ from pynetdicom import AE, AllStoragePresentationContexts, build_role, evt
 from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
 from pynetdicom.sop_class import (
+    InstanceAvailabilityNotification as AVAILABILITY,
     ModalityPerformedProcedureStep as MPPS,
     ModalityWorklistInformationFind as WORKLIST,
     StorageCommitmentPushModel as COMMITMENT,
@@ -104,6 +105,25 @@ def on_report(answers):
             syntax=str(event.context.transfer_syntax), own=not event.assoc.is_acceptor,
             caller=str(event.assoc.requestor.ae_title), roles=said)
         return status, None
+
+    return handle
+
+
+def on_notice(answers):
+    """Instance Availability Notification; what table R.3.2-1 wants and is not there is refused, and so is one that is known."""
+    known = set()
+
+    def handle(event):
+        data, uid = event.attribute_list, str(event.request.AffectedSOPInstanceUID)
+        objects = [one for series in data.get("ReferencedSeriesSequence", []) for one in series.ReferencedSOPSequence]
+        there = [bool(one.RetrieveAETitle) and one.InstanceAvailability == "ONLINE" for one in objects]
+        good = "ReferencedPerformedProcedureStepSequence" in data and data.get("StudyInstanceUID") and objects and all(there)
+        status = answers.pop(0) if answers else 0x0111 if uid in known else 0 if good else 0x0120
+        if status == 0:
+            known.add(uid)
+        say(event="available", uid=uid, answer=status, study=str(data.get("StudyInstanceUID")),
+            objects=[str(one.ReferencedSOPInstanceUID) for one in objects], places=[str(one.RetrieveAETitle) for one in objects])
+        return status, data if status == 0 else None
 
     return handle
 
@@ -318,6 +338,9 @@ def listen(order):
         if not order.get("offers_none"):
             ae.add_supported_context(MPPS, [UID(s) for s in order["syntaxes"]] if "syntaxes" in order else syntaxes)
         handlers = [(evt.EVT_N_CREATE, manager.create), (evt.EVT_N_SET, manager.set)]
+    elif order["role"] == "receiver":
+        ae.add_supported_context(AVAILABILITY, syntaxes)
+        handlers = [(evt.EVT_N_CREATE, on_notice(list(order.get("answers", []))))]
     elif order["role"] == "worklist":
         ae.require_called_aet = order.get("strict", False)
         ae.require_calling_aet = order.get("knows", [])

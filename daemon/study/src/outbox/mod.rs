@@ -13,6 +13,7 @@
 
 mod ask;
 mod link;
+pub mod notify;
 mod prove;
 mod sender;
 mod state;

@@ -19,3 +19,24 @@ CREATE TABLE ups_tasks (
   closed_utc       TEXT
 );
 CREATE INDEX ups_tasks_open ON ups_tasks(id) WHERE state <> 'closed';
+
+-- Notices that results are available at an archive (Instance Availability Notification, PS3.4 annex R).
+CREATE TABLE notices (
+  id         INTEGER PRIMARY KEY,
+  receiver   TEXT NOT NULL,           -- its name in the configuration
+  job_id     INTEGER NOT NULL,
+  study_uid  TEXT NOT NULL,
+  sop_uid    TEXT NOT NULL,           -- chosen before the receiver hears of it
+  said       TEXT NOT NULL,           -- what the N-CREATE says, as JSON
+  state      TEXT NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'told', 'parked')),
+  attempts   INTEGER NOT NULL DEFAULT 0,
+  next_utc   TEXT NOT NULL,
+  reason     TEXT,
+  UNIQUE (receiver, job_id)
+);
+CREATE INDEX notices_waiting ON notices(receiver, id) WHERE state = 'waiting';
+-- Of which analyses a receiver is told: those after the one that was the last when it was entered.
+CREATE TABLE notice_receivers (
+  receiver   TEXT PRIMARY KEY,
+  after_job  INTEGER NOT NULL
+);
