@@ -4,6 +4,7 @@
 
 pub mod app;
 mod at_once;
+mod room;
 pub mod attest;
 pub mod dbus;
 pub mod console;

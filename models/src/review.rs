@@ -120,6 +120,12 @@ pub struct Signature<'a> {
     pub predecessor: &'a Document,
 }
 
+/// The day of a signature, for people. `utc`: RFC 3339. The day where they are may be another one, so it is said whose day it is; a job that is
+/// repeated must write the same, wherever the clock of the box is set to by then.
+pub fn day(utc: &str) -> String {
+    format!("{} UTC", utc.get(..10).unwrap_or(utc))
+}
+
 impl<L: Item> Review<L> {
     pub fn signature(&self) -> Signature<'_> {
         Signature { by: &self.by, utc: &self.utc, predecessor: &self.predecessor }

@@ -3,6 +3,12 @@
 // Status of what is there and cannot be shown.
 export const CANNOT_BE_SHOWN = 422;
 
+// What cannot come even if it is asked for again; all else may pass: a network that was away, a box that is busy.
+const FINAL = [404, CANNOT_BE_SHOWN];
+export const isFinal = ({ status, isFinal: said }) => Boolean(said) || FINAL.includes(status);
+// When it is asked for again.
+export const AGAIN_MS = 2000;
+
 async function answer(path, options) {
   const response = await fetch(path, options).catch(() => null);
   if (!response) throw new Error("The box does not answer.");

@@ -14,6 +14,8 @@ const belongs = ({ label }, id) => {
   const name = NAMES[id] ?? id;
   return slug(label) === name || (!/\d$/.test(name) && slug(label).startsWith(name));
 };
+// SOP Instance UID of the report with the findings of a series.
+const reportOf = (series) => series.findings?.report?.sop_uid ?? "";
 const title = (id) => {
   const name = (NAMES[id] ?? id).replaceAll("-", " ");
   return name[0].toUpperCase() + name.slice(1);
@@ -31,6 +33,9 @@ export class FindingList {
   #at = -1;
   // What is decided was signed; the results are not written again yet.
   #isSigned = false;
+  // By Series Instance UID, what is decided and not signed of series of this study that are not shown: the report that it is about, and for each id
+  // a decision and a comment.
+  #kept = new Map();
 
   // `goTo`: shows a place, or returns why that cannot be; `unseen`: why a row cannot be judged, empty where it can; `signed`: the results are
   // written again.
@@ -47,7 +52,16 @@ export class FindingList {
     });
   }
 
+  // Of another study, or of another patient: what was decided is lost.
+  forget() {
+    this.#rows = [];
+    this.clear();
+    this.#kept.clear();
+  }
+
+  // What is decided stays until the series is shown again.
   clear() {
+    this.#keep();
     Object.assign(by("review"), { hidden: true });
     this.#series = this.#segments = null;
     this.#rows = [];
@@ -73,9 +87,33 @@ export class FindingList {
     by("findings").replaceChildren(...[...found, ...others].map((row) => row.item));
     by("structures").replaceChildren(...structures.map((row) => row.item));
     by("anatomy").hidden = !structures.length;
+    this.#restore(series);
     this.#sayReview(review, found.length + others.length, series);
     // Findings are shown at once; lungs and lobes when somebody asks for them.
     await Promise.all([...found, ...others].map((row) => this.#turn(row, row.segments.every((segment) => segment.starts !== false))));
+  }
+
+  #keep() {
+    const decided = this.#rows.filter((row) => row.id && row.decision);
+    if (this.#isSigned || !decided.length) return;
+    const decisions = new Map(decided.map(({ id, decision, comment }) => [id, { decision, comment: comment.value }]));
+    this.#kept.set(this.#series.series_uid, { report: reportOf(this.#series), decisions });
+  }
+
+  // Only for the findings that were judged: those of a newer version may be others under the same ids.
+  #restore(series) {
+    const kept = this.#kept.get(series.series_uid);
+    this.#kept.delete(series.series_uid);
+    if (!kept) return;
+    if (kept.report !== reportOf(series)) {
+      by("notice").textContent = "There is a newer version of the results: your decisions were about an older one. Judge these.";
+      return;
+    }
+    for (const row of this.#rows.filter(({ id }) => kept.decisions.has(id))) {
+      const { decision, comment } = kept.decisions.get(row.id);
+      row.comment.value = comment;
+      this.#put(row, decision);
+    }
   }
 
   #sayReview(review, count, series) {
@@ -157,7 +195,7 @@ export class FindingList {
   }
 
   get isUnsigned() {
-    return !this.#isSigned && this.#rows.some((row) => row.decision);
+    return this.#kept.size > 0 || (!this.#isSigned && this.#rows.some((row) => row.decision));
   }
 
   chooseId(id) {
@@ -194,15 +232,19 @@ export class FindingList {
       by("notice").textContent = unseen;
       return false;
     }
+    this.#put(row, decision);
+    this.#count();
+    this.#redraw();
+    return true;
+  }
+
+  #put(row, decision) {
     row.decision = decision;
     for (const button of row.item.querySelectorAll(".judge button")) {
       button.setAttribute("aria-pressed", String(button.dataset.decision === decision));
     }
     row.item.classList.toggle("rejected", decision === "rejected");
     row.comment.hidden = decision !== "rejected";
-    this.#count();
-    this.#redraw();
-    return true;
   }
 
   #acceptRest() {
@@ -221,20 +263,22 @@ export class FindingList {
     const name = by("reviewer").value.trim();
     // Another series may be shown when the answer comes.
     const series = this.#series;
+    const isShown = () => this.#series?.series_uid === series.series_uid && reportOf(this.#series) === reportOf(series);
     const judged = this.#rows.filter((row) => row.id);
     const decisions = judged.map(({ id, decision, comment }) => ({ id, decision, comment: decision === "rejected" ? comment.value.trim() : "" }));
     by("review-error").textContent = "";
     by("sign").disabled = true;
     try {
-      const said = await post("/reading/review", { series_uid: series.series_uid, report: series.findings.report?.sop_uid ?? "", by: name, decisions });
+      const said = await post("/reading/review", { series_uid: series.series_uid, report: reportOf(series), by: name, decisions });
       sessionStorage.setItem(NAME, name);
-      if (series !== this.#series) return;
+      this.#kept.delete(series.series_uid);
+      if (!isShown()) return;
       this.#isSigned = true;
       by("review").hidden = true;
       by("notice").textContent = said;
       await this.#signed();
     } catch (error) {
-      if (series !== this.#series) {
+      if (!isShown()) {
         by("notice").textContent = `The review of the series that was shown before was not signed: ${error.message}`;
         return;
       }

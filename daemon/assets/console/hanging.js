@@ -1,6 +1,6 @@
 // The views of a mammography as they hang: four places with the chest walls together, all in one scale; one of them large.
 
-import { dated, element } from "./box.js";
+import { AGAIN_MS, dated, element, isFinal } from "./box.js";
 import { fetched, smallFactor } from "./mammogram.js";
 import { words } from "./words.js";
 
@@ -240,8 +240,11 @@ export class Hanging {
       if (signal.aborted || cell.place?.image !== image) return;
       if (factor > 1 || !cell.small) cell.small = got;
       if (factor === 1) cell.full = cell.index === this.large ? got : null;
+      cell.failed = null;
     } catch (error) {
+      const isWanted = () => !signal.aborted && cell.place?.image === image && (factor > 1 || cell.index === this.large);
       if (!signal.aborted && cell.place?.image === image) cell.failed = error.message;
+      if (!isFinal(error)) setTimeout(() => isWanted() && this.#load(cell, factor), AGAIN_MS);
     }
     this.#told();
     this.draw();
@@ -380,7 +383,10 @@ export class Hanging {
     const when = study ? (cell.index > 3 ? words.prior(dated(study.date)) : dated(study.date)) : "";
     cell.title.replaceChildren(element("strong", { textContent: place?.name ?? "" }), ` ${when}`);
     cell.empty.hidden = !place || Boolean(place.image);
-    if (place && !place.image) cell.empty.replaceChildren(element("strong", { textContent: words.missing(place.name) }), element("span", { textContent: words.missingWhy }));
+    if (place && !place.image) {
+      const [what, why] = place.gone ? [words.gone(place.name), words.goneWhy] : [words.missing(place.name), words.missingWhy];
+      cell.empty.replaceChildren(element("strong", { textContent: what }), element("span", { textContent: why }));
+    }
     const said = [];
     if (place?.image && !picture) said.push(cell.failed ?? words.loading);
     if (picture) {

@@ -19,7 +19,7 @@ export async function fetched(image, factor, fallback, other, signal) {
   const told = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
   // A typed array must begin at an even byte.
   const values = new Uint16Array(buffer.slice(4 + length));
-  if (values.length !== told.rows * told.columns) throw new Error("The picture has another size than its header says.");
+  if (values.length !== told.rows * told.columns) throw Object.assign(new Error("The picture has another size than its header says."), { isFinal: true });
   return new Mammogram(image, told, values, fallback, other());
 }
 

@@ -1,9 +1,11 @@
 // Connects the parts: what comes from the box, what is shown, what the keys and buttons ask.
 
+import { json } from "./box.js";
 import { connect } from "./connection.js";
 import { Exam, ask } from "./exam.js";
 import { Figures } from "./figures.js";
 import { LesionList } from "./lesions.js";
+import { offerLogout } from "./logout.js";
 import { OverlayLayer } from "./overlay.js";
 import { Places, words as placeWords } from "./place.js";
 import { Picture } from "./picture.js";
@@ -73,7 +75,7 @@ function showStatus() {
   mark.textContent = status.mark ?? "";
   by("simulated").hidden = !status.simulated;
   exam.show(status.exam);
-  places.show(status.exam);
+  places.show(status.exam, status.size);
   list.placed();
   showScreen(status.name_on_screen);
   figures.source(status);
@@ -160,6 +162,9 @@ const send = connect({
   status(status) {
     // Another exam: its lesions are other ones.
     if (status.exam?.study_uid !== state.status?.exam?.study_uid) sound.forget();
+    // A page that was opened in a running exam has no picture of another one.
+    const isOther = state.status && status.exam?.started_utc !== state.status.exam?.started_utc;
+    if (isOther || ["no_signal", "failed"].includes(status.sign.state)) picture.clear();
     state.status = status;
     showStatus();
   },
@@ -211,3 +216,4 @@ document.addEventListener("keydown", (event) => {
 });
 
 setInterval(refresh, LOOK_EVERY_MS);
+json("/pages").then((pages) => offerLogout(pages)).catch(() => {});

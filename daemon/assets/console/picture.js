@@ -9,6 +9,8 @@ export class Picture {
   #context;
   #shown = null;
   #timeline = [];
+  // Counts how often nothing was to be shown any more: what is decoded meanwhile is of before.
+  #cleared = 0;
 
   constructor(canvas) {
     this.#canvas = canvas;
@@ -25,6 +27,14 @@ export class Picture {
     return this.#shown?.sequence ?? -1;
   }
 
+  // Nothing of another exam, or of before the signal was lost, stays.
+  clear() {
+    this.#cleared += 1;
+    this.#shown = null;
+    this.#context.fillRect(0, 0, this.#canvas.width, this.#canvas.height);
+    delete this.#canvas.dataset.sequence;
+  }
+
   // Draws it unless a newer one was quicker. Resolves to its sequence, whatever came of it.
   async show(buffer) {
     const head = new DataView(buffer, 0, HEADER);
@@ -32,9 +42,10 @@ export class Picture {
     const captured = Number(head.getBigUint64(8, true)) / 1000;
     this.#remember(sequence, captured);
     if (document.hidden) return sequence;
+    const before = this.#cleared;
     try {
       const bitmap = await createImageBitmap(new Blob([new Uint8Array(buffer, HEADER)], { type: "image/jpeg" }));
-      if (!this.#shown || captured >= this.#shown.captured) this.#draw(bitmap, { sequence, captured });
+      if (before === this.#cleared && (!this.#shown || captured >= this.#shown.captured)) this.#draw(bitmap, { sequence, captured });
       bitmap.close();
     } catch (error) {
       console.warn("a picture could not be decoded", error);

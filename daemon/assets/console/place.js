@@ -16,7 +16,10 @@ export function words(place) {
 export class Places {
   #notice;
   #exam = null;
+  #size = [0, 0];
   #latest = null;
+  // The exam, and the size of its pictures, for which the lesions in the open form have their numbers.
+  #seen = null;
 
   constructor(notice) {
     this.#notice = notice;
@@ -31,17 +34,21 @@ export class Places {
     by("place-form").elements.lesion.addEventListener("change", () => this.#fill());
   }
 
-  show(exam) {
+  show(exam, size) {
+    const isNew = exam?.started_utc !== this.#exam?.started_utc || String(size) !== String(this.#size);
     this.#exam = exam;
+    this.#size = size;
     for (const id of ["sides", "place"]) by(id).hidden = !exam;
     for (const side of SIDES) by(`side-${side}`).setAttribute("aria-pressed", String(exam?.side === side));
     const label = by("side");
     label.hidden = !exam?.side;
     label.textContent = exam?.side ? `${exam.side} breast` : "";
-    if (!exam) {
-      this.#latest = null;
-      by("place-dialog").close();
-    }
+    if (!isNew) return;
+    // Lesions are numbered anew: what is in the form is of another one.
+    this.#latest = null;
+    if (!by("place-dialog").open) return;
+    by("place-dialog").close();
+    this.#notice("The form was closed: another exam runs now, or none, or the picture has another size. Which lesion is it?", true);
   }
 
   // The lesions of the overlay that is shown: the newest number is the one that is most likely meant.
@@ -62,6 +69,7 @@ export class Places {
 
   open(lesion = this.#latest) {
     if (!this.#exam || by("place-dialog").open) return;
+    this.#seen = { started_utc: this.#exam.started_utc, size: this.#size };
     by("place-form").reset();
     by("place-form").elements.lesion.value = lesion ?? "";
     by("place-error").textContent = "";
@@ -85,7 +93,7 @@ export class Places {
     if (form.get("clock")) place.clock = Number(form.get("clock"));
     if (form.get("distance") !== "") place.distance_mm = Number(form.get("distance"));
     try {
-      this.#notice(await ask("/exam/place", { lesion: Number(form.get("lesion")), place }));
+      this.#notice(await ask("/exam/place", { lesion: Number(form.get("lesion")), place, seen: this.#seen }));
       by("place-dialog").close();
     } catch (error) {
       by("place-error").textContent = error.message;

@@ -2,6 +2,7 @@
 
 import { dated, element, json } from "./box.js";
 import * as list from "./list.js";
+import { offerLogout } from "./logout.js";
 import { readable } from "./name.js";
 import { History, mm, where } from "./history.js";
 
@@ -145,5 +146,8 @@ document.addEventListener("keydown", (event) => {
 
 list.refreshEvery(REFRESH_MS, refresh);
 
-json("/pages").then((pages) => { by("to-live").hidden = !pages.live; }).catch(() => {});
+json("/pages").then((pages) => {
+  by("to-live").hidden = !pages.live;
+  offerLogout(pages);
+}).catch(() => {});
 route();

@@ -1,6 +1,6 @@
 // The pictures of one series: fetched from the box, nearest first, and kept.
 
-import { bytes, json } from "./box.js";
+import { AGAIN_MS, bytes, isFinal, json } from "./box.js";
 
 // Requests at the same time; the box decodes two.
 const AT_ONCE = 4;
@@ -18,6 +18,9 @@ export class Stack {
   // Pictures that were here, also those that made room since.
   #had = new Set();
   #failed = new Map();
+  // Pictures that could not be had for now, and why: they are asked for again, after the others.
+  #later = new Map();
+  #pause = null;
   #asked = new Map();
   #at = 0;
   #changed;
@@ -54,7 +57,7 @@ export class Stack {
 
   // Why a picture cannot be shown.
   failure(index) {
-    return this.#failed.get(index);
+    return this.#failed.get(index) ?? this.#later.get(index);
   }
 
   // Was its picture here, to be looked at?
@@ -79,6 +82,7 @@ export class Stack {
 
   close() {
     this.#closed = true;
+    clearTimeout(this.#pause);
     for (const stop of this.#asked.values()) stop.abort();
   }
 
@@ -112,17 +116,20 @@ export class Stack {
   }
 
   #next() {
+    const due = (index) => index >= 0 && index < this.length && !this.#kept.has(index) && !this.#asked.has(index) && !this.#failed.has(index);
+    let later = null;
     for (let away = 0; away < this.length; away += 1) {
       for (const index of away ? [this.#at + away, this.#at - away] : [this.#at]) {
-        const wanted = index >= 0 && index < this.length;
-        if (wanted && !this.#kept.has(index) && !this.#asked.has(index) && !this.#failed.has(index)) return index;
+        if (!due(index)) continue;
+        if (index === this.#at || !this.#later.has(index)) return index;
+        later ??= index;
       }
     }
-    return null;
+    return later;
   }
 
   #fetch() {
-    while (!this.#closed && this.#asked.size < AT_ONCE) {
+    while (!this.#closed && this.#pause === null && this.#asked.size < AT_ONCE) {
       const index = this.#next();
       if (index === null || !this.#room(index)) return;
       this.#one(index);
@@ -150,16 +157,28 @@ export class Stack {
     const { instance, frame } = this.pictures[index];
     try {
       const buffer = await bytes(`/reading/picture/${instance}/${frame}`, stop.signal);
-      if (buffer.byteLength !== this.#bytesOf(this.pictures[index])) throw new Error("The picture has another size than its header says.");
+      if (buffer.byteLength !== this.#bytesOf(this.pictures[index])) throw Object.assign(new Error("The picture has another size than its header says."), { isFinal: true });
       this.#had.add(index);
       this.#kept.set(index, KINDS[this.pixels](buffer));
+      this.#later.delete(index);
     } catch (error) {
-      this.#failed.set(index, error.message);
+      if (isFinal(error)) this.#failed.set(index, error.message);
+      else this.#again(index, error);
     }
     this.#asked.delete(index);
     if (this.#closed) return;
     this.#changed(index);
     this.#fetch();
+  }
+
+  // Nothing is asked for during a pause.
+  #again(index, error) {
+    this.#later.set(index, `${error.message} It is asked for again.`);
+    if (this.#closed) return;
+    this.#pause ??= setTimeout(() => {
+      this.#pause = null;
+      this.#fetch();
+    }, AGAIN_MS);
   }
 }
 

@@ -2,6 +2,7 @@
 
 import { dated, element, json, local } from "./box.js";
 import * as list from "./list.js";
+import { offerLogout } from "./logout.js";
 import { readable } from "./name.js";
 import { Workplace } from "./workplace.js";
 
@@ -125,5 +126,15 @@ document.addEventListener("keydown", (event) => {
 
 list.refreshEvery(REFRESH_MS, refresh);
 
-json("/pages").then((pages) => { by("to-live").hidden = !pages.live; }).catch(() => {});
+// What is decided and not signed is lost with the login, too.
+function mayLeave() {
+  if (workplace.isUnsigned && !confirm("Log out without signing? What you have decided about the findings of this study is lost.")) return false;
+  workplace.close();
+  return true;
+}
+
+json("/pages").then((pages) => {
+  by("to-live").hidden = !pages.live;
+  offerLogout(pages, mayLeave);
+}).catch(() => {});
 route();

@@ -5,6 +5,8 @@ const ENGLISH = {
   views: (count) => `${count} ${count === 1 ? "image" : "images"}`,
   missing: (name) => `${name} missing`,
   missingWhy: "no such view in this study",
+  gone: (name) => `${name} no longer here`,
+  goneWhy: "it came with this study and was evicted, or damaged on the disk",
   noPrior: "None of this person is known here.",
   prior: (date) => `prior ${date}`,
   now: "this study",

@@ -18,6 +18,7 @@ const complain = (error) => {
 };
 
 const TOOLS = { scroll: "Scroll", window: "Window", move: "Move", measure: "Measure" };
+const JUDGES = ["a", "r"];
 const PLANES = { slices: "Slices", coronal: "Coronal", sagittal: "Sagittal" };
 
 export class Workplace {
@@ -86,7 +87,7 @@ export class Workplace {
     this.#closePrior();
     this.#uid = this.#study = this.#series = null;
     this.#failed = false;
-    this.#findings.clear();
+    this.#findings.forget();
     by("patient-name").textContent = by("patient-facts").textContent = "";
     for (const id of ["value", "loaded", "verdict", "series", "priors", "documents", "mark-notes"]) by(id).textContent = "";
     by("mark").hidden = true;
@@ -95,6 +96,8 @@ export class Workplace {
 
   key(event) {
     const name = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    // A key that is held judges one finding; arrows go on.
+    if (event.repeat && JUDGES.includes(name)) return;
     const act = this.#actions().get(event.shiftKey && event.key.startsWith("Arrow") ? `Shift+${name}` : name);
     if (!act || (event.key === " " && event.target.closest("button, summary, a, input"))) return;
     if (event.target.type === "range" && event.key.startsWith("Arrow")) return;

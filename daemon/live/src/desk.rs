@@ -22,7 +22,9 @@ use crate::desk::session::{SignEvent, SignState, Step};
 use crate::exam::{Done, Exams};
 use crate::identity::is_nobody;
 use crate::name::{self, Agreement, NameCheck, OnScreen, Screen, Unclear};
-use crate::view::{By, Ended, ExamError, IllegalTransition, MOST_ENDED, MadeBy, Overlay, Picture, Stats, Status};
+use crate::view::{
+    By, Ended, ExamError, IllegalTransition, MOST_ENDED, MadeBy, Numbered, Overlay, Picture, Stats, Status,
+};
 use crate::worklist::Order;
 
 /// How often statistics are published, by the clock.
@@ -383,10 +385,20 @@ impl Desk {
         Ok(done.words())
     }
 
+    /// `seen`: what the number of the lesion is of; `None`: of whatever runs.
+    ///
     /// # Errors
-    /// When no exam runs, no such lesion was seen in it, or there is no such place.
-    pub fn place(&self, lesion: u32, place: &Place) -> Result<String, ExamError> {
+    /// When no exam runs, no such lesion was seen in it, there is no such place, or the number is of another exam or another size.
+    pub fn place(&self, lesion: u32, place: &Place, seen: Option<&Numbered>) -> Result<String, ExamError> {
         let mut now = self.lock();
+        if let Some(Numbered { started_utc, size }) = seen {
+            if now.exams.current().is_none_or(|exam| exam.started_utc != *started_utc) {
+                return Err(ExamError::NotThatExam);
+            }
+            if *size != now.size {
+                return Err(ExamError::NumberedAnew);
+            }
+        }
         let Now { exams, lesions, .. } = &mut *now;
         let done = exams.place(lesion, place, lesions)?;
         self.publish(&now);

@@ -186,7 +186,9 @@ fn obey(desk: &Desk, command: Command, station: &str) {
         Command::Freeze(on, by, reply) => (reply, desk.freeze(on, by).map_err(CommandError::from)),
         Command::Mark(reply) => (reply, desk.mark().map_err(CommandError::from)),
         Command::Side(side, reply) => (reply, desk.side(side).map_err(CommandError::from)),
-        Command::Place(lesion, place, reply) => (reply, desk.place(lesion, &place).map_err(CommandError::from)),
+        Command::Place(lesion, place, seen, reply) => {
+            (reply, desk.place(lesion, &place, seen.as_ref()).map_err(CommandError::from))
+        }
     };
     // The caller may have given up meanwhile.
     let _ = reply.send(answer);

@@ -250,8 +250,19 @@ pub enum Command {
     Mark(Reply),
     /// Which breast is scanned from now on; `None`: not said.
     Side(Option<Side>, Reply),
-    /// Where the lesion with this number is; what is not given stays as it was.
-    Place(u32, Place, Reply),
+    /// Where the lesion with this number is; what is not given stays as it was. Refused when lesions are numbered anew since
+    /// whoever says it has looked.
+    Place(u32, Place, Option<Numbered>, Reply),
+}
+
+/// For what the numbers of lesions hold.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Numbered {
+    /// Of the exam: [`Exam::started_utc`].
+    pub started_utc: String,
+    /// Of its pictures: [`Status::size`].
+    pub size: [usize; 2],
 }
 
 /// Ok: what changed, in words, or that it was already so.
@@ -277,6 +288,11 @@ pub enum ExamError {
         "the exam that was running when the form was opened is over, or another one has begun: look whose pictures these are, and fill it in again"
     )]
     NotThatExam,
+    /// What was seen has other numbers now.
+    #[error(
+        "the pictures have another size since the form was opened, and lesions are numbered anew: look which one is meant"
+    )]
+    NumberedAnew,
     #[error("no lesion {0} was seen in this exam")]
     NoLesion(u32),
     #[error(transparent)]

@@ -184,7 +184,7 @@ fn a_signed_report_names_who_signed_and_the_report_before_it() {
     assert_eq!(named, ["1.2.3.4", "2.25.8", "1.2.8", "2.25.9"]);
     let texts = said(&report);
     assert!(texts.iter().any(|text| text == "known since 2019"), "the comment on an accepted finding");
-    assert!(texts.iter().any(|text| *text == format!("Reviewed by {li}, 2026-11-28")), "{texts:?}");
+    assert!(texts.iter().any(|text| *text == format!("Reviewed by {li}, 2026-11-28 UTC")), "{texts:?}");
     assert!(texts.iter().any(|text| text.contains(&format!("rejected on review by {li}"))), "{texts:?}");
     assert!(texts.iter().any(|text| text.contains(crate::NOT_FOR_DIAGNOSIS)), "a signature clears no package");
 
@@ -224,7 +224,7 @@ fn every_object_of_a_review_is_another_one_and_what_is_tracked_stays_the_same() 
 fn pages_and_documents_say_by_whom_and_when_and_keep_the_mark() {
     let case = reviewed("Li Ming", "nodule-2");
     let english = words::reviewed(&case.findings, Language::English);
-    assert_eq!(english.as_deref(), Some("reviewed by Li Ming, 2026-11-28"));
+    assert_eq!(english.as_deref(), Some("reviewed by Li Ming, 2026-11-28 UTC"));
     assert!(words::reviewed(&case.findings, Language::Chinese).unwrap().contains("Li Ming"));
     assert_eq!(words::reviewed(&testing::case(9).findings, Language::English), None);
     let made = objects(&case);

@@ -18,7 +18,7 @@ use models::findings::{
 };
 use models::growth::{Difference, Missing, NoduleChange};
 use models::remark::Remark;
-use models::review::Signature;
+use models::review::{Signature, day};
 use models::task::ct_quality::{CtQuality, Noise, Slices};
 use models::task::mammography_views::StandardView;
 use models::task::mg_breast::kind::{Kind, Stage};
@@ -146,7 +146,7 @@ pub trait Words: Sync + breast::Breast {
     fn seen_in_part(&self, reason: &str) -> String;
     /// That what is smaller was not evaluated in slices as thick as these.
     fn least_size(&self, least: &LeastSize) -> String;
-    /// By whom, and on which day (as 2026-01-31).
+    /// By whom, and on which day (as 2026-01-31 UTC).
     fn reviewed(&self, by: &str, date: &str) -> String;
     /// What a reader should know about the images.
     fn remark(&self, remark: &Remark) -> String;
@@ -509,7 +509,7 @@ pub fn reviewed(findings: &ChestFindings, language: Language) -> Option<String> 
 
 /// By whom and on which day.
 pub fn signed(signature: Signature<'_>, w: &dyn Words) -> String {
-    w.reviewed(signature.by, signature.utc.get(..10).unwrap_or(signature.utc))
+    w.reviewed(signature.by, &day(signature.utc))
 }
 
 /// What a reader should know about the images, if anything.

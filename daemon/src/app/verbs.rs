@@ -11,7 +11,7 @@ use custody::retention::Retention;
 use custody::spool::Spool;
 use custody::store::deliveries::Delivery;
 use custody::store::holds::{self, Holdable};
-use custody::store::{self, Durability, Store, conflicts, deliveries, jobs, series};
+use custody::store::{self, Durability, Store, conflicts, deliveries, jobs, reviews, series};
 use dicom::kind::SeriesKind;
 use futures_util::future::BoxFuture;
 use hal::clock::today;
@@ -175,7 +175,13 @@ impl Verbs {
     fn rerun(&self, study_uid: &str, options: RerunOptions) -> Result<u32, dbus::Error> {
         self.permit(Level::Reduced)?;
         let mut connection = self.store.connect(Durability::Full)?;
-        let queued = queue_again(&mut connection, &self.analyze, study_uid, options.urgent)?;
+        let (queued, left) = queue_again(&mut connection, &self.analyze, study_uid, options.urgent)?;
+        if let Some(why) = left {
+            if queued.is_empty() {
+                return Err(dbus::Error::NotPossible(why.into()));
+            }
+            tracing::warn!(study = study_uid, "not analysed again: {why}");
+        }
         if queued.is_empty() {
             return Err(dbus::Error::NotFound(format!(
                 "there is no study {study_uid} with a series that can be analysed"
@@ -206,13 +212,14 @@ fn reason_of_hold(typed: &str) -> Result<&str, dbus::Error> {
     Err(dbus::Error::InvalidArgument(wrong.into()))
 }
 
-/// A new version of every analysable, finished series of the study, also of those that belong to a task of the whole study.
+/// A new version of every analysable, finished series of the study, also of those that belong to a task of the whole study, and why one of
+/// these tasks was left alone.
 fn queue_again(
     connection: &mut rusqlite::Connection,
     analyze: &Analyze,
     study_uid: &str,
     urgent: bool,
-) -> store::Result<Vec<series::SeriesRow>> {
+) -> store::Result<(Vec<series::SeriesRow>, Option<&'static str>)> {
     use custody::series::SeriesState::{Complete, Processed, Refused};
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     let now = store::now_utc();
@@ -221,6 +228,15 @@ fn queue_again(
         // A refused exam can be tried again. After a success it cannot, because its recording was deleted.
         let exam = row.kind == SeriesKind::Exam && row.state == Refused;
         let finished = row.kind.is_analysed() && matches!(row.state, Complete | Processed | Refused);
+        // A job that is to apply a review keeps its version.
+        let parked = if finished { reviews::resume(&transaction, row.id, row.version)? } else { None };
+        if let Some(job) = parked {
+            if urgent {
+                jobs::make_urgent(&transaction, job)?;
+            }
+            queued.extend(series::get(&transaction, row.id)?);
+            continue;
+        }
         if exam || finished && ultrasound::unwanted_row(&transaction, analyze, &row)?.is_none() {
             let version = series::completed(&transaction, row.id, "rerun", &now)?;
             let job = jobs::enqueue(&transaction, row.id, version, &now)?;
@@ -230,7 +246,7 @@ fn queue_again(
             queued.extend(series::get(&transaction, row.id)?);
         }
     }
-    let of_study = gather::again(&transaction, analyze, study_uid)?;
+    let of_study = gather::rerun(&transaction, analyze, study_uid)?;
     if urgent {
         for job in of_study.jobs {
             jobs::make_urgent(&transaction, job)?;
@@ -240,7 +256,7 @@ fn queue_again(
         queued.extend(series::get(&transaction, id)?);
     }
     transaction.commit()?;
-    Ok(queued)
+    Ok((queued, of_study.left))
 }
 
 impl dbus::Commands for Verbs {

@@ -51,7 +51,7 @@ const BEFORE_LOGIN: [&str; 2] = ["/login", "/assets/"];
 pub async fn guard(
     State(entrance): State<Entrance>,
     Extension(peer): Extension<Peer>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let path = request.uri().path();
@@ -61,13 +61,17 @@ pub async fn guard(
     peer.place.asked();
     // Asked before `open`, so that the files of the page, too, tell who is logged in.
     let headers = request.headers();
-    let logged_in = entrance.door.knows(headers, from) || entrance.door.is_shown_token(headers, from);
+    let pass = entrance.door.knows(headers, from);
+    let logged_in = pass.is_some() || entrance.door.is_shown_token(headers, from);
     if logged_in {
         peer.place.proved();
     }
     let wanted = Wanted { origin: needs_origin, secure: peer.is_secure };
     let verdict = judge(request.headers(), from, wanted, &entrance.hosts, open || logged_in);
     let page = PAGES.contains(&path);
+    if let Some(pass) = pass {
+        request.extensions_mut().insert(pass);
+    }
     match verdict {
         Verdict::Welcome => next.run(request).await,
         Verdict::LoginFirst if page => Redirect::to("/login").into_response(),

@@ -41,6 +41,7 @@ pub const ALL: &[Asset] = assets![
     SCRIPT "worklist.js",
     SCRIPT "sound.js",
     SCRIPT "login.js",
+    SCRIPT "logout.js",
     SCRIPT "studies.js",
     SCRIPT "workplace.js",
     SCRIPT "told.js",

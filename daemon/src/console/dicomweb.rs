@@ -14,10 +14,12 @@ use futures_util::stream;
 use serde::Serialize;
 
 use super::access::Peer;
+use super::pieces::{self, Pieces};
 use super::routes::json_as;
 use super::trail;
 use crate::dbus;
 use crate::dicomweb::{Error, Object, Query, Web, WebFault, Which};
+use crate::room::Held;
 
 pub const ROOT: &str = "/dicom-web";
 
@@ -216,60 +218,69 @@ async fn retrieve(Giver(site, from): Giver, which: Which, headers: &HeaderMap) -
     // The first decides the status: later ones could only break off.
     let first = web.file(&objects[0], wanted.as_deref()).await?;
     if accepted.single && objects.len() == 1 {
-        return Ok(([(header::CONTENT_TYPE, "application/dicom")], first).into_response());
+        return Ok(pieces::whole("application/dicom", first));
     }
     let rest = objects.split_off(1);
-    let parts = Rest { web, wanted, rest: rest.into_iter(), first: Some(first), ended: false };
+    let mut due = Pieces::default();
+    part(&mut due, "application/dicom", first);
+    let parts = Rest { web, wanted, rest: rest.into_iter(), due, ended: false };
     let body = Body::from_stream(stream::unfold(parts, Rest::next));
-    let kind = format!("multipart/related; type=\"application/dicom\"; boundary={BOUNDARY}");
-    Ok(([(header::CONTENT_TYPE, kind)], body).into_response())
+    Ok(([(header::CONTENT_TYPE, OBJECTS)], body).into_response())
 }
 
 /// Separates the parts. As long as a hash of random content, so that no object contains it.
-const BOUNDARY: &str = "scanside-7b1f0c5a92d64e3f8a4e9d27c6b35f10";
+macro_rules! boundary {
+    () => {
+        "scanside-7b1f0c5a92d64e3f8a4e9d27c6b35f10"
+    };
+}
+const BOUNDARY: &str = boundary!();
+/// After the last part.
+const END: &str = concat!("--", boundary!(), "--\r\n");
+const OBJECTS: &str = concat!("multipart/related; type=\"application/dicom\"; boundary=", boundary!());
+const FRAMES: &str = concat!("multipart/related; type=\"application/octet-stream\"; boundary=", boundary!());
 
 struct Rest {
     web: Web,
     wanted: Option<String>,
     rest: std::vec::IntoIter<Object>,
-    first: Option<Vec<u8>>,
+    /// Of the objects that were read.
+    due: Pieces,
     ended: bool,
 }
 
 impl Rest {
     /// An object that cannot be given ends the answer before its end, so that the client does not take it for whole.
     async fn next(mut self) -> Option<(Result<Bytes, Error>, Self)> {
-        if self.ended {
-            return None;
-        }
-        let file = match self.first.take() {
-            Some(first) => Ok(Some(first)),
-            None => match self.rest.next() {
-                Some(object) => self.web.file(&object, self.wanted.as_deref()).await.map(Some),
-                None => Ok(None),
-            },
-        };
-        match file {
-            Ok(Some(file)) => Some((Ok(part("application/dicom", &file)), self)),
-            Ok(None) => {
-                self.ended = true;
-                Some((Ok(Bytes::from(format!("--{BOUNDARY}--\r\n"))), self))
+        loop {
+            if let Some(piece) = self.due.next() {
+                return Some((Ok(piece), self));
             }
-            Err(error) => {
+            if self.ended {
+                return None;
+            }
+            let Some(object) = self.rest.next() else {
                 self.ended = true;
-                tracing::warn!(%error, "a DICOMweb answer ended early");
-                Some((Err(error), self))
+                self.due.add(END);
+                continue;
+            };
+            match self.web.file(&object, self.wanted.as_deref()).await {
+                Ok(file) => part(&mut self.due, "application/dicom", file),
+                Err(error) => {
+                    self.ended = true;
+                    tracing::warn!(%error, "a DICOMweb answer ended early");
+                    return Some((Err(error), self));
+                }
             }
         }
     }
 }
 
-fn part(kind: &str, content: &[u8]) -> Bytes {
-    let mut bytes =
-        format!("--{BOUNDARY}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n", content.len()).into_bytes();
-    bytes.extend_from_slice(content);
-    bytes.extend_from_slice(b"\r\n");
-    bytes.into()
+fn part(due: &mut Pieces, kind: &str, content: Held) {
+    let length = content.as_ref().len();
+    due.add(format!("--{BOUNDARY}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n"));
+    due.hold(content);
+    due.add("\r\n");
 }
 
 async fn frames(
@@ -283,11 +294,10 @@ async fn frames(
     let named = dbus::named("study", &study);
     let object = web.objects(which(study, Some(series), Some(instance))).await?.swap_remove(0);
     trail::taken(&audit, from, &named);
-    let mut body = Vec::new();
+    let mut due = Pieces::default();
     for frame in web.frames(&object, numbers).await? {
-        body.extend_from_slice(&part("application/octet-stream", &frame));
+        part(&mut due, "application/octet-stream", frame);
     }
-    body.extend_from_slice(format!("--{BOUNDARY}--\r\n").as_bytes());
-    let kind = format!("multipart/related; type=\"application/octet-stream\"; boundary={BOUNDARY}");
-    Ok(([(header::CONTENT_TYPE, kind)], body).into_response())
+    due.add(END);
+    Ok(due.into_response(FRAMES))
 }

@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 const COOKIE: &str = "scanside";
 /// How long a login lasts: a working day.
@@ -51,9 +52,36 @@ pub enum Denied {
 #[derive(Debug)]
 struct Login {
     cookie: Hash,
-    until: Instant,
+    pass: Pass,
     /// From where the cookie was shown last.
     address: IpAddr,
+}
+
+impl Drop for Login {
+    fn drop(&mut self) {
+        self.pass.over.cancel();
+    }
+}
+
+/// What a login allows: as long as it lasts. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Pass {
+    until: Instant,
+    over: CancellationToken,
+}
+
+impl Pass {
+    fn new() -> Self {
+        Self { until: Instant::now() + LASTS, over: CancellationToken::new() }
+    }
+
+    /// Waits until the login has ended: its time is over, somebody has logged out, or too many others came.
+    pub async fn ended(&self) {
+        tokio::select! {
+            () = tokio::time::sleep_until(self.until) => {}
+            () = self.over.cancelled() => {}
+        }
+    }
 }
 
 /// Wrong tokens.
@@ -133,15 +161,33 @@ impl Door {
         getrandom::fill(&mut random).map_err(|_| Denied::Closed)?;
         let cookie = hex::encode(random);
         let mut logins = self.logins();
-        logins.push_back(Login { cookie: hash(&cookie), until: Instant::now() + LASTS, address });
+        logins.push_back(Login { cookie: hash(&cookie), pass: Pass::new(), address });
         while logins.len() > MOST {
             logins.pop_front();
         }
         drop(logins);
         // Nobody waits for the disk.
         self.audit.later(Entry { who: &format!("page {from}"), what: "login", object: "page", result: "allowed" });
+        Ok(self.cookie(&cookie, LASTS))
+    }
+
+    /// Ends the login whose cookie a request shows, and with it what is open by it. Returns the value of `Set-Cookie`.
+    pub fn leave(&self, headers: &HeaderMap, from: IpAddr) -> String {
+        let shown: Vec<Hash> = shown(headers).collect();
+        let mut logins = self.logins();
+        let before = logins.len();
+        logins.retain(|login| !shown.iter().any(|one| bool::from(login.cookie.ct_eq(one))));
+        let ended = logins.len() < before;
+        drop(logins);
+        if ended {
+            self.audit.later(Entry { who: &format!("page {from}"), what: "logout", object: "page", result: "done" });
+        }
+        self.cookie("", Duration::ZERO)
+    }
+
+    fn cookie(&self, value: &str, lasts: Duration) -> String {
         let secure = if self.is_secure { "; Secure" } else { "" };
-        Ok(format!("{COOKIE}={cookie}; Path=/; Max-Age={}; HttpOnly; SameSite=Strict{secure}", LASTS.as_secs()))
+        format!("{COOKIE}={value}; Path=/; Max-Age={}; HttpOnly; SameSite=Strict{secure}", lasts.as_secs())
     }
 
     /// Looks at the token unless its address is delayed, and delays the address if it is wrong. One step under one
@@ -165,20 +211,17 @@ impl Door {
         Ok(false)
     }
 
-    /// Whether the request shows the cookie of a login. Its address counts as logged in from now on.
-    pub fn knows(&self, headers: &HeaderMap, from: IpAddr) -> bool {
-        let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-        let ours = cookies.flat_map(|all| all.split(';')).filter_map(|one| one.trim().split_once('='));
-        let ours = ours.filter(|(name, _)| *name == COOKIE).map(|(_, value)| hash(value));
+    /// The login whose cookie the request shows. Its address counts as logged in from now on.
+    pub fn knows(&self, headers: &HeaderMap, from: IpAddr) -> Option<Pass> {
         let mut logins = self.logins();
-        logins.retain(|login| login.until > Instant::now());
-        for shown in ours {
+        logins.retain(|login| login.pass.until > Instant::now());
+        for shown in shown(headers) {
             if let Some(login) = logins.iter_mut().find(|login| bool::from(login.cookie.ct_eq(&shown))) {
                 login.address = subscriber(from);
-                return true;
+                return Some(login.pass.clone());
             }
         }
-        false
+        None
     }
 
     /// Whether the request shows the token itself, as programs do (`Authorization: Bearer`). A wrong one is delayed like
@@ -194,12 +237,19 @@ impl Door {
     /// Whether a login was used last from this address.
     pub fn has_login_from(&self, address: IpAddr) -> bool {
         let (address, now) = (subscriber(address), Instant::now());
-        self.logins().iter().any(|login| login.address == address && login.until > now)
+        self.logins().iter().any(|login| login.address == address && login.pass.until > now)
     }
 
     fn logins(&self) -> MutexGuard<'_, VecDeque<Login>> {
         self.logins.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The cookies of this page that a request shows.
+fn shown(headers: &HeaderMap) -> impl Iterator<Item = Hash> {
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let ours = cookies.flat_map(|all| all.split(';')).filter_map(|one| one.trim().split_once('='));
+    ours.filter(|(name, _)| *name == COOKIE).map(|(_, value)| hash(value))
 }
 
 fn read(file: &Path) -> Result<Hash, String> {
@@ -245,11 +295,18 @@ mod tests {
         assert!(begun.elapsed() >= PENALTY);
         let cookie = door.enter(" correct horse battery ", TABLET).await.unwrap();
         assert!(cookie.ends_with("HttpOnly; SameSite=Strict"), "{cookie}");
-        assert!(door.knows(&shown(&cookie), TABLET) && door.has_login_from(TABLET) && !door.has_login_from(OTHER));
-        assert!(door.knows(&shown(&cookie), OTHER) && door.has_login_from(OTHER), "the tablet got another address");
-        assert!(!door.knows(&shown("scanside=0000"), TABLET) && !door.knows(&HeaderMap::new(), TABLET));
+        assert!(
+            door.knows(&shown(&cookie), TABLET).is_some() && door.has_login_from(TABLET) && !door.has_login_from(OTHER)
+        );
+        assert!(
+            door.knows(&shown(&cookie), OTHER).is_some() && door.has_login_from(OTHER),
+            "the tablet got another address"
+        );
+        assert!(
+            !door.knows(&shown("scanside=0000"), TABLET).is_some() && !door.knows(&HeaderMap::new(), TABLET).is_some()
+        );
         tokio::time::advance(LASTS).await;
-        assert!(!door.has_login_from(OTHER) && !door.knows(&shown(&cookie), TABLET));
+        assert!(!door.has_login_from(OTHER) && !door.knows(&shown(&cookie), TABLET).is_some());
     }
 
     #[tokio::test(start_paused = true)]
@@ -299,7 +356,24 @@ mod tests {
             let cookie = door.enter(TOKEN, TABLET).await.unwrap();
             first.get_or_insert(cookie);
         }
-        assert!(!door.knows(&shown(&first.unwrap()), TABLET));
+        assert!(!door.knows(&shown(&first.unwrap()), TABLET).is_some());
+    }
+
+    /// A picture of a patient would go on moving on a tablet that somebody left.
+    #[tokio::test(start_paused = true)]
+    async fn what_is_open_by_a_login_ends_with_it_and_another_login_goes_on() {
+        let door = door();
+        let (first, second) = (door.enter(TOKEN, TABLET).await.unwrap(), door.enter(TOKEN, OTHER).await.unwrap());
+        let begun = Instant::now();
+        let [one, other] = [(&first, TABLET), (&second, OTHER)].map(|(c, from)| door.knows(&shown(c), from).unwrap());
+        let gone = door.leave(&shown(&first), TABLET);
+        assert!(gone.starts_with("scanside=; ") && gone.contains("Max-Age=0; "), "{gone}");
+        one.ended().await;
+        assert_eq!(begun.elapsed(), Duration::ZERO, "at once");
+        assert!(door.knows(&shown(&first), TABLET).is_none() && !door.has_login_from(TABLET));
+        assert!(door.knows(&shown(&second), OTHER).is_some());
+        other.ended().await;
+        assert_eq!(begun.elapsed(), LASTS, "when its day is over");
     }
 
     #[test]

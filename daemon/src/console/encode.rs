@@ -14,6 +14,8 @@ use super::message::{HEADER, header};
 #[derive(Debug)]
 pub struct Encoded {
     pub sequence: u64,
+    /// As of the picture: see [`Picture::exam`].
+    pub exam: u64,
     /// Header and JPEG.
     pub message: Bytes,
 }
@@ -51,10 +53,13 @@ impl Pictures {
                 () = self.joined.notified() => {}
                 () = shutdown.cancelled() => return,
             }
-            if self.encoded.receiver_count() == 0 {
+            // The next page that is opened must not get a picture of an exam that was over by then.
+            let shown = pictures.borrow_and_update().clone().filter(|_| self.encoded.receiver_count() > 0);
+            let Some(picture) = shown else {
+                done = None;
+                self.encoded.send_replace(None);
                 continue;
-            }
-            let Some(picture) = pictures.borrow_and_update().clone() else { continue };
+            };
             // A restarted device may repeat sequence numbers, but not capture times.
             let this = (picture.sequence, picture.captured);
             if done == Some(this) {
@@ -102,7 +107,7 @@ impl Encoder {
         message.extend(header(picture.sequence, picture.captured));
         self.compressor.compress(&picture.frame, &[], &mut message)?;
         self.length = message.len();
-        Ok(Encoded { sequence: picture.sequence, message: message.into() })
+        Ok(Encoded { sequence: picture.sequence, exam: picture.exam, message: message.into() })
     }
 }
 
@@ -138,6 +143,32 @@ mod tests {
         }
         let frame = Frame::new(shape, 7, Duration::from_millis(5), Arc::new(bytes));
         Picture { sequence: 7, captured: Duration::from_millis(5), exam: 0, frame }
+    }
+
+    /// It is perhaps of another patient than the one who is examined by then.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_page_that_is_opened_after_an_exam_gets_no_picture_of_it() {
+        let (shown, seen) = watch::channel(None);
+        let pictures = Pictures::default();
+        let running = tokio::spawn(pictures.clone().run(seen, 85, CancellationToken::new()));
+        let patience = Duration::from_secs(60);
+        for first_leaves in [false, true] {
+            let mut first = pictures.subscribe();
+            shown.send_replace(Some(Arc::new(picture(PixelFormat::Grey, 64, 48, 128))));
+            tokio::time::timeout(patience, first.wait_for(Option::is_some)).await.unwrap().unwrap();
+            let watching = (!first_leaves).then_some(first);
+            shown.send_replace(None);
+            let dropped = async {
+                while pictures.encoded.borrow().is_some() {
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::time::timeout(patience, dropped).await.expect("it stays for the next page");
+            assert!(pictures.subscribe().borrow().is_none(), "{first_leaves}");
+            drop(watching);
+        }
+        drop(shown);
+        tokio::time::timeout(patience, running).await.unwrap().unwrap();
     }
 
     /// Mean difference of luma, and the largest distance of a channel from grey, after decoding.

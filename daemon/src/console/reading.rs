@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use study::review::Signing;
 
 use super::access::Peer;
+use super::pieces;
 use super::routes::{asset, json, posted};
 use super::{Signer, assets};
 use crate::dbus;
@@ -75,14 +76,12 @@ async fn stack(State(reading): State<Reading>, Path(series): Path<i64>) -> Answe
 }
 
 async fn pixels(State(reading): State<Reading>, Path((instance, frame)): Path<(i64, u32)>) -> Answer {
-    let pixels = reading.pixels(instance, frame).await?;
-    Ok(([(header::CONTENT_TYPE, BYTES)], pixels).into_response())
+    Ok(pieces::whole(BYTES, reading.pixels(instance, frame).await?))
 }
 
 /// How it is shown, as JSON with its length before it, and values of 16 bits; all little endian.
 async fn mammogram(State(reading): State<Reading>, Path((instance, frame, factor)): Path<(i64, u32, u8)>) -> Answer {
-    let mammogram = reading.mammogram(instance, frame, factor).await?;
-    Ok(([(header::CONTENT_TYPE, BYTES)], mammogram).into_response())
+    Ok(pieces::whole(BYTES, reading.mammogram(instance, frame, factor).await?))
 }
 
 async fn breast(State(reading): State<Reading>, Path(uid): Path<String>) -> Answer {
@@ -147,8 +146,7 @@ async fn document(
 ) -> Answer {
     let document = reading.document(result).await?;
     signer.taken(peer.address.ip(), &format!("document of result {result}"));
-    let names = [(header::CONTENT_TYPE, "application/pdf"), (header::CONTENT_DISPOSITION, "inline")];
-    Ok((names, document).into_response())
+    Ok(([(header::CONTENT_DISPOSITION, "inline")], pieces::whole("application/pdf", document)).into_response())
 }
 
 /// What a person signs: every finding that the page lists, with its decision.

@@ -16,7 +16,7 @@ use custody::audit::Audit;
 use custody::level::Gate;
 use dicom::patient::Patient;
 use live::ask::{self, Refusal, RefusalKind, ask};
-use live::view::{By, Command, View};
+use live::view::{By, Command, Numbered, View};
 use live::worklist::{Listing, Order};
 use models::findings::Side;
 use models::lesion::sighting::Place;
@@ -26,9 +26,10 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::access::{Entrance, Peer, guard};
-use super::door::Denied;
+use super::door::{Denied, Pass};
 use super::encode::Pictures;
 use super::places::Guest;
+use super::socket::Until;
 use super::{Studies, assets, dicomweb, lesions, reading, socket, trail};
 use crate::health::heat;
 use crate::metrics::Metrics;
@@ -59,13 +60,17 @@ pub fn router(entrance: &Entrance, live: Option<Live>, studies: Option<Studies>)
         Some(_) => get(|| asset(Path(assets::INDEX.into()))),
         None => get(|| async { Redirect::to("/studies") }),
     };
-    let pages = Pages { live: live.is_some(), studies: studies.is_some() };
+    let pages = Pages { live: live.is_some(), studies: studies.is_some(), login: false };
     let mut router = Router::new()
         .route("/", first)
         .route("/login", get(|| asset(Path(assets::LOGIN.into()))).post(login))
+        .route("/logout", post(logout))
         .route("/assets/{name}", get(asset))
         .route("/session", get(|| async { StatusCode::NO_CONTENT }))
-        .route("/pages", get(move || async move { json(&pages) }))
+        .route(
+            "/pages",
+            get(move |login: Option<Extension<Pass>>| async move { json(&pages.seen_by(login.is_some())) }),
+        )
         .with_state(entrance.clone());
     if let Some(live) = live {
         router = router.merge(live_routes(live));
@@ -89,11 +94,18 @@ async fn figures(State(metrics): State<Metrics>) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.text().await).into_response()
 }
 
-/// Which pages this box has.
+/// Which pages this box has, and whether who asks is there by a login, which can end.
 #[derive(Debug, Clone, Copy, Serialize)]
 struct Pages {
     live: bool,
     studies: bool,
+    login: bool,
+}
+
+impl Pages {
+    fn seen_by(self, login: bool) -> Self {
+        Self { login, ..self }
+    }
 }
 
 fn live_routes(site: Live) -> Router {
@@ -143,7 +155,12 @@ pub async fn asset(Path(name): Path<String>) -> Response {
     }
 }
 
-async fn live(State(site): State<Live>, Extension(peer): Extension<Peer>, upgrade: WebSocketUpgrade) -> Response {
+async fn live(
+    State(site): State<Live>,
+    Extension(peer): Extension<Peer>,
+    login: Option<Extension<Pass>>,
+    upgrade: WebSocketUpgrade,
+) -> Response {
     let elsewhere = match peer.place.guest() {
         Guest::Here => Ok(None),
         Guest::LoggedIn | Guest::Stranger => site.viewers_elsewhere.clone().try_acquire_owned().map(Some),
@@ -154,7 +171,8 @@ async fn live(State(site): State<Live>, Extension(peer): Extension<Peer>, upgrad
     };
     upgrade.max_message_size(socket::MOST_BYTES).on_upgrade(async move |socket| {
         let newest = site.pictures.subscribe();
-        socket::serve(socket, site.view, newest, (site.gate.subscribe(), site.heat), site.shutdown).await;
+        let until = Until { login: login.map(|Extension(pass)| pass), shutdown: site.shutdown };
+        socket::serve(socket, site.view, newest, (site.gate.subscribe(), site.heat), until).await;
         drop(place);
     })
 }
@@ -187,6 +205,14 @@ async fn login(
                 .into_response()
         }
     }
+}
+
+async fn logout(
+    State(entrance): State<Entrance>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+) -> impl IntoResponse {
+    (StatusCode::NO_CONTENT, [(header::SET_COOKIE, entrance.door.leave(&headers, peer.address.ip()))])
 }
 
 /// The worklist; empty if none is configured.
@@ -285,13 +311,15 @@ async fn side(State(site): State<Live>, headers: HeaderMap, body: Bytes) -> Resp
 struct Placed {
     lesion: u32,
     place: Place,
+    /// What the page showed when the form was opened.
+    seen: Numbered,
 }
 
 async fn place(State(site): State<Live>, headers: HeaderMap, body: Bytes) -> Response {
     match posted(&headers, &body) {
-        Ok(Placed { lesion, place }) => {
+        Ok(Placed { lesion, place, seen }) => {
             let place = Place { in_view: None, ..place };
-            answer(ask(&site.view, |reply| Command::Place(lesion, place, reply)).await)
+            answer(ask(&site.view, |reply| Command::Place(lesion, place, Some(seen), reply)).await)
         }
         Err(wrong) => wrong.into_response(),
     }

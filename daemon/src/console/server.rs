@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::access::{Entrance, Peer};
 use super::door::Door;
 use super::encode::Pictures;
+use super::impatient::Impatient;
 use super::places::{Guest, Place, Places};
 use super::routes::{self, Live};
 use super::{Studies, secure};
@@ -220,7 +221,7 @@ where
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WITHIN)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(Impatient::new(stream)), service)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let outcome = tokio::select! {

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::door::Pass;
 use super::encode::{Encoded, Newest};
 use super::message::{Seen, Text};
 use crate::health::heat;
@@ -41,16 +42,34 @@ type Levels = watch::Receiver<(Level, String)>;
 /// Why the connection ended, for the log.
 type Ended = Result<&'static str, Error>;
 
-/// Serves one page until it closes, the connection is lost, or shutdown.
-pub async fn serve(
-    socket: WebSocket,
-    view: View,
-    pictures: Newest,
-    machine: (Levels, heat::Told),
-    shutdown: CancellationToken,
-) {
+/// What ends it from this side.
+#[derive(Debug)]
+pub struct Until {
+    /// By which the page was opened; `None`: on this machine, or by the token itself.
+    pub login: Option<Pass>,
+    pub shutdown: CancellationToken,
+}
+
+impl Until {
+    /// Waits for it. Returns code and reason for the page.
+    async fn over(&self) -> (u16, &'static str) {
+        let login = async {
+            match &self.login {
+                Some(login) => login.ended().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = login => (close_code::POLICY, "the login is over"),
+            () = self.shutdown.cancelled() => (close_code::AWAY, "the box is shutting down"),
+        }
+    }
+}
+
+/// Serves one page until it closes, the connection is lost, its login ends, or shutdown.
+pub async fn serve(socket: WebSocket, view: View, pictures: Newest, machine: (Levels, heat::Told), until: Until) {
     let mut page = Page { socket, on_the_way: VecDeque::new(), heard: Instant::now() };
-    match page.run(view, pictures, machine, shutdown).await {
+    match page.run(view, pictures, machine, until).await {
         Ok(why) => tracing::debug!(why, "a page left"),
         Err(error) => tracing::debug!(%error, "a page left"),
     }
@@ -62,8 +81,9 @@ impl Page {
         mut view: View,
         mut pictures: Newest,
         (mut level, mut heat): (Levels, heat::Told),
-        shutdown: CancellationToken,
+        until: Until,
     ) -> Ended {
+        let mut over = std::pin::pin!(until.over());
         let mut alive = interval(ALIVE_EVERY);
         let mut stats = interval(STATS_EVERY);
         // After a delay, do not send several messages at once.
@@ -80,7 +100,7 @@ impl Page {
             let may_send = self.on_the_way.len() < WINDOW;
             tokio::select! {
                 biased;
-                () = shutdown.cancelled() => return self.close().await,
+                (code, reason) = over.as_mut() => return self.close(code, reason).await,
                 Some(status) = next(&mut view.status) => self.tell(&Text::Status(&status)).await?,
                 Some((level, reason)) = next(&mut level) => self.tell(&Text::Level { level, reason: &reason }).await?,
                 Some(heat) = next(&mut heat) => {
@@ -93,8 +113,12 @@ impl Page {
                     None => return Ok("the connection was lost"),
                 },
                 Some(overlay) = next(&mut view.overlay) => self.tell(&Text::Overlay(&overlay)).await?,
-                Some(picture) = next(&mut pictures), if may_send => if let Some(picture) = picture {
-                    self.show(&picture).await?;
+                Some(picture) = next(&mut pictures), if may_send => {
+                    // Not one that was encoded while its exam ended.
+                    let goes_on = |exam| view.pictures.borrow().as_ref().is_some_and(|now| now.exam == exam);
+                    if let Some(picture) = picture.filter(|picture| goes_on(picture.exam)) {
+                        self.show(&picture).await?;
+                    }
                 },
                 _ = stats.tick() => if view.stats.has_changed().unwrap_or(false) {
                     let stats = Arc::clone(&view.stats.borrow_and_update());
@@ -144,10 +168,10 @@ impl Page {
         }
     }
 
-    async fn close(&mut self) -> Ended {
-        let reason = Utf8Bytes::from_static("the box is shutting down");
-        self.send(Message::Close(Some(CloseFrame { code: close_code::AWAY, reason }))).await?;
-        Ok("shutdown")
+    async fn close(&mut self, code: u16, why: &'static str) -> Ended {
+        let reason = Utf8Bytes::from_static(why);
+        self.send(Message::Close(Some(CloseFrame { code, reason }))).await?;
+        Ok(why)
     }
 }
 

@@ -194,7 +194,7 @@ impl Live {
         #[zbus(header)] header: Header<'_>,
     ) -> Result<String, Error> {
         let place = placed(&place)?;
-        self.ask(Verb::Locate, connection, &header, |reply| Command::Place(lesion, place, reply)).await
+        self.ask(Verb::Locate, connection, &header, |reply| Command::Place(lesion, place, None, reply)).await
     }
 
     /// off, ready, paused, no_overlay, no_signal or failed.

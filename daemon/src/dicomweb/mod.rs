@@ -4,6 +4,7 @@
 //! `query` says what is wanted, `answers` how a row is written as DICOM JSON. `console` serves it, behind its login.
 
 mod answers;
+mod frames;
 mod query;
 
 use std::fs::File;
@@ -29,6 +30,7 @@ pub use query::{Error as QueryError, Query};
 
 use crate::at_once::{AtOnce, Busy};
 use crate::reader::{Lost, Reader};
+use crate::room::{Full, Held as Given, Room};
 
 /// Objects that are read at the same time, over all requests.
 const AT_ONCE: usize = 2;
@@ -36,6 +38,8 @@ const AT_ONCE: usize = 2;
 const PLACE_WITHIN: Duration = Duration::from_secs(60);
 /// Explicit VR Big Endian, which is retired and still sent.
 const BIG_ENDIAN: &str = "1.2.840.10008.1.2.2";
+/// For all answers that clients have not taken yet.
+const ROOM_MIB: u32 = 1024;
 /// The largest object that is read whole into memory: to change its transfer syntax, or for its frames.
 const MOST_BYTES: u64 = 512 << 20;
 
@@ -47,6 +51,10 @@ pub enum Error {
     Query(#[from] QueryError),
     #[error("the object is stored in transfer syntax {stored}; ask for it with transfer-syntax={stored} or *")]
     TransferSyntax { stored: String },
+    #[error(
+        "a frame has {is} when it is decoded, and the metadata say {said}: fetch the object as it is stored, with transfer-syntax=*"
+    )]
+    NotAsSaid { is: String, said: String },
     #[error("the object is too large for this: {mib} MiB, {most_mib} MiB are allowed")]
     TooLarge { mib: u64, most_mib: u64 },
     #[error("the pixels cannot be decoded: {0}")]
@@ -67,6 +75,8 @@ pub enum Error {
     Lost(#[from] Lost),
     #[error(transparent)]
     Busy(#[from] Busy),
+    #[error(transparent)]
+    Full(#[from] Full),
     #[error("the work for this request was not finished: {0}")]
     Task(#[from] tokio::task::JoinError),
 }
@@ -88,11 +98,10 @@ impl Error {
             Self::NotFound => WebFault::NotFound,
             Self::Query(_) => WebFault::Wrong,
             Self::Decode(error) if error.is_transient() => WebFault::Internal,
-            Self::TransferSyntax { .. } | Self::TooLarge { .. } | Self::Decode(_) | Self::DataSet(_) => {
-                WebFault::NotInThisForm
-            }
+            Self::TransferSyntax { .. } | Self::NotAsSaid { .. } | Self::TooLarge { .. } => WebFault::NotInThisForm,
+            Self::Decode(_) | Self::DataSet(_) => WebFault::NotInThisForm,
             Self::Spool(_) | Self::Result(_) | Self::Damaged | Self::Target(_) | Self::Store(_) => WebFault::Internal,
-            Self::Lost(_) | Self::Busy(_) | Self::Task(_) => WebFault::Internal,
+            Self::Lost(_) | Self::Busy(_) | Self::Full(_) | Self::Task(_) => WebFault::Internal,
         }
     }
 }
@@ -164,6 +173,8 @@ pub struct Web {
     spool: Spool,
     folder: PathBuf,
     at_once: AtOnce,
+    /// Of answers.
+    room: Room,
     /// Objects that are written to files of others.
     exports: AtOnce,
 }
@@ -174,7 +185,8 @@ type Rows = Vec<Map<String, Value>>;
 impl Web {
     /// `folder`: the spool directory, where the results are.
     pub fn new(reader: Reader, spool: Spool, folder: PathBuf) -> Self {
-        Self { reader, spool, folder, at_once: AtOnce::new(AT_ONCE), exports: AtOnce::new(AT_ONCE) }
+        let (room, [at_once, exports]) = (Room::new(ROOM_MIB), [(); 2].map(|()| AtOnce::new(AT_ONCE)));
+        Self { reader, spool, folder, at_once, room, exports }
     }
 
     /// Studies that are like that, newest first. `base`: address of this service, for the links.
@@ -275,7 +287,7 @@ impl Web {
     ///
     /// # Errors
     /// `TransferSyntax` when it is stored in another form that is not changed here.
-    pub async fn file(&self, object: &Object, wanted: Option<&str>) -> Result<Vec<u8>, Error> {
+    pub async fn file(&self, object: &Object, wanted: Option<&str>) -> Result<Given, Error> {
         let stored = object.header.transfer_syntax_uid.clone();
         let wanted = wanted.unwrap_or(uids::EXPLICIT_VR_LITTLE_ENDIAN);
         let as_stored = wanted == "*" || wanted == stored;
@@ -284,11 +296,13 @@ impl Web {
         if !as_stored && !is_rewritten {
             return Err(Error::TransferSyntax { stored });
         }
+        // One that is written again is in memory twice meanwhile.
+        let place = self.room.take(object.length().saturating_mul(if as_stored { 1 } else { 2 })).await?;
         let (web, object) = (self.clone(), object.clone());
         self.at_once
             .work(move || {
                 let bytes = web.bytes(&object)?;
-                if as_stored { Ok(bytes) } else { explicit(&bytes) }
+                Ok(place.hold(if as_stored { bytes } else { explicit(&bytes)? }))
             })
             .await
     }
@@ -306,7 +320,7 @@ impl Web {
                     return Ok(Object { header: kept.header.clone(), held: Held::Received(Box::new(kept)) });
                 }
             }
-            let row = results::of_uid(connection, &sop_uid)?.filter(|row| row.study_uid == study_uid);
+            let row = results::counting(connection, &sop_uid)?.filter(|row| row.study_uid == study_uid);
             let row = row.ok_or(Error::NotFound)?;
             let file = folder.join(&row.file);
             // One that is gone was evicted.
@@ -348,24 +362,28 @@ impl Web {
         self.at_once.work(move || Ok(dicom::json::of_part10(&web.bytes(&object)?)?)).await
     }
 
-    /// Frames, numbered from 1, uncompressed and little endian.
+    /// Frames, numbered from 1, uncompressed and little endian, as the metadata of the object describe them.
     ///
     /// # Errors
-    /// `NotFound` for a number that is not there.
-    pub async fn frames(&self, object: &Object, numbers: Vec<u32>) -> Result<Vec<Vec<u8>>, Error> {
+    /// `NotFound` for a number that is not there, `NotAsSaid` for one that cannot be given so.
+    pub async fn frames(&self, object: &Object, numbers: Vec<u32>) -> Result<Vec<Given>, Error> {
+        // All that is asked for is in memory, and a number may be asked for again and again.
+        let pixels = u64::from(object.header.rows).saturating_mul(object.header.columns.into());
+        let asked = pixels.saturating_mul(12).saturating_mul(numbers.len() as u64);
+        let needed = study::volume::picture_bytes(&object.header, object.length()).saturating_add(asked);
+        if needed > MOST_BYTES {
+            return Err(Error::TooLarge { mib: needed >> 20, most_mib: MOST_BYTES >> 20 });
+        }
+        let place = self.room.take(asked).await?;
         let (web, object) = (self.clone(), object.clone());
         self.at_once
             .work(move || {
-                // All that is asked for is in memory twice, and a number may be asked for again and again.
-                let pixels = u64::from(object.header.rows).saturating_mul(object.header.columns.into());
-                let frames = pixels.saturating_mul(12).saturating_mul(numbers.len() as u64);
-                let needed = study::volume::picture_bytes(&object.header, object.length()).saturating_add(frames);
-                if needed > MOST_BYTES {
-                    return Err(Error::TooLarge { mib: needed >> 20, most_mib: MOST_BYTES >> 20 });
-                }
                 let pictures = Pictures::open(&web.bytes(&object)?)?;
                 let index = |number: u32| (number as usize).checked_sub(1).ok_or(Error::NotFound);
-                let frame = |number| Ok(pictures.decode(index(number)?).ok_or(Error::NotFound)??.bytes);
+                let frame = |number| {
+                    let samples = pictures.decode(index(number)?).ok_or(Error::NotFound)??;
+                    Ok(place.hold(frames::as_said(&pictures.header, &pictures.data_set, samples)?))
+                };
                 numbers.into_iter().map(frame).collect()
             })
             .await
@@ -413,8 +431,7 @@ fn made(folder: &Path, row: ResultRow) -> Object {
 
 /// The bytes of a result, as they were written. Blocks.
 fn whole(file: &Path, sha256: &str) -> Result<Vec<u8>, Error> {
-    let bytes = std::fs::read(file)?;
-    if hex::encode(Sha256::digest(&bytes)) == sha256 { Ok(bytes) } else { Err(Error::Damaged) }
+    results::whole(file, sha256)?.ok_or(Error::Damaged)
 }
 
 /// Returns the SHA-256 of what was copied.

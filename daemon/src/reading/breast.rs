@@ -1,6 +1,9 @@
 //! The mammography in a study, for the page on which it is read: how it hangs, what was marked, the one before; and the lesions of
 //! its person over the years.
 
+use std::collections::BTreeSet;
+
+use custody::instance::Instance;
 use custody::store::members::MemberRow;
 use custody::store::{conflicts, instances, jobs, members, results, series};
 use dicom::header::Header;
@@ -55,17 +58,23 @@ pub struct Lesions {
 }
 
 pub fn breast(connection: &Connection, study_uid: &str) -> Result<Breast, Error> {
-    let mut images = Vec::new();
+    let (mut images, mut here) = (Vec::new(), BTreeSet::new());
     let mut rows = series::of_study(connection, study_uid)?;
     rows.retain(|row| row.kind == SeriesKind::Mammography);
     for row in &rows {
-        images.extend(instances::of_series(connection, study_uid, &row.key.series_uid)?);
+        here.extend(instances::ids_of_series(connection, study_uid, &row.key.series_uid)?);
+        images.extend(instances::ever_of_series(connection, study_uid, &row.key.series_uid)?);
     }
     let first = rows.first().ok_or(Error::NotFound)?;
     images.sort_by_key(|image| image.id);
     images.retain(|image| image.header.pixel_data.is_some());
+    let is_here = |image: &&Instance| here.contains(&image.id);
     // They would hang side by side under one name.
-    one_person(images.iter().map(|image| &image.header))?;
+    one_person(images.iter().filter(is_here).map(|image| &image.header))?;
+    // One that was damaged and sent again is here.
+    let uids: BTreeSet<String> =
+        images.iter().filter(is_here).map(|image| image.header.sop_instance_uid.clone()).collect();
+    images.retain(|image| is_here(&image) || !uids.contains(&image.header.sop_instance_uid));
     let task = StudyTask::MammographyViews.name();
     let newest = jobs::newest_done_of_task(connection, study_uid, task)?;
     let outdated = newest.map(|job| conflicts::is_outdated(connection, job)).transpose()?.unwrap_or(false);
@@ -78,7 +87,7 @@ pub fn breast(connection: &Connection, study_uid: &str) -> Result<Breast, Error>
     let item = item_of(connection, study_uid)?;
     Ok(Breast {
         outdated,
-        hanging: hang(&images),
+        hanging: hang(&images, &here),
         series_uid: signed.key.series_uid.clone(),
         verdict: signed.verdict.clone(),
         marked: marked.and_then(|json| serde_json::from_str(&json).ok()),

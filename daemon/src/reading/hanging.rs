@@ -1,6 +1,8 @@
 //! How the views of a mammography are hung: which image is in which place, what else there is, and how a picture is turned so that
 //! the chest walls lie back to back. Pure.
 
+use std::collections::BTreeSet;
+
 use custody::instance::Instance;
 use dicom::header::Header;
 use models::task::mammography_views::{MammographyViews, StandardView, ViewFound};
@@ -23,6 +25,8 @@ pub struct Place {
     pub name: &'static str,
     /// `None`: the study has no such view here.
     pub image: Option<Hung>,
+    /// It came with the study; its bytes were evicted or damaged since.
+    pub gone: bool,
     /// Images that could stand for the view.
     pub candidates: usize,
 }
@@ -51,21 +55,24 @@ pub struct Turn {
     pub upended: bool,
 }
 
-/// `images`: of all mammography series of a study that are here, in the order of arrival.
-pub fn hang(images: &[Instance]) -> Hanging {
+/// `images`: of all mammography series of a study, in the order of arrival. `here`: rows of those whose bytes are here. The place of a view that the
+/// analysis took and that is gone stays empty: another image in it would not be the one that was read.
+pub fn hang(images: &[Instance], here: &BTreeSet<i64>) -> Hanging {
     let shown: Vec<Image<'_>> =
         images.iter().map(|instance| Image { header: &instance.header, complete: true }).collect();
     let MammographyViews { found, .. } = judge(&shown);
     let of = |view: StandardView| found.iter().find(|found| found.view == view);
     let image = |found: &ViewFound| images.iter().find(|one| one.header.sop_instance_uid == found.sop_instance_uid);
+    let is_here = |one: &&Instance| here.contains(&one.id);
     let place = |view| Place {
         view,
         name: name_of(view),
-        image: of(view).and_then(image).map(hung),
+        image: of(view).and_then(image).filter(is_here).map(hung),
+        gone: of(view).and_then(image).is_some_and(|one| !is_here(&one)),
         candidates: of(view).map_or(0, |found| found.candidates),
     };
     let taken = |one: &&Instance| found.iter().any(|found| found.sop_instance_uid == one.header.sop_instance_uid);
-    let others = images.iter().filter(|one| !taken(one)).map(hung).collect();
+    let others = images.iter().filter(|one| !taken(one)).filter(is_here).map(hung).collect();
     Hanging { places: StandardView::ALL.into_iter().map(place).collect(), others }
 }
 
@@ -170,6 +177,10 @@ mod tests {
         Instance { id, header, location, sha256: String::new(), association: 0, received_utc: String::new() }
     }
 
+    fn hang(images: &[Instance]) -> Hanging {
+        super::hang(images, &images.iter().map(|image| image.id).collect())
+    }
+
     fn ids(hanging: &Hanging) -> Vec<Option<i64>> {
         hanging.places.iter().map(|place| place.image.as_ref().map(|image| image.instance)).collect()
     }
@@ -195,6 +206,18 @@ mod tests {
         assert_eq!(hanging.places[0].candidates, 2);
         let others: Vec<_> = hanging.others.iter().map(|other| (other.instance, other.name.as_str())).collect();
         assert_eq!(others, [(1, "R CC"), (3, "R CC, spot compression"), (4, "R CC, for processing"), (5, "L ML")]);
+    }
+
+    /// "No such view in this study" would be false.
+    #[test]
+    fn a_view_that_came_and_was_evicted_is_told_apart_from_one_that_never_came() {
+        let all = [image(1, "R", "CC"), image(2, "R", "CC"), image(3, "L", "CC"), image(4, "L", "MLO")];
+        let hanging = super::hang(&all, &BTreeSet::from([1, 4]));
+        assert_eq!(ids(&hanging), [None, None, None, Some(4)]);
+        let gone: Vec<_> = hanging.places.iter().map(|place| place.gone).collect();
+        assert_eq!(gone, [true, true, false, false]);
+        let others: Vec<_> = hanging.others.iter().map(|other| other.instance).collect();
+        assert_eq!(others, [1], "the one before the last is not the one that was read");
     }
 
     fn turned(laterality: &str, across: &str, down: &str) -> Option<(bool, bool, bool)> {

@@ -21,7 +21,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use custody::instance::Instance;
 use custody::series::SeriesKey;
 use custody::spool::{self, Spool};
-use custody::store::{self, instances, results, series};
+use custody::store::results::{self, ResultRow};
+use custody::store::{self, instances, series};
 use dicom::header::Header;
 use dicom::kind::SeriesKind;
 use dicom::pixels::error::DecodeError;
@@ -36,9 +37,12 @@ pub use stack::{Picture, Pixels, Stack};
 
 use crate::at_once::AtOnce;
 use crate::reader::{Lost, Reader};
+use crate::room::{Full, Held, Room};
 
 /// Pictures that are decoded at the same time, over all pages: bounds memory, and leaves the processor to the work.
 const AT_ONCE: usize = 2;
+/// For all pictures and documents that pages have not taken yet.
+const ROOM_MIB: u32 = 512;
 /// The most studies in the list.
 const MOST_STUDIES: u32 = 500;
 /// The most pixels a side of which one is made for a small picture.
@@ -70,6 +74,10 @@ pub enum Error {
     Document(#[from] dicom::document::Error),
     #[error("a result file cannot be read: {0}")]
     Result(#[from] std::io::Error),
+    #[error("its file was damaged on this box's disk: `scansidectl studies rerun` makes it again")]
+    Damaged,
+    #[error(transparent)]
+    Full(#[from] Full),
     #[error("the work for this picture was not finished: {0}")]
     Task(#[from] tokio::task::JoinError),
 }
@@ -93,9 +101,11 @@ impl Error {
             | Self::SeveralPatients(_)
             | Self::Colour(_)
             | Self::Decode(_)
+            | Self::Damaged
             | Self::Segmentation(_)
             | Self::Document(_) => ReadingFault::CannotBeShown,
-            Self::Spool(_) | Self::Store(_) | Self::Lost(_) | Self::Result(_) | Self::Task(_) => ReadingFault::Internal,
+            Self::Spool(_) | Self::Store(_) | Self::Lost(_) | Self::Result(_) => ReadingFault::Internal,
+            Self::Full(_) | Self::Task(_) => ReadingFault::Internal,
         }
     }
 }
@@ -116,6 +126,8 @@ pub struct Reading {
     folder: PathBuf,
     decoder: picture::Decoder,
     at_once: AtOnce,
+    /// Of answers.
+    room: Room,
     segmentation: Arc<Mutex<Last>>,
 }
 
@@ -127,6 +139,7 @@ impl Reading {
             folder,
             decoder: picture::Decoder::new(spool),
             at_once: AtOnce::new(AT_ONCE),
+            room: Room::new(ROOM_MIB),
             segmentation: Arc::default(),
         }
     }
@@ -183,23 +196,25 @@ impl Reading {
     ///
     /// # Errors
     /// When there is no such frame or it cannot be shown.
-    pub async fn pixels(&self, instance: i64, frame: u32) -> Result<Vec<u8>, Error> {
+    pub async fn pixels(&self, instance: i64, frame: u32) -> Result<Held, Error> {
         let (kind, instance) = self.reader.read(move |connection| of_instance(connection, instance)).await?;
+        let place = self.room.take(pixels(&instance.header).saturating_mul(3)).await?;
         let decoder = self.decoder.clone();
-        self.at_once.work(move || decoder.pixels(kind, &instance, frame)).await
+        self.at_once.work(move || Ok(place.hold(decoder.pixels(kind, &instance, frame)?))).await
     }
 
     /// One mammogram in 16 bits: see `picture::Decoder::mammogram`.
     ///
     /// # Errors
     /// `NotFound` when it is no mammogram, or there is no such frame.
-    pub async fn mammogram(&self, instance: i64, frame: u32, factor: u8) -> Result<Vec<u8>, Error> {
+    pub async fn mammogram(&self, instance: i64, frame: u32, factor: u8) -> Result<Held, Error> {
         let (kind, instance) = self.reader.read(move |connection| of_instance(connection, instance)).await?;
         if kind != SeriesKind::Mammography || !(1..=MOST_FACTOR).contains(&factor) {
             return Err(Error::NotFound);
         }
+        let place = self.room.take(pixels(&instance.header).saturating_mul(2) / u64::from(factor).pow(2)).await?;
         let decoder = self.decoder.clone();
-        self.at_once.work(move || decoder.mammogram(&instance, frame, factor.into())).await
+        self.at_once.work(move || Ok(place.hold(decoder.mammogram(&instance, frame, factor.into())?))).await
     }
 
     /// The mammography in a study as it is hung, with its marks and the one before.
@@ -227,7 +242,7 @@ impl Reading {
             return Ok(known);
         }
         let file = self.file(result).await?;
-        let work = move || Ok::<_, Error>(segmentation::read(&read_file(&file)?)?);
+        let work = move || Ok::<_, Error>(segmentation::read(&file.read()?)?);
         let read = Arc::new(self.at_once.work(work).await?);
         *self.segmentation.lock().unwrap_or_else(PoisonError::into_inner) = Some((result, read.clone()));
         Ok(read)
@@ -242,15 +257,23 @@ impl Reading {
     ///
     /// # Errors
     /// When there is no such result or it holds no PDF.
-    pub async fn document(&self, result: i64) -> Result<Vec<u8>, Error> {
+    pub async fn document(&self, result: i64) -> Result<Held, Error> {
         let file = self.file(result).await?;
-        self.at_once.work(move || Ok(dicom::document::pdf(&read_file(&file)?)?)).await
+        let place = self.room.take(file.length).await?;
+        self.at_once.work(move || Ok(place.hold(dicom::document::pdf(&file.read()?)?))).await
     }
 
-    async fn file(&self, result: i64) -> Result<PathBuf, Error> {
-        let name = self.reader.read(move |connection| Ok::<_, Error>(results::get(connection, result)?)).await?;
-        below(&self.folder, &name.ok_or(Error::NotFound)?.file).ok_or(Error::NotFound)
+    async fn file(&self, result: i64) -> Result<File, Error> {
+        let row = self.reader.read(move |connection| of_result(connection, result)).await?;
+        let path = below(&self.folder, &row.file).ok_or(Error::NotFound)?;
+        Ok(File { path, length: row.length, sha256: row.sha256 })
     }
+}
+
+/// A link may be older than what it names: what does not count any more is not shown.
+fn of_result(connection: &Connection, result: i64) -> Result<ResultRow, Error> {
+    let row = results::get(connection, result)?.ok_or(Error::NotFound)?;
+    results::counting(connection, &row.sop_uid)?.ok_or(Error::NotFound)
 }
 
 fn of_instance(connection: &Connection, instance: i64) -> Result<(SeriesKind, Instance), Error> {
@@ -261,20 +284,34 @@ fn of_instance(connection: &Connection, instance: i64) -> Result<(SeriesKind, In
     Ok((row.kind, instance))
 }
 
+fn pixels(header: &Header) -> u64 {
+    u64::from(header.rows).saturating_mul(header.columns.into())
+}
+
 /// A file below `folder`; `None` for a name that leads elsewhere.
 fn below(folder: &Path, name: &str) -> Option<PathBuf> {
     let plain = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
     plain.then(|| folder.join(name))
 }
 
-fn read_file(file: &Path) -> Result<Vec<u8>, Error> {
-    let bytes = match std::fs::metadata(file) {
-        Ok(metadata) => metadata.len(),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(Error::NotFound),
-        Err(error) => return Err(error.into()),
-    };
-    if bytes > MOST_RESULT_BYTES {
-        return Err(Error::TooLarge { needed_mib: bytes >> 20, most_mib: MOST_RESULT_BYTES >> 20 });
+/// Of a result.
+struct File {
+    path: PathBuf,
+    length: u64,
+    sha256: String,
+}
+
+impl File {
+    /// Blocks.
+    fn read(&self) -> Result<Vec<u8>, Error> {
+        let bytes = match std::fs::metadata(&self.path) {
+            Ok(metadata) => metadata.len(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(Error::NotFound),
+            Err(error) => return Err(error.into()),
+        };
+        if bytes > MOST_RESULT_BYTES {
+            return Err(Error::TooLarge { needed_mib: bytes >> 20, most_mib: MOST_RESULT_BYTES >> 20 });
+        }
+        results::whole(&self.path, &self.sha256)?.ok_or(Error::Damaged)
     }
-    Ok(std::fs::read(file)?)
 }

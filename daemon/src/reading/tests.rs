@@ -1,4 +1,4 @@
-//! What the page is told of studies that were corrected, or that several patients share.
+//! What the page is told of studies that were corrected, or that several patients share; and which results leave over DICOMweb and as export.
 
 use custody::series::SeriesKey;
 use custody::store::conflicts::{self, Choice};
@@ -8,10 +8,11 @@ use custody::store::{Durability, Store, jobs, now_utc, series};
 use dicom::header::{Header, PixelData};
 use dicom::kind::SeriesKind;
 use rusqlite::{Connection, params};
+use sha2::{Digest, Sha256};
 use study::analyze::task::StudyTask;
 use tempfile::TempDir;
 
-use super::{Error, ReadingFault, breast, listed};
+use super::{Error, File, ReadingFault, breast, listed, of_result};
 
 const STUDY: &str = "1.2";
 const ADA: &str = "PHANTOM^ADA";
@@ -165,6 +166,52 @@ fn what_came_corrected_after_its_eviction_is_told_without_what_was_found_before(
     assert_eq!(told(&unit.only()), (None, 0, true));
 }
 
+/// The results that are given away, by SOP Instance UID: all of the study, and this one asked for alone.
+fn given(unit: &Unit, job: i64) -> (Vec<String>, bool) {
+    let all = results::newest_of_study(&unit.rows, STUDY).unwrap();
+    let alone = results::counting(&unit.rows, &format!("1.5.{job}")).unwrap();
+    (all.into_iter().map(|row| row.sop_uid).collect(), alone.is_some())
+}
+
+/// A study that is fetched, or exported, would hold the images of one patient and the report of another.
+#[test]
+fn results_of_a_replaced_content_are_not_given_away_with_the_images_of_another_patient() {
+    for moved in [false, true] {
+        let mut unit = Unit::new();
+        unit.image(["1.3", "1.4"], SeriesKind::Ct, ADA, "kept");
+        let first = unit.version("1.3", SeriesKind::Ct);
+        let of_ada = unit.job(first, &[]);
+        unit.done(of_ada, "of Ada");
+        assert_eq!(given(&unit, of_ada), (vec![format!("1.5.{of_ada}")], true));
+        let new = unit.image(["1.3", "1.4"], SeriesKind::Ct, EVA, "conflict");
+        if moved {
+            unit.rows.execute("UPDATE instances SET study_uid = '1.99' WHERE id = ?1", [new]).unwrap();
+        }
+        assert_eq!(given(&unit, of_ada).0.len(), 1, "nobody has decided yet");
+        unit.take_new();
+        let second = unit.version("1.3", SeriesKind::Ct);
+        assert_eq!(given(&unit, of_ada), (Vec::new(), false), "moved: {moved}");
+        if moved {
+            continue; // and no job ever comes
+        }
+        let of_eva = unit.job(second, &[]);
+        assert_eq!(given(&unit, of_ada), (Vec::new(), false), "the new one is not done");
+        unit.done(of_eva, "of Eva");
+        assert_eq!(given(&unit, of_eva), (vec![format!("1.5.{of_eva}")], true));
+    }
+}
+
+#[test]
+fn what_was_rejected_is_not_given_away() {
+    let mut unit = Unit::new();
+    unit.image(["1.3", "1.4"], SeriesKind::Ct, ADA, "kept");
+    let first = unit.version("1.3", SeriesKind::Ct);
+    let job = unit.job(first, &[]);
+    unit.done(job, "of Ada");
+    unit.rows.execute("UPDATE results SET rejected = '113001'", []).unwrap();
+    assert_eq!(given(&unit, job), (Vec::new(), false));
+}
+
 #[test]
 fn while_the_same_images_are_read_again_what_was_found_stays() {
     let mut unit = Unit::new();
@@ -279,4 +326,33 @@ fn images_of_two_patients_are_no_stack() {
     let error = breast::one_person([&of(ADA), &of(EVA)]).unwrap_err();
     assert_eq!(error.kind(), ReadingFault::CannotBeShown);
     assert!(error.to_string().contains("2 different patients"), "{error}");
+}
+
+/// A flipped bit in a report is another report.
+#[test]
+fn a_document_or_outline_whose_file_was_damaged_is_not_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("1.dcm");
+    std::fs::write(&path, b"no nodule").unwrap();
+    let file = File { path: path.clone(), length: 9, sha256: hex::encode(Sha256::digest(b"no nodule")) };
+    assert_eq!(file.read().unwrap(), b"no nodule");
+    std::fs::write(&path, b"on nodule").unwrap();
+    let error = file.read().unwrap_err();
+    assert!(matches!(error, Error::Damaged) && error.kind() == ReadingFault::CannotBeShown, "{error}");
+    std::fs::remove_file(&file.path).unwrap();
+    assert!(matches!(file.read(), Err(Error::NotFound)));
+}
+
+/// A page that is open for hours has links to what was rejected meanwhile.
+#[test]
+fn a_link_to_a_result_that_was_rejected_leads_nowhere() {
+    let mut unit = Unit::new();
+    unit.image(["1.3", "1.4"], SeriesKind::Ct, ADA, "kept");
+    let first = unit.version("1.3", SeriesKind::Ct);
+    let job = unit.job(first, &[]);
+    unit.done(job, "of Ada");
+    let id = unit.only().results[0].id;
+    assert_eq!(of_result(&unit.rows, id).unwrap().job_id, job);
+    unit.rows.execute("UPDATE results SET rejected = '113001'", []).unwrap();
+    assert!(matches!(of_result(&unit.rows, id), Err(Error::NotFound)));
 }

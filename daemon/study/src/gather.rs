@@ -1,12 +1,14 @@
 //! Tasks of a whole study: from the rows of its series to a decision and, when it is time, a job. All is decided by rows, so
 //! that asking again, also after a power cut, changes nothing twice.
 
+use std::collections::BTreeSet;
+
 use custody::instance::Instance;
 use custody::series::SeriesState;
 use custody::series::state::SeriesEvent;
 use custody::store::members::{MemberRow, SeriesVersion};
 use custody::store::series::SeriesRow;
-use custody::store::{self, events, instances, jobs, members, series};
+use custody::store::{self, events, instances, jobs, members, reviews, series};
 use rusqlite::{Connection, Transaction};
 
 use crate::analyze::task::{StudyTask, ViewSet, Wants};
@@ -22,7 +24,21 @@ pub struct Decided {
     pub changed: Vec<i64>,
     /// Jobs that were queued.
     pub jobs: Vec<i64>,
+    /// Why a task was left alone that a person wants once more.
+    pub left: Option<&'static str>,
 }
+
+/// Why no job is queued for a review.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unsignable {
+    /// More is here, or coming, than the newest job has seen.
+    More,
+    /// The bytes of an image are no longer here, or no longer those that came.
+    Gone,
+}
+
+const GONE: &str = "of its mammograms some were evicted or are damaged: a new analysis would know less than the one that is there; \
+                    send them again";
 
 /// Decides for every task of whole studies. `closed`: nothing more is expected of the study.
 ///
@@ -61,7 +77,7 @@ pub fn decide(
 }
 
 /// Queues every task of whole studies that is switched on once more, when the study has series for it and none of them is
-/// being received.
+/// being received. A parked job that is to apply a review is queued again itself, unless more has come than it has seen.
 ///
 /// # Errors
 /// When the database fails.
@@ -70,27 +86,53 @@ pub fn again(transaction: &Transaction<'_>, settings: &Analyze, study_uid: &str)
     for (task, set) in StudyTask::of_studies() {
         let study = Study::load(transaction, task, set, study_uid)?;
         let receiving = study.series.iter().any(|row| row.state == SeriesState::Receiving);
-        if task.is_on(settings) && !receiving && views::select(set.views, &study.images(), true).is_some() {
+        let due = task.is_on(settings) && !receiving && views::select(set.views, &study.images(), true).is_some();
+        if due && !study.resume(transaction, &mut decided)? {
             study.queue(transaction, "rerun", &mut decided)?;
         }
     }
     Ok(decided)
 }
 
-/// Queues a task of a whole study once more, for a review that is signed. `None` when the series are not here any more, or when more is here, or
-/// coming, than the newest job has seen: nobody signs images that were not shown.
+/// As [`again`], for a person who asks. A study whose pictures would be read, and of which some are no longer here, keeps the good
+/// result that it has.
 ///
 /// # Errors
 /// When the database fails.
-pub fn signed(transaction: &Transaction<'_>, task: StudyTask, study_uid: &str) -> store::Result<Option<i64>> {
-    let Wants::Views(set) = task.wants() else { return Ok(None) };
+pub fn rerun(transaction: &Transaction<'_>, settings: &Analyze, study_uid: &str) -> store::Result<Decided> {
+    if settings.reads_mammograms() {
+        for (task, set) in StudyTask::of_studies() {
+            let study = Study::load(transaction, task, set, study_uid)?;
+            let has_result = study.series.iter().any(|row| row.state == SeriesState::Processed);
+            if has_result && !study.is_here() {
+                return Ok(Decided { left: Some(GONE), ..Decided::default() });
+            }
+        }
+    }
+    again(transaction, settings, study_uid)
+}
+
+/// Queues a task of a whole study once more, for a review that is signed: not when more is here, or coming, than the newest job has seen,
+/// for nobody signs images that were not shown; and not when an image is gone, for then the marks in it would not be found again.
+///
+/// # Errors
+/// When the database fails.
+pub fn signed(
+    transaction: &Transaction<'_>,
+    task: StudyTask,
+    study_uid: &str,
+) -> store::Result<Result<i64, Unsignable>> {
+    let Wants::Views(set) = task.wants() else { return Ok(Err(Unsignable::More)) };
     let mut decided = Decided::default();
     let study = Study::load(transaction, task, set, study_uid)?;
     if !study.is_covered() || study.series.iter().any(|row| row.state == SeriesState::Receiving) {
-        return Ok(None);
+        return Ok(Err(Unsignable::More));
+    }
+    if !study.is_here() {
+        return Ok(Err(Unsignable::Gone));
     }
     study.queue(transaction, "review", &mut decided)?;
-    Ok(decided.jobs.pop())
+    Ok(decided.jobs.pop().ok_or(Unsignable::Gone))
 }
 
 /// The studies that lack a verdict of a task: after a start they must be decided again.
@@ -115,6 +157,8 @@ struct Study {
     series: Vec<SeriesRow>,
     /// With the place of their series in `series`, in the order of arrival.
     instances: Vec<(usize, Instance)>,
+    /// SOP Instance UIDs of those whose bytes are here.
+    here: BTreeSet<String>,
     /// What the newest job of the task works on.
     covered: Vec<SeriesVersion>,
 }
@@ -123,9 +167,13 @@ impl Study {
     fn load(connection: &Connection, task: StudyTask, set: ViewSet, study_uid: &str) -> store::Result<Self> {
         let mut series = series::of_study(connection, study_uid)?;
         series.retain(|row| row.kind == set.kind);
-        let mut instances = Vec::new();
+        let (mut instances, mut here) = (Vec::new(), BTreeSet::new());
         for (place, row) in series.iter().enumerate() {
+            let kept = instances::ids_of_series(connection, study_uid, &row.key.series_uid)?;
             for instance in instances::ever_of_series(connection, study_uid, &row.key.series_uid)? {
+                if kept.contains(&instance.id) {
+                    here.insert(instance.header.sop_instance_uid.clone());
+                }
                 instances.push((place, instance));
             }
         }
@@ -134,7 +182,7 @@ impl Study {
             Some(job) => members::series_of_job(connection, job.id)?,
             None => Vec::new(),
         };
-        Ok(Self { task, study_uid: study_uid.to_owned(), series, instances, covered })
+        Ok(Self { task, study_uid: study_uid.to_owned(), series, instances, here, covered })
     }
 
     fn modality(&self) -> &str {
@@ -144,6 +192,11 @@ impl Study {
     /// Is everything that is there part of the newest job?
     fn is_covered(&self) -> bool {
         self.series.iter().all(|row| self.covers(row))
+    }
+
+    /// Are the bytes of all images here? Each image has its place: half a study may be evicted.
+    fn is_here(&self) -> bool {
+        self.instances.iter().all(|(_, instance)| self.here.contains(&instance.header.sop_instance_uid))
     }
 
     fn covers(&self, row: &SeriesRow) -> bool {
@@ -168,6 +221,16 @@ impl Study {
             }
         }
         Ok(())
+    }
+
+    /// Queues the newest job again if it is parked and is to apply a review to all that is here. Returns whether it does.
+    fn resume(&self, transaction: &Transaction<'_>, decided: &mut Decided) -> store::Result<bool> {
+        let newest = jobs::newest_of_task(transaction, &self.study_uid, self.task.name())?;
+        let Some(newest) = newest.filter(|_| self.is_covered()) else { return Ok(false) };
+        let Some(job) = reviews::resume(transaction, newest.series_id, newest.version)? else { return Ok(false) };
+        decided.jobs.push(job);
+        decided.changed.extend(self.series.iter().map(|row| row.id));
+        Ok(true)
     }
 
     /// A job on all images. It is anchored at the first series that is here; a series that had its verdict, or its job,

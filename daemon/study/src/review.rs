@@ -12,7 +12,7 @@ use rusqlite::Transaction;
 use serde::{Deserialize, Serialize};
 
 use crate::analyze::task::StudyTask;
-use crate::gather;
+use crate::gather::{self, Unsignable};
 
 /// Of a component group of a person name (PS3.5 section 6.2).
 const LONGEST_NAME: usize = 64;
@@ -111,7 +111,11 @@ pub fn sign(transaction: &Transaction<'_>, signing: &Signing) -> Result<Signed, 
             return Err(not_possible(BUSY));
         }
         SeriesState::Processed => {}
-        _ => return Err(not_possible(NOTHING)),
+        SeriesState::Evicted => return Err(not_possible(GONE)),
+        SeriesState::Refused => {
+            let (job, anchor) = newest(transaction, &row)?;
+            return Err(if job == "parked" { parked(transaction, anchor)? } else { not_possible(NOTHING) });
+        }
     }
     match row.kind {
         SeriesKind::Mammography => sign_marks(transaction, signing, &row, Some(StudyTask::MammographyViews)),
@@ -121,8 +125,29 @@ pub fn sign(transaction: &Transaction<'_>, signing: &Signing) -> Result<Signed, 
 }
 
 const BUSY: &str = "it is being received or analysed: wait until that has ended";
-const MORE: &str = "more images of the study have come, or are no longer here: look at what comes of them first";
+const MORE: &str = "more images of the study have come: look at what comes of them first";
+const GONE: &str =
+    "images of it were evicted or are damaged, so that the results cannot be written again: send them again first";
 const NOTHING: &str = "it has no findings of a chest CT and no marks in mammograms or ultrasound images";
+
+/// State of the newest job that a review of this series would be about, empty where there is none; series and version that it is for.
+fn newest(transaction: &Transaction<'_>, row: &SeriesRow) -> Result<(String, (i64, i64)), Error> {
+    if row.kind == SeriesKind::Mammography {
+        let job = jobs::newest_of_task(transaction, &row.key.study_uid, StudyTask::MammographyViews.name())?;
+        return Ok(job.map(|job| (job.state, (job.series_id, job.version))).unwrap_or_default());
+    }
+    let state = jobs::state_of(transaction, row.id, row.version)?;
+    Ok((state.unwrap_or_default(), (row.id, row.version)))
+}
+
+/// The last analysis came to nothing: what a person can do.
+fn parked(transaction: &Transaction<'_>, (series_id, version): (i64, i64)) -> Result<Error, Error> {
+    let kept = match reviews::waits(transaction, series_id, version)? {
+        Some(by) => format!("; the review that {by} has signed is applied then"),
+        None => String::new(),
+    };
+    Ok(Error::NotPossible(format!("its last analysis failed and is parked: first `scansidectl studies rerun`{kept}")))
+}
 
 fn sign_findings(transaction: &Transaction<'_>, signing: &Signing, row: &SeriesRow) -> Result<Signed, Error> {
     let (job, found) = jobs::found(transaction, row.id, row.version)?.ok_or_else(|| not_possible(NOTHING))?;
@@ -143,6 +168,7 @@ fn sign_marks(
     let study_uid = &row.key.study_uid;
     let job = match task {
         Some(task) => match jobs::newest_of_task(transaction, study_uid, task.name())? {
+            Some(job) if job.state == "parked" => return Err(parked(transaction, (job.series_id, job.version))?),
             Some(job) if job.state != "done" => return Err(not_possible(BUSY)),
             newest => newest.map(|job| job.id),
         },
@@ -155,7 +181,10 @@ fn sign_marks(
     let review = decided(signing, Subject { package, listed, report }, &now)?;
     let anchor = match task {
         Some(task) => {
-            let new = gather::signed(transaction, task, study_uid)?.ok_or_else(|| not_possible(MORE))?;
+            let new = gather::signed(transaction, task, study_uid)?.map_err(|why| match why {
+                Unsignable::More => not_possible(MORE),
+                Unsignable::Gone => not_possible(GONE),
+            })?;
             let new = jobs::get(transaction, new)?.ok_or_else(|| not_possible(NOTHING))?;
             Anchor { series_id: new.series_id, version: new.version, job: new.id }
         }

@@ -160,8 +160,15 @@ fn marked(kind: SeriesKind, modality: &str, task: Option<&str>) -> Home {
     let (row, _) = series::opened(&transaction, &key, modality, kind, 1, &now_utc()).unwrap();
     let version = series::completed(&transaction, row.id, "quiet", &now_utc()).unwrap();
     let sql = "INSERT INTO instances (sop_uid, sop_class, study_uid, series_uid, file, offset, length, sha256, state, received_utc, calling_ae, \
-               called_ae, peer_address, association, header) VALUES ('1.2.4', '', '1.2', ?1, '', 0, 0, '', 'kept', '', '', '', '', 0, '{}')";
-    transaction.execute(sql, [SERIES]).unwrap();
+               called_ae, peer_address, association, header) VALUES ('1.2.4', '', '1.2', ?1, '', 0, 0, '', 'kept', '', '', '', '', 0, ?2)";
+    let header = match kind {
+        SeriesKind::Mammography => {
+            serde_json::json!({ "sop_class_uid": "1.2.840.10008.5.1.4.1.1.1.2", "sop_instance_uid": "1.2.4",
+            "projection": { "laterality": "L", "position": "CC" } })
+        }
+        _ => serde_json::json!({}),
+    };
+    transaction.execute(sql, [SERIES, &header.to_string()]).unwrap();
     let member = MemberRow { series_id: row.id, version, instance_id: transaction.last_insert_rowid() };
     let job = match task {
         Some(task) => jobs::enqueue_study(&transaction, task, row.id, version, &[member], &now_utc()).unwrap(),
@@ -255,4 +262,100 @@ fn what_cannot_be_signed_leaves_nothing_behind() {
     let other =
         Signing { series_uid: "9.9".into(), by: "Li Ming".into(), marks: Vec::new(), accept_rest: true, seen: None };
     assert!(matches!(sign(&transaction, &other), Err(Error::NoSeries(_))));
+}
+
+/// Of a mammography that hangs in two series, with its marks.
+fn with_second_view(home: &Home) -> i64 {
+    let mut connection = home.rows();
+    let transaction = connection.transaction().unwrap();
+    let key = SeriesKey { study_uid: "1.2".into(), series_uid: "1.2.88".into() };
+    let (row, _) = series::opened(&transaction, &key, "MG", SeriesKind::Mammography, 1, &now_utc()).unwrap();
+    let version = series::completed(&transaction, row.id, "quiet", &now_utc()).unwrap();
+    let sql = "INSERT INTO instances (sop_uid, sop_class, study_uid, series_uid, file, offset, length, sha256, state, received_utc, calling_ae, \
+               called_ae, peer_address, association, header) \
+               VALUES ('1.2.5', '', '1.2', ?1, '', 0, 0, '', 'kept', '', '', '', '', 0, '{\"sop_instance_uid\": \"1.2.5\"}')";
+    transaction.execute(sql, [&key.series_uid]).unwrap();
+    let instance_id = transaction.last_insert_rowid();
+    let job = jobs::newest_of_task(&transaction, "1.2", StudyTask::MammographyViews.name()).unwrap().unwrap().id;
+    let member = MemberRow { series_id: row.id, version, instance_id };
+    custody::store::members::insert(&transaction, job, &[member]).unwrap();
+    series::conclude(&transaction, row.id, SeriesEvent::Processed, "2 marks").unwrap();
+    transaction.commit().unwrap();
+    instance_id
+}
+
+fn reading() -> crate::settings::Analyze {
+    crate::settings::Analyze { mg_breast: true, ..crate::settings::Analyze::default() }
+}
+
+/// The job would fail on the image that is gone, and a good result would be replaced by "not analysed".
+#[test]
+fn a_mammography_of_which_one_view_was_evicted_is_neither_signed_nor_analysed_again() {
+    let home = marked(SeriesKind::Mammography, "MG", Some(StudyTask::MammographyViews.name()));
+    let second = with_second_view(&home);
+    home.rows().execute("UPDATE instances SET state = 'evicted' WHERE id = ?1", [second]).unwrap();
+    home.rows().execute("UPDATE series SET state = 'evicted' WHERE series_uid = '1.2.88'", []).unwrap();
+    let refused = home.sign("Li Ming", true).unwrap_err();
+    assert!(matches!(&refused, Error::NotPossible(text) if text.contains("were evicted")), "{refused}");
+    let mut connection = home.rows();
+    let transaction = connection.transaction().unwrap();
+    let again = gather::rerun(&transaction, &reading(), "1.2").unwrap();
+    assert!(again.jobs.is_empty() && again.left.is_some_and(|why| why.contains("evicted")), "{again:?}");
+    transaction.commit().unwrap();
+    assert_eq!(
+        series::with_uid(&home.rows(), SERIES).unwrap()[0].state,
+        SeriesState::Processed,
+        "it keeps its verdict"
+    );
+    // By headers alone it can be decided once more, and with all its images it is read again.
+    let mut connection = home.rows();
+    let transaction = connection.transaction().unwrap();
+    let headers = crate::settings::Analyze { mg_breast: false, mammography_views: true, ..reading() };
+    assert_eq!(gather::rerun(&transaction, &headers, "1.2").unwrap().left, None);
+    drop(transaction);
+    home.rows().execute("UPDATE instances SET state = 'kept'", []).unwrap();
+    let mut connection = home.rows();
+    let transaction = connection.transaction().unwrap();
+    assert_eq!(gather::rerun(&transaction, &reading(), "1.2").unwrap().left, None);
+}
+
+/// Parks the job of a signature, as after too many failures.
+fn park(home: &Home, signed: Signed) {
+    let mut connection = home.rows();
+    let transaction = connection.transaction().unwrap();
+    let job = jobs::get(&transaction, signed.job).unwrap().unwrap();
+    crate::analyze::conclude::park(&transaction, &reading(), &job, "no accelerator").unwrap();
+    transaction.commit().unwrap();
+}
+
+#[test]
+fn a_rerun_after_the_job_of_a_review_was_parked_keeps_the_signature_and_signing_again_is_refused_with_the_reason() {
+    for (kind, modality, task) in [
+        (SeriesKind::Ultrasound, "US", None),
+        (SeriesKind::Mammography, "MG", Some(StudyTask::MammographyViews.name())),
+    ] {
+        let home = marked(kind, modality, task);
+        let signed = home.sign("Li Ming", true).unwrap();
+        park(&home, signed);
+        let row = series::get(&home.rows(), signed.series_id).unwrap().unwrap();
+        let verdict = row.verdict.unwrap();
+        assert!(row.state == SeriesState::Refused && verdict.contains("that Li Ming has signed"), "{verdict}");
+        let refused = home.sign("Wang Fang", true).unwrap_err().to_string();
+        assert!(refused.contains("parked") && refused.contains("that Li Ming has signed"), "{refused}");
+
+        let mut connection = home.rows();
+        let transaction = connection.transaction().unwrap();
+        let jobs = match task {
+            None => reviews::resume(&transaction, signed.series_id, row.version).unwrap().into_iter().collect(),
+            Some(_) => gather::rerun(&transaction, &reading(), "1.2").unwrap().jobs,
+        };
+        transaction.commit().unwrap();
+        assert_eq!(jobs, [signed.job], "{modality}");
+        let rows = home.rows();
+        let job = jobs::get(&rows, signed.job).unwrap().unwrap();
+        assert_eq!((job.state.as_str(), job.attempts, job.reason), ("queued", 0, None));
+        let again = series::get(&rows, signed.series_id).unwrap().unwrap();
+        assert_eq!((again.state, again.version, again.verdict), (SeriesState::Complete, 2, None));
+        assert_eq!(reviews::waits(&rows, signed.series_id, 2).unwrap().as_deref(), Some("Li Ming"));
+    }
 }

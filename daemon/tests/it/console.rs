@@ -198,7 +198,10 @@ async fn what_people_press_reaches_the_live_path_and_its_words_come_back() {
                 Command::Freeze(_, By::Bus, reply) => (reply, Err(IllegalTransition("the page is not the bus").into())),
                 Command::Mark(reply) => (reply, Ok("kept".to_owned())),
                 Command::Side(side, reply) => (reply, Ok(format!("side {side:?}"))),
-                Command::Place(lesion, place, reply) => (reply, Ok(format!("{lesion} at {:?}", place.clock))),
+                Command::Place(lesion, place, seen, reply) => {
+                    let of = seen.map(|seen| (seen.started_utc, seen.size));
+                    (reply, Ok(format!("{lesion} at {:?} of {of:?}", place.clock)))
+                }
             };
             let _ = reply.send(words);
         }
@@ -215,8 +218,15 @@ async fn what_people_press_reaches_the_live_path_and_its_words_come_back() {
     assert_eq!(asked("/exam/side", r#"{"side":"left"}"#).await, (200, "side Some(Left)".into()));
     assert_eq!(asked("/exam/side", r#"{"side":null}"#).await, (200, "side None".into()));
     assert_eq!(asked("/exam/side", r#"{"side":"up"}"#).await.0, 400);
-    assert_eq!(asked("/exam/place", r#"{"lesion":3,"place":{"clock":2}}"#).await, (200, "3 at Some(2)".into()));
-    assert_eq!(asked("/exam/place", r#"{"lesion":3,"place":{"clock":-2}}"#).await.0, 400);
+    let placed = |clock: i32| {
+        let seen = r#"{"started_utc":"2026-01-01T10:00:00Z","size":[1280,720]}"#;
+        format!(r#"{{"lesion":3,"place":{{"clock":{clock}}},"seen":{seen}}}"#)
+    };
+    let of = r#"3 at Some(2) of Some(("2026-01-01T10:00:00Z", [1280, 720]))"#;
+    assert_eq!(asked("/exam/place", &placed(2)).await, (200, of.into()));
+    assert_eq!(asked("/exam/place", &placed(-2)).await.0, 400);
+    let unseen = asked("/exam/place", r#"{"lesion":3,"place":{"clock":2}}"#).await;
+    assert_eq!(unseen.0, 400, "nobody places a lesion of whatever exam runs by then: {}", unseen.1);
     assert_eq!(asked("/exam/start", r#"{"id":"","name":"X"}"#).await, (422, "the patient ID is missing".into()));
     assert_eq!(asked("/freeze", "on").await.0, 400);
     assert_eq!(asked("/freeze", &"x".repeat(10_000)).await.0, 413);
@@ -295,7 +305,16 @@ async fn beyond_loopback_a_token_opens_the_door() {
     let line = format!("Cookie: {cookie}");
     assert_eq!(site.ask("GET /session", &[&line], "").await.status, 204);
     assert_eq!(site.ask("GET /", &[&line], "").await.status, 200);
-    assert!(site.knock(&[("Origin", &origin), ("Cookie", cookie)]).await.is_ok());
+    let mut page = site.open_as(cookie).await;
+    assert!(site.ask("GET /pages", &[&line], "").await.body.contains(r#""login":true"#));
+
+    // Whoever logs out leaves no picture behind that moves on.
+    let ours = format!("Origin: {origin}");
+    assert_eq!(site.ask("POST /logout", &[&line, "Origin: http://evil.example"], "").await.status, 403);
+    let gone = site.ask("POST /logout", &[&line, &ours], "").await;
+    assert!(gone.status == 204 && gone.header("set-cookie").unwrap().starts_with("scanside=; "), "{gone:?}");
+    assert_eq!(page.closed().await, "the login is over");
+    assert_eq!(site.ask("GET /session", &[&line], "").await.status, 401);
     site.stop().await;
 }
 

@@ -165,7 +165,7 @@ async fn a_box_without_live_video_shows_its_studies_and_says_what_is_not_there()
     let site = Site::of_studies(settings, reading).await;
     let first = site.ask("GET /", &[], "").await;
     assert_eq!((first.status, first.header("location")), (303, Some("/studies")));
-    assert_eq!(site.ask("GET /pages", &[], "").await.body, r#"{"live":false,"studies":true}"#);
+    assert_eq!(site.ask("GET /pages", &[], "").await.body, r#"{"live":false,"studies":true,"login":false}"#);
     assert_eq!(site.ask("GET /studies", &[], "").await.status, 200);
     assert_eq!(site.ask("GET /live", &[], "").await.status, 403, "another origin, before anything else");
     for what in &SHOWN[1..SHOWN.len() - 2] {

@@ -219,7 +219,7 @@ async fn obey(mut commands: mpsc::Receiver<Command>, status: watch::Sender<Arc<S
                 change(&|status| status.exam.iter_mut().for_each(|exam| exam.side = side));
                 (reply, Ok("Side noted.".to_owned()))
             }
-            Command::Place(lesion, place, reply) => {
+            Command::Place(lesion, place, _, reply) => {
                 change(&|status| status.exam.iter_mut().for_each(|exam| exam.places.extend([(lesion, place.clone())])));
                 (reply, Ok("Lesion placed.".to_owned()))
             }

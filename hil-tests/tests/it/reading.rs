@@ -112,6 +112,26 @@ async fn a_study_is_listed_opened_scrolled_and_measured_by_keyboard_and_nobody_e
     let heights: Vec<f64> = shown.iter().map(|one| one[1].as_f64().unwrap()).collect();
     assert!(heights.is_sorted_by(|a, b| a > b), "from head to feet: {heights:?}");
 
+    // A second without network loses no picture for good.
+    let away = "(async () => {
+        const { Stack } = await import('/assets/stack.js');
+        const [one] = await (await fetch('/reading/studies')).json();
+        const { series } = await (await fetch('/reading/study/' + one.study_uid)).json();
+        const real = window.fetch;
+        let away = true;
+        window.fetch = (path, options) => away && String(path).includes('/reading/picture/') ? Promise.reject(new TypeError('away')) : real(path, options);
+        const until = (is) => new Promise((done) => { const look = () => (is() ? done() : setTimeout(look, 20)); look(); });
+        const stack = await Stack.open(series.find((one) => one.instance_count > 1).id, () => {});
+        stack.look(0);
+        await until(() => stack.failure(0));
+        const said = stack.failure(0);
+        away = false;
+        await until(() => stack.isComplete);
+        window.fetch = real;
+        stack.close();
+        return said; })()";
+    assert_eq!(browser.evaluate(away).await.unwrap(), "The box does not answer. It is asked for again.");
+
     let here = appliance.page().unwrap();
     for address in browser.addresses() {
         assert!(address.starts_with(&here), "{address} is asked for");
@@ -182,6 +202,17 @@ async fn a_finding_is_rejected_the_rest_accepted_and_signed_by_keyboard() {
     browser.wait("its rejection", PATIENCE, "document.querySelector('#findings .rejected') !== null").await.unwrap();
     browser.evaluate("document.querySelector('#findings .rejected .comment').focus()").await.unwrap();
     browser.type_text("a vessel").await.unwrap();
+    // A key that is held judges one finding, and not the next ones.
+    let held = "document.body.dispatchEvent(new KeyboardEvent('keydown', { key: 'r', repeat: true, bubbles: true }))";
+    browser.evaluate(held).await.unwrap();
+    let rejected = "document.querySelectorAll('#findings .rejected').length";
+    assert_eq!(browser.evaluate(rejected).await.unwrap(), 1);
+    // What is decided is there again after a look at another series, or at the same one.
+    browser.evaluate("document.querySelector('#series button[aria-pressed=true]').click()").await.unwrap();
+    let kept = "document.querySelector('#findings .rejected .comment')?.value === 'a vessel'";
+    browser.wait("the decision again", PATIENCE, kept).await.unwrap();
+    assert_eq!(browser.evaluate(rejected).await.unwrap(), 1);
+    browser.wait("the pictures again", PATIENCE, OPENED).await.unwrap();
     browser.screenshot(&screenshot("rejected.png")).await.unwrap();
     browser.evaluate("document.getElementById('accept-rest').click()").await.unwrap();
     browser.evaluate("document.getElementById('reviewer').focus()").await.unwrap();

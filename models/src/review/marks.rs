@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Decision, Document, Item, NotApplied, Review};
+use super::{Decision, Document, Item, NotApplied, Review, day};
 
 /// Two boxes of one kind in one picture that share this part of what both cover are the same mark.
 const SAME: f32 = 0.7;
@@ -101,8 +101,8 @@ impl Marked {
         }
         self.review.as_ref().map_or_else(String::new, |review| {
             let [accepted, rejected] = [Decision::Accepted, Decision::Rejected].map(|one| review.count(one));
-            let day = review.utc.get(..10).unwrap_or(&review.utc);
-            format!("reviewed by {}, {day}: {accepted} accepted, {rejected} rejected", review.by)
+            let (by, day) = (&review.by, day(&review.utc));
+            format!("reviewed by {by}, {day}: {accepted} accepted, {rejected} rejected")
         })
     }
 
@@ -164,7 +164,7 @@ mod tests {
         let mut again = found(vec![mark(1, [11.0, 10.0, 31.0, 30.0]), mark(2, [50.0, 51.0, 80.0, 81.0])]);
         again.judge(Some(&review), true);
         assert!(!again.is_rejected("mark-1") && again.is_rejected("mark-2"));
-        assert_eq!(again.said(), "reviewed by Li Ming, 2026-11-30: 1 accepted, 1 rejected");
+        assert_eq!(again.said(), "reviewed by Li Ming, 2026-11-30 UTC: 1 accepted, 1 rejected");
     }
 
     /// A decision must never reach another mark than the one that a person saw.

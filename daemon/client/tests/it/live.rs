@@ -86,7 +86,7 @@ fn obey(command: Command, status: &watch::Sender<Arc<Status>>) {
             change(status, |status| status.exam.iter_mut().for_each(|exam| exam.side = side));
             let _ = reply.send(Ok("noted".into()));
         }
-        Command::Place(lesion, place, reply) => {
+        Command::Place(lesion, place, _, reply) => {
             change(status, |status| {
                 status.exam.iter_mut().for_each(|exam| exam.places.extend([(lesion, place.clone())]))
             });

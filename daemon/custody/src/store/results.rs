@@ -79,6 +79,16 @@ pub fn is_whole(path: &Path, sha256: &str) -> bool {
     read.is_ok() && hex::encode(hash.finalize()) == sha256
 }
 
+/// The bytes of a file as they were written; `None` when their hash, lower-case hex, is another one. Blocks.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn whole(path: &Path, sha256: &str) -> std::io::Result<Option<Vec<u8>>> {
+    let bytes = std::fs::read(path)?;
+    let is_whole = hex::encode(Sha256::digest(&bytes)) == sha256;
+    Ok(is_whole.then_some(bytes))
+}
+
 /// Those objects that [`insert`] would leave as they are, of which the file in the folder `spool` is not as it was written. Reads
 /// them whole; blocks.
 ///
@@ -147,7 +157,14 @@ pub fn of_version(connection: &Connection, series_id: i64, version: i64) -> Resu
     Ok(statement.query_map([series_id, version], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
 }
 
-/// The objects of a study that count: of each series, and of each task of the whole study, those of the newest version.
+/// Condition on a row of `results` that the job `j` made: it is neither rejected nor of a content that was replaced, which may be that of
+/// another patient.
+fn counts() -> String {
+    format!("results.rejected IS NULL AND NOT {}", super::conflicts::outdated())
+}
+
+/// The objects of a study that count: of each series, and of each task of the whole study, those of the newest version. None of
+/// what was rejected, or made of a content that was replaced, also while nothing newer is done.
 ///
 /// # Errors
 /// When the database fails.
@@ -155,9 +172,23 @@ pub fn newest_of_study(connection: &Connection, study_uid: &str) -> Result<Vec<R
     let mut statement = connection.prepare_cached(&format!(
         "SELECT {COLUMNS} FROM results WHERE study_uid = ?1 AND EXISTS (SELECT 1 FROM jobs j \
          WHERE j.id = results.job_id AND j.id = (SELECT max(n.id) FROM jobs n WHERE n.series_id = j.series_id \
-         AND n.task IS j.task AND n.state = 'done')) ORDER BY id",
+         AND n.task IS j.task AND n.state = 'done') AND {}) ORDER BY id",
+        counts()
     ))?;
     Ok(statement.query_map([study_uid], read)?.collect::<rusqlite::Result<_>>()?)
+}
+
+/// By SOP Instance UID, of a version that may be an older one; none that was rejected, or made of a content that was replaced.
+///
+/// # Errors
+/// When the database fails.
+pub fn counting(connection: &Connection, sop_uid: &str) -> Result<Option<ResultRow>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM results WHERE sop_uid = ?1 \
+         AND EXISTS (SELECT 1 FROM jobs j WHERE j.id = results.job_id AND {})",
+        counts()
+    );
+    Ok(connection.prepare_cached(&sql)?.query_row([sop_uid], read).optional()?)
 }
 
 /// Marks undelivered results of older versions of this series as superseded; also those that a destination does not take, so

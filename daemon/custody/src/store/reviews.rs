@@ -46,6 +46,52 @@ pub fn of_version(connection: &Connection, series_id: i64, version: i64) -> Resu
     Ok(connection.prepare_cached(sql)?.query_row(params![series_id, version], |row| row.get(0)).optional()?)
 }
 
+/// The reviews that were applied in older versions of a series, as JSON, oldest first; also those that do not hold any more.
+///
+/// # Errors
+/// When the database fails.
+pub fn applied_before(connection: &Connection, series_id: i64, version: i64) -> Result<Vec<String>> {
+    // One of which nothing came is lost or replaced, too.
+    let mut statement = connection.prepare_cached(
+        "SELECT r.review FROM reviews r WHERE r.series_id = ?1 AND r.version < ?2 \
+         AND r.state IN ('applied', 'replaced', 'lost') AND EXISTS (SELECT 1 FROM jobs j \
+           WHERE j.series_id = r.series_id AND j.version = r.version AND j.state = 'done') ORDER BY r.version",
+    )?;
+    Ok(statement.query_map(params![series_id, version], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Who has signed the review that the job of this version is still to apply.
+///
+/// # Errors
+/// When the database fails.
+pub fn waits(connection: &Connection, series_id: i64, version: i64) -> Result<Option<String>> {
+    let sql = "SELECT signed_by FROM reviews WHERE series_id = ?1 AND version = ?2 AND state = 'signed'";
+    Ok(connection.prepare_cached(sql)?.query_row(params![series_id, version], |row| row.get(0)).optional()?)
+}
+
+/// The parked job of a version whose review waits for it is queued again as if it were new: a job of another version would lose the
+/// signature. Its series are complete again. Returns its id.
+///
+/// # Errors
+/// When the database fails.
+pub fn resume(transaction: &Transaction<'_>, series_id: i64, version: i64) -> Result<Option<i64>> {
+    if waits(transaction, series_id, version)?.is_none() {
+        return Ok(None);
+    }
+    let sql = "UPDATE jobs SET state = 'queued', attempts = 0, interruptions = 0, reason = NULL, not_before_utc = NULL, \
+               finished_utc = NULL WHERE series_id = ?1 AND version = ?2 AND state = 'parked' RETURNING id";
+    let job: Option<i64> =
+        transaction.prepare_cached(sql)?.query_row(params![series_id, version], |row| row.get(0)).optional()?;
+    let Some(job) = job else { return Ok(None) };
+    transaction.execute(
+        "UPDATE series SET state = 'complete', verdict = NULL WHERE state = 'refused' AND ((id = ?1 AND version = ?2) \
+         OR EXISTS (SELECT 1 FROM job_members m WHERE m.job_id = ?3 AND m.series_id = series.id AND m.version = series.version))",
+        params![series_id, version, job],
+    )?;
+    events::record(transaction, &format!("job/{job}"), "queued again", "its review is signed")?;
+    Ok(Some(job))
+}
+
 /// The end of a job of a series: notes what became of the review of its version, if it has one, and that reviews of older
 /// versions do not hold any more.
 ///

@@ -11,6 +11,9 @@ pub enum DecodeError {
     #[error("its bytes were damaged on this box's disk after it was received; send it again")]
     Damaged,
 
+    #[error("its bytes are no longer on this box: they were evicted; send it again")]
+    Gone,
+
     #[error("the pixels are not greyscale with 8 or 16 bits: {what}")]
     NotGrey { what: String },
 
@@ -57,6 +60,7 @@ impl DecodeError {
             Self::NoPixelData => "no-pixel-data",
             Self::Read { .. } => "read",
             Self::Damaged => "damaged",
+            Self::Gone => "gone",
             Self::NotGrey { .. } => "not-grey",
             Self::NotAPicture { .. } => "not-a-picture",
             Self::Size { .. } => "size",

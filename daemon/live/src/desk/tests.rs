@@ -98,6 +98,30 @@ fn what_was_frozen_or_outlined_in_one_exam_is_not_shown_in_the_next() {
     assert_eq!(of_anna.exam, view.status.borrow().exam.as_ref().unwrap().number);
 }
 
+/// A form that stayed open on a tablet without network.
+#[test]
+fn a_place_that_was_said_of_a_lesion_of_one_exam_or_size_is_given_to_no_other() {
+    let (desk, status, _) = desk();
+    let place = Place { clock: Some(2), ..Place::default() };
+    let seen = |size| Numbered { started_utc: "2026-01-01T10:00:00Z".into(), size };
+    let outlined = |sequence| {
+        let picture = picture(&desk, sequence);
+        desk.overlay(Overlay { sequence, lesions: vec![lesion()], ..Overlay::default() }, picture.exam, Duration::ZERO);
+    };
+    desk.start_exam(of("DOE^JANE"), "2026-01-01T10:00:00Z", "2.25.1").unwrap();
+    outlined(1);
+    let number = lesion().id;
+    desk.place(number, &place, Some(&seen([4, 4]))).unwrap();
+    assert_eq!(desk.place(number, &place, Some(&seen([8, 4]))), Err(ExamError::NumberedAnew));
+    desk.stop_exam("2026-01-01T10:10:00Z");
+    assert_eq!(desk.place(number, &place, Some(&seen([4, 4]))), Err(ExamError::NotThatExam), "it is over");
+    desk.start_exam(of("ROE^ANNA"), "2026-01-01T11:00:00Z", "2.25.2").unwrap();
+    outlined(2);
+    assert_eq!(desk.place(number, &place, Some(&seen([4, 4]))), Err(ExamError::NotThatExam));
+    assert!(status.borrow().exam.as_ref().unwrap().places.is_empty(), "Anna's lesion has no place");
+    desk.place(number, &place, None).unwrap();
+}
+
 #[test]
 fn pictures_that_nobody_looked_at_are_counted_also_while_the_page_is_frozen() {
     let clock = Manual::default();

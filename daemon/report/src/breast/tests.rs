@@ -211,7 +211,7 @@ fn a_review_signs_no_category_and_is_told_where_the_category_is() {
     for kind in ["breast-report", "pdf"] {
         assert!(holds(of(kind), "UNVERIFIED"), "{kind}");
     }
-    assert!(holds(of("breast-report"), "reviewed by Li Ming, 2026-11-30: 1 accepted, 1 rejected"));
+    assert!(holds(of("breast-report"), "reviewed by Li Ming, 2026-11-30 UTC: 1 accepted, 1 rejected"));
     assert!(!holds(of("breast-report"), "Overall Assessment"), "the rejected one was the gravest");
     for one in &objects {
         assert!(before.iter().all(|other| other.sop_uid != one.sop_uid), "{}", one.kind);

@@ -285,6 +285,7 @@ fn faults() -> Vec<DecodeError> {
         DecodeError::NoPixelData => [DecodeError::NoPixelData],
         DecodeError::Read { .. } => [DecodeError::Read { reason: value() }],
         DecodeError::Damaged => [DecodeError::Damaged],
+        DecodeError::Gone => [DecodeError::Gone],
         DecodeError::NotGrey { .. } => [DecodeError::NotGrey { what: value() }],
         DecodeError::NotAPicture { .. } => [DecodeError::NotAPicture { what: value() }],
         DecodeError::Size { .. } => [DecodeError::Size { rows: 70_000, columns: 60_000, frames: 2 }],

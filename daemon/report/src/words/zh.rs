@@ -1119,6 +1119,7 @@ fn pixels(fault: &DecodeError) -> String {
         DecodeError::NoPixelData => "没有像素数据".into(),
         DecodeError::Read { reason } => format!("无法从存储中读取（{reason}）"),
         DecodeError::Damaged => "图像接收后在本机磁盘上损坏；请重新发送".into(),
+        DecodeError::Gone => "图像已从本机清除；请重新发送".into(),
         DecodeError::NotGrey { what } => format!("像素不是 8 位或 16 位灰度值（{what}）"),
         DecodeError::NotAPicture { what } => format!("像素不是 1 或 3 个通道的 8 位或 16 位图像（{what}）"),
         DecodeError::Size { rows, columns, frames } => {

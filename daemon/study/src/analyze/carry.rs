@@ -1,5 +1,6 @@
 //! One job from its row to its results: a series or a study that was received is examined, a recorded exam is developed.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -290,12 +291,13 @@ fn study(
 ) -> Result<Carried, Error> {
     let begun = Instant::now();
     let task = StudyTask::parse(task).ok_or_else(|| Error::UnknownTask(task.to_owned()))?;
-    let mut kept = Vec::new();
+    let (mut kept, mut in_custody) = (Vec::new(), BTreeSet::new());
     let mut first = None;
     for member in members::of_job(connection, job.id)? {
         kept.extend(instances::get(connection, member.instance_id)?);
-        if first.is_none() {
-            first = instances::get_here(connection, member.instance_id)?;
+        if let Some(instance) = instances::get_here(connection, member.instance_id)? {
+            in_custody.insert(instance.id);
+            first.get_or_insert(instance);
         }
     }
     let first = first.ok_or(Error::NoInstances)?;
@@ -316,7 +318,11 @@ fn study(
     let images: Vec<Image<'_>> =
         kept.iter().map(|instance| Image { header: &instance.header, complete: true }).collect();
     let pictures = parts.settings.analyze.reads_mammograms().then(|| {
-        let stored = kept.iter().map(|instance| Stored::in_spool(&parts.spool, Arc::new(instance.clone())));
+        // Of a late view, or a corrected one, the others may have been evicted: that is said of them.
+        let stored = kept.iter().map(|instance| match in_custody.contains(&instance.id) {
+            true => Stored::in_spool(&parts.spool, Arc::new(instance.clone())),
+            false => Stored::not_here(&parts.spool, Arc::new(instance.clone())),
+        });
         Pictures::new(stored.collect(), picture_bytes(parts)).marking(parts.settings.analyze.mg_marks)
     });
     let review: Option<MarkReview> = signed(connection, job)?;

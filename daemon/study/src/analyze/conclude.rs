@@ -1,5 +1,6 @@
 //! How a job ends in the database: concluded with its results, queued again after a wait, or parked with its reason.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use custody::event::Event;
@@ -93,7 +94,7 @@ pub(super) fn conclude(parts: &StudyParts, job: &JobRow, conclusion: Conclusion<
     }
     // Of a task of the whole study its review is that of the series at which the job is anchored.
     reviews::conclude(&transaction, job.series_id, job.version, &conclusion.review)?;
-    if conclusion.review == Fate::Applied && rejects(&transaction, job)? {
+    if conclusion.review == Fate::Applied && contradicts(&transaction, job)? {
         rejections::of_reviewed(&transaction, job.series_id, job.version, Rejection::Quality.word())?;
     }
     next_best(&transaction, &parts.settings.analyze, job)?;
@@ -172,11 +173,20 @@ fn taken_back(transaction: &Transaction<'_>, job: &JobRow) -> Result<bool, store
     record::take_back(transaction, &source_of(&row.key, row.kind, job.task.as_deref()))
 }
 
-/// Whether the review that this job applied rejects a finding: then what was told of it before is wrong.
-fn rejects(connection: &Connection, job: &JobRow) -> Result<bool, store::Error> {
+/// Whether what was told before the review that this job applied is wrong: the review rejects a finding, or an earlier one that was
+/// applied, and signed its own version, accepted others.
+fn contradicts(connection: &Connection, job: &JobRow) -> Result<bool, store::Error> {
     let Some(review) = reviews::of_version(connection, job.series_id, job.version)? else { return Ok(false) };
     let signed: Decisions = serde_json::from_str(&review)?;
-    Ok(signed.decisions.iter().any(|one| one.decision == Decision::Rejected))
+    if signed.decisions.iter().any(|one| one.decision == Decision::Rejected) {
+        return Ok(true);
+    }
+    for earlier in reviews::applied_before(connection, job.series_id, job.version)? {
+        if serde_json::from_str::<Decisions>(&earlier)?.accepted() != signed.accepted() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Of a review, whatever it is about.
@@ -185,8 +195,17 @@ struct Decisions {
     decisions: Vec<Decided>,
 }
 
+impl Decisions {
+    /// Ids.
+    fn accepted(&self) -> BTreeSet<&str> {
+        let accepted = self.decisions.iter().filter(|one| one.decision == Decision::Accepted);
+        accepted.map(|one| one.id.as_str()).collect()
+    }
+}
+
 #[derive(Deserialize)]
 struct Decided {
+    id: String,
     decision: Decision,
 }
 
@@ -327,7 +346,10 @@ pub(super) fn pauses(settings: &Analyze) -> Pauses {
 pub fn park(transaction: &Transaction<'_>, settings: &Analyze, job: &JobRow, reason: &str) -> Result<(), store::Error> {
     tracing::error!(job = job.id, reason, "analysis parked");
     jobs::park(transaction, job.id, reason, &store::now_utc())?;
-    let verdict = format!("not analysed: {reason}; try again with `scansidectl studies rerun`");
+    let mut verdict = format!("not analysed: {reason}; try again with `scansidectl studies rerun`");
+    if let Some(by) = reviews::waits(transaction, job.series_id, job.version)? {
+        verdict.push_str(&format!("; the review that {by} has signed is applied then"));
+    }
     for id in series_of(transaction, job)? {
         series::conclude(transaction, id, SeriesEvent::Refused, &verdict)?;
     }
@@ -346,7 +368,63 @@ pub(super) fn series_events(parts: &StudyParts, connection: &Connection, job: &J
 
 #[cfg(test)]
 mod tests {
-    use super::is_compared;
+    use custody::series::SeriesKey;
+    use custody::store::Store;
+
+    use super::*;
+
+    /// An archive would hold two verified sets that contradict each other.
+    #[test]
+    fn a_review_that_takes_a_decision_of_an_earlier_one_back_withdraws_what_that_has_signed() {
+        const ALL: &[(&str, &str)] = &[("nodule-1", "accepted"), ("nodule-2", "accepted")];
+        const ONE: &[(&str, &str)] = &[("nodule-1", "accepted"), ("nodule-2", "rejected")];
+        const FEWER: &[(&str, &str)] = &[("nodule-1", "accepted")];
+        for (reviews, expected) in [
+            (&[ALL] as &[_], [false].as_slice()),
+            (&[ONE, ALL], &[true, true]),
+            (&[ALL, ALL], &[false, false]),
+            (&[ALL, FEWER], &[false, true]),
+            (&[ONE, ALL, ALL], &[true, true, true]),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let store = Store::open(&folder.path().join("scanside.db")).unwrap();
+            let mut connection = store.connect(Durability::Full).unwrap();
+            let transaction = connection.transaction().unwrap();
+            let key = SeriesKey { study_uid: "1.2".into(), series_uid: "1.3".into() };
+            let now = store::now_utc();
+            let (row, _) = series::opened(&transaction, &key, "CT", SeriesKind::Ct, 1, &now).unwrap();
+            let next = || {
+                let version = series::completed(&transaction, row.id, "review", &now).unwrap();
+                (version, jobs::enqueue(&transaction, row.id, version, &now).unwrap())
+            };
+            let (_, mut before) = next();
+            jobs::done(&transaction, before, None, "[]", &now).unwrap();
+            let mut said = Vec::new();
+            for decisions in reviews {
+                let (version, id) = next();
+                let decisions: Vec<_> = decisions
+                    .iter()
+                    .map(|(id, decision)| serde_json::json!({ "id": id, "decision": decision }))
+                    .collect();
+                let review = serde_json::json!({ "decisions": decisions }).to_string();
+                let signed = reviews::Signed {
+                    series_id: row.id,
+                    version,
+                    job_id: before,
+                    utc: &now,
+                    by: "Li Ming",
+                    review: &review,
+                };
+                reviews::insert(&transaction, signed).unwrap();
+                let job = jobs::get(&transaction, id).unwrap().unwrap();
+                jobs::done(&transaction, id, None, "[]", &now).unwrap();
+                reviews::conclude(&transaction, row.id, version, &Fate::Applied).unwrap();
+                said.push(contradicts(&transaction, &job).unwrap());
+                before = id;
+            }
+            assert_eq!(said, expected);
+        }
+    }
 
     #[test]
     fn a_study_that_is_known_and_gives_nothing_to_compare_is_not_compared() {

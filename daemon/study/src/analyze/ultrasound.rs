@@ -59,6 +59,15 @@ impl<'a> Stored<'a> {
         Self { header, file_bytes, read: Box::new(read) }
     }
 
+    /// One that is no longer in custody as it was received: trying again does not help.
+    pub fn not_here(spool: &'a Spool, instance: Arc<Instance>) -> Self {
+        let Self { header, file_bytes, read } = Self::in_spool(spool, instance);
+        let read = move || {
+            read().map_err(|fault| if matches!(fault, DecodeError::Read { .. }) { DecodeError::Gone } else { fault })
+        };
+        Self { header, file_bytes, read: Box::new(read) }
+    }
+
     /// One whose bytes were damaged on the disk.
     pub fn damaged(header: Header) -> Self {
         Self { header, file_bytes: 0, read: Box::new(|| Err(DecodeError::Damaged)) }

@@ -106,6 +106,12 @@ impl Site {
         Page(self.knock(&[("Origin", &origin)]).await.unwrap())
     }
 
+    /// As a browser with the cookie of a login.
+    pub async fn open_as(&self, cookie: &str) -> Page {
+        let origin = format!("http://{}", self.address);
+        Page(self.knock(&[("Origin", &origin), ("Cookie", cookie)]).await.unwrap())
+    }
+
     pub async fn knock(&self, headers: &[(&'static str, &str)]) -> Result<WebSocketStream<TcpStream>, Error> {
         let mut request = format!("ws://{}/live", self.address).into_client_request().unwrap();
         for (name, value) in headers {
