@@ -6,11 +6,11 @@ use super::drift::{Figure, Unit, Worse};
 use super::judge::found;
 use super::measured::{Disk, Measured};
 use super::{Group, Line, Outcome};
+use crate::doctor::clock::{self, Trust};
+use crate::doctor::retained::STUDY;
 use crate::doctor::text::{Text, both, bytes};
-use crate::doctor::{self, Finding, clock};
+use crate::doctor::{self, Finding};
 
-/// One CT study: 500 slices of 512 x 512 pixels, 16 bits.
-const STUDY: u64 = 500 * 512 * 512 * 2;
 /// A study is to be safe within so many seconds, and so many are to fit.
 const WITHIN_SECS: u64 = 60;
 const FEWEST_STUDIES: u64 = 50;
@@ -54,8 +54,8 @@ fn speed(measured: &Measured) -> Line {
     );
     if STUDY / bytes_per_second.max(1) > WITHIN_SECS {
         let remedy = both!(
-            "Scanners wait for this disk. Use a solid state disk for spool.directory, or look for its errors in `dmesg`.",
-            "扫描设备会等待该磁盘。请为 spool.directory 使用固态硬盘，或用 `dmesg` 查看磁盘错误。"
+            "Scanners wait for this disk. Mount a solid state disk at /var/lib/scanside, or look for its errors in `dmesg`.",
+            "扫描设备会等待该磁盘。请在 /var/lib/scanside 挂载固态硬盘，或用 `dmesg` 查看磁盘错误。"
         );
         return Line::new("disk-speed", Group::Machine, name, Outcome::Fail, seen).remedy(remedy);
     }
@@ -68,16 +68,26 @@ fn room(measured: &Measured, findings: &[&Finding]) -> Line {
     let Some(free) = free.or_else(|| measured.facts.storage.as_ref().map(|storage| storage.free_bytes)) else {
         return not_known("disk-room", name);
     };
-    let room = free.saturating_sub(measured.facts.config.min_free_bytes);
+    // What may be evicted is room as well: the oldest of it goes as new studies come.
+    let evictable = measured.facts.retention.map_or(0, |retained| retained.evictable_bytes);
+    let room = free.saturating_sub(measured.facts.config.min_free_bytes).saturating_add(evictable);
     let (left, studies) = (bytes(free), room / STUDY);
-    let seen = both!("{left} free: about {studies} CT studies", "剩余 {left}：约 {studies} 个 CT 检查");
+    let seen = if evictable > 0 {
+        let evictable = bytes(evictable);
+        both!(
+            "{left} free, {evictable} can be evicted: about {studies} CT studies",
+            "剩余 {left}，可清理 {evictable}：约 {studies} 个 CT 检查"
+        )
+    } else {
+        both!("{left} free: about {studies} CT studies", "剩余 {left}：约 {studies} 个 CT 检查")
+    };
     if !findings.is_empty() {
         return found("disk-room", Group::Machine, name, findings, false, seen);
     }
     if studies < FEWEST_STUDIES {
         let remedy = both!(
-            "A larger disk for spool.directory: studies are evicted after delivery, the oldest first, and soon here.",
-            "请为 spool.directory 使用更大的磁盘：已发送的检查会从最早的开始清除，此处很快就会发生。"
+            "Mount a larger disk at /var/lib/scanside: studies are evicted after delivery, the oldest first, and soon here.",
+            "请在 /var/lib/scanside 挂载更大的磁盘：已发送的检查会从最早的开始清除，此处很快就会发生。"
         );
         return Line::new("disk-room", Group::Machine, name, Outcome::Fail, seen).remedy(remedy);
     }
@@ -171,10 +181,18 @@ fn certificates(measured: &Measured, findings: &[&Finding]) -> Line {
         let why = both!("no TLS is configured", "未配置 TLS");
         return not_tested("certificates", name, why, Text::default());
     };
-    if findings.is_empty() && clock::distrust(&measured.facts).is_some() {
+    let trust = clock::trust(&measured.facts);
+    if findings.is_empty() && trust != Trust::Trusted {
         let why =
             both!("the clock is not to be trusted; the first ends {first}", "本机时钟不可信；最早于 {first} 到期");
-        let remedy = both!("Set the clock first.", "请先校正时钟。");
+        let remedy = if trust == Trust::Wrong {
+            both!("Set the clock first.", "请先校正时钟。")
+        } else {
+            both!(
+                "Compare the clock with a watch (`scansidectl clock`); if it is right, dicom.tls.judge_dates = \"always\" says so.",
+                "请与手表核对时钟（`scansidectl clock`）；若时钟正确，可设置 dicom.tls.judge_dates = \"always\"。"
+            )
+        };
         return not_tested("certificates", name, why, remedy);
     }
     let well = both!("{files} files, the first ends {first}", "{files} 个文件，最早于 {first} 到期");

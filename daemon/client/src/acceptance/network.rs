@@ -8,7 +8,7 @@ use super::measured::Measured;
 use super::{Group, Line, Outcome};
 use crate::doctor;
 use crate::doctor::facts::Destination;
-use crate::doctor::text::both;
+use crate::doctor::text::{both, shell};
 
 pub(super) fn lines(measured: &Measured) -> Vec<Line> {
     let facts = &measured.facts;
@@ -31,6 +31,7 @@ pub(super) fn lines(measured: &Measured) -> Vec<Line> {
 /// The daemon's own C-ECHO counts; the steps of the probe say what is wrong.
 fn line(measured: &Measured, destination: &Destination) -> Line {
     let (label, place) = (&destination.name, destination.way.place());
+    let word = shell(label);
     let (code, name) = (format!("echo:{label}"), both!("Peer {label}", "对端 {label}"));
     let echo = measured.echoes.iter().find(|(name, _)| name == label).map(|(_, echo)| echo);
     let told = destination.probe.as_ref();
@@ -40,8 +41,8 @@ fn line(measured: &Measured, destination: &Destination) -> Line {
         (Some(Err(why)), None) => {
             let seen = both!("{place}: {why}", "{place}：{why}");
             let remedy = both!(
-                "`scansidectl peers echo {label}` shows where it ends.",
-                "请用 `scansidectl peers echo {label}` 查看中断的步骤。"
+                "`scansidectl peers echo {word}` shows where it ends.",
+                "请用 `scansidectl peers echo {word}` 查看中断的步骤。"
             );
             Line::new(code, Group::Network, name, Outcome::Fail, seen).remedy(remedy)
         }

@@ -7,6 +7,7 @@ use super::judge::{figures, stages};
 use super::measured::{Disk, NotDone, PackageRun, StudyRun, Taken, Video};
 use super::{Identity, Line, Measured, Outcome, Report, drift, judge, outcome};
 use crate::doctor::facts::{Bus, Problem};
+use crate::doctor::retained::Retained;
 use crate::doctor::tests::{caller, certificate, delivery, failing, healthy, live, path};
 use crate::doctor::text::{Language, Text};
 use crate::{Job, Series, Stage, Stats};
@@ -191,7 +192,10 @@ const FAULTS: &[Fault] = &[
     (&["heat", "throttling"], |m| m.facts.heat.as_mut().unwrap().throttles[0].times = Some(4)),
     (&["heat", "throttling"], |m| m.facts.heat.as_mut().unwrap().throttles[0].active = true),
     (&["throttling"], |m| m.facts.heat.as_mut().unwrap().throttles[1].times = Some(4)),
-    (&["clock"], |m| m.facts.clock.newest_row_utc = Some("2026-05-10T11:59:00.000Z".into())),
+    (&["clock"], |m| {
+        m.facts.clock.synchronised = Some(false);
+        m.facts.clock.newest_row_utc = Some("2026-05-10T11:59:00.000Z".into());
+    }),
     (&["certificates"], |m| m.facts.certificates = vec![certificate("2026-01-01T00:00:00Z")]),
 ];
 
@@ -207,6 +211,21 @@ fn each_fault_fails_its_own_line_and_says_what_to_do() {
         }
         assert_eq!(outcome(&lines), Outcome::Fail);
     }
+}
+
+#[test]
+fn what_can_be_evicted_is_room_and_a_disk_that_was_full_once_passes() {
+    let mut measured = good();
+    let status = measured.facts.status.as_mut().unwrap();
+    (status.free_bytes, status.studies_left) = (10 << 30, Some(16));
+    let retained = Retained { evict_below_bytes: 10 << 30, min_free_bytes: 2 << 30, evictable_bytes: 400 << 30 };
+    measured.facts.retention = Some(retained);
+    let lines = judge(&measured);
+    assert_eq!(of(&lines, Outcome::Fail), Vec::<&str>::new(), "{lines:#?}");
+    let room = lines.iter().find(|line| line.code == "disk-room").unwrap();
+    assert_eq!(room.seen.en, "10 GiB free, 400 GiB can be evicted: about 1671 CT studies");
+    measured.facts.retention = Some(Retained { evictable_bytes: 1 << 30, ..retained });
+    assert_eq!(of(&judge(&measured), Outcome::Fail), ["disk-room"]);
 }
 
 /// What was not measured is never called good.

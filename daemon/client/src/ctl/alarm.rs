@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use custody::retention::Retention;
 use hal::indicator::{Indicator, Rhythm, Source};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
@@ -14,14 +15,17 @@ use super::dashboard::words::Words;
 use super::examine::Place;
 use super::failure::Failure;
 use super::output::Output;
+use crate::doctor::retained::FEW_STUDIES;
 use crate::doctor::text::Language;
-use crate::{Live, LiveProxy, ManagerProxy, Status};
+use crate::{Live, LiveProxy, ManagerProxy, Options, Status};
 
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// A daemon that has not answered by then does not work.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// Somebody else may have switched the light meanwhile.
 const SHOW_AGAIN: Duration = Duration::from_secs(30);
+/// How often the daemon counts what may be evicted, while the disk is short.
+const COUNT_EVERY: Duration = Duration::from_secs(300);
 
 /// What is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -57,8 +61,8 @@ impl Pattern {
 type Seen = Option<(Status, Option<Live>)>;
 
 /// Pure: as the dashboard judges, and an exam whose pictures do not come is worse than a scanner that is switched off.
-fn judge(seen: Seen, now: Now) -> (Pattern, Vec<String>) {
-    let mut state = State::new();
+fn judge(seen: Seen, retention: Option<Retention>, now: Now) -> (Pattern, Vec<String>) {
+    let mut state = State { retention, ..State::new() };
     let mut without_picture = false;
     match seen {
         Some((status, live)) => {
@@ -96,7 +100,7 @@ impl Indicators {
         let buzzer = open(settings.alarm.buzzer()).map(|one| (one, Pattern::buzzer as OfPattern));
         let all: Vec<_> = light.into_iter().chain(buzzer).collect();
         if all.is_empty() {
-            return Err(Failure::new(
+            return Err(Failure::not_configured(
                 "neither a light nor a buzzer is configured",
                 "name one of /sys/class/leds: `scansidectl config set alarm.light NAME`",
             ));
@@ -122,7 +126,7 @@ pub async fn run(place: &Place, once: bool, output: &Output) -> Result<(), Failu
     };
     let (started, mut ticks) = (Instant::now(), interval(LOOK_EVERY));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut bus = None;
+    let (mut bus, mut kept) = (None, Kept::default());
     let mut told: Option<(Pattern, Vec<String>, Vec<String>)> = None;
     let mut shown_at = started;
     loop {
@@ -132,12 +136,12 @@ pub async fn run(place: &Place, once: bool, output: &Output) -> Result<(), Failu
             _ = interrupt.recv() => break,
         }
         let seen = tokio::select! {
-            seen = look(&place.bus, &mut bus) => seen,
+            seen = look(&place.bus, &mut bus, &mut kept) => seen,
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
         };
         let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let (pattern, reasons) = judge(seen, Now { ms, utc: jiff::Timestamp::now() });
+        let (pattern, reasons) = judge(seen, kept.told.clone(), Now { ms, utc: jiff::Timestamp::now() });
         let same = told.as_ref().is_some_and(|(told, ..)| *told == pattern);
         let had_failed = told.as_ref().is_some_and(|(_, _, failures)| !failures.is_empty());
         if same && !had_failed && shown_at.elapsed() < SHOW_AGAIN {
@@ -176,12 +180,39 @@ fn tell((pattern, reasons, failures): &(Pattern, Vec<String>, Vec<String>), outp
     output.line(&format!("{word}: {}", reasons.join("; ")))
 }
 
+/// What may be evicted, asked only when the disk is short, and seldom: the daemon has to count for it.
+#[derive(Default)]
+struct Kept {
+    told: Option<Retention>,
+    asked: Option<Instant>,
+}
+
+impl Kept {
+    async fn ask(&mut self, bus: &zbus::Connection, studies_left: Option<u64>) {
+        if studies_left.is_none_or(|left| left >= FEW_STUDIES) {
+            *self = Self::default();
+            return;
+        }
+        if self.asked.is_some_and(|asked| asked.elapsed() < COUNT_EVERY) {
+            return;
+        }
+        self.asked = Some(Instant::now());
+        let asked = timeout(ANSWER_WITHIN, async {
+            let manager = ManagerProxy::builder(bus).cache_properties(zbus::proxy::CacheProperties::No).build().await?;
+            let json = manager.show_retention(Options::from([("limit", 1u32.into())])).await?;
+            Ok::<_, zbus::Error>(serde_json::from_str(&json).ok())
+        });
+        self.told = asked.await.ok().and_then(Result::ok).flatten();
+    }
+}
+
 /// What the daemon says now. `bus` is kept while it answers.
-async fn look(address: &str, bus: &mut Option<zbus::Connection>) -> Seen {
+async fn look(address: &str, bus: &mut Option<zbus::Connection>, kept: &mut Kept) -> Seen {
     let asked = timeout(ANSWER_WITHIN, ask(address, bus)).await;
     let seen = asked.ok().and_then(Result::ok);
-    if seen.is_none() {
-        *bus = None;
+    match (&seen, &*bus) {
+        (Some((status, _)), Some(bus)) => kept.ask(bus, status.studies_left).await,
+        _ => *bus = None,
     }
     seen
 }
@@ -209,7 +240,7 @@ mod tests {
     }
 
     fn pattern(seen: Seen) -> Pattern {
-        judge(seen, now(60_000)).0
+        judge(seen, None, now(60_000)).0
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub async fn run(manager: &ManagerProxy<'_>, options: &AuditOptions, output: &Ou
     };
     let fetch = async |limit: u32| all(limit, &page).await;
     match &options.command {
+        // It takes as many calls as it needs.
+        None if options.limit == 0 => list(&fetch(0).await?, output),
         None => list(&output.newest(options.limit, fetch).await?, output),
         Some(AuditCommand::Verify) => verify(manager, output).await,
         Some(AuditCommand::Export { dicom }) => write(dicom, fetch(0).await?, output),

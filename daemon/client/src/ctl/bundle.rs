@@ -6,11 +6,13 @@ use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use config::Settings;
 use node::send::Way;
 use serde_json::{Value, json};
 
+use super::every;
 use super::examine::{self, Place};
 use super::failure::Failure;
 use super::output::{Output, bytes};
@@ -22,6 +24,8 @@ use crate::{Happened, LiveProxy, ManagerProxy, Options};
 /// Lines of the log, and events.
 const LINES: &str = "5000";
 const EVENTS: u32 = 5000;
+/// A journal of years on a slow disk takes its time.
+const LOG_WITHIN: Duration = Duration::from_secs(60);
 
 const README: &str = "\
 Support bundle of a Scanside appliance.
@@ -57,15 +61,24 @@ pub async fn run(place: &Place, file: &Path, output: &Output) -> Result<(), Fail
     let facts = examine::facts(place).await;
     let report = doctor::judge(&facts);
     let settings = config::load(&place.config).ok();
-    let (identities, events) = from_daemon(place).await;
-    let log = log().await;
+    let Known { identities, events, missing } = from_daemon(place).await;
+    let (log, log_missing) = match log().await {
+        Some(log) => (log, false),
+        None => (String::new(), true),
+    };
     let scrubber = Scrubber::new(identities, harmless(&facts));
     let material = Material { facts, report, events, log, settings, scrubber };
     let files = files(&material);
-    // Without the daemon it is not known whom to look for.
+    // Without the daemon, or its database, it is not known whom to look for.
     if material.facts.bus != Bus::Answers {
         output.note("scansided does not answer, so the patients that it knows could not be searched for: read log.txt in the file before you hand it on.");
+    } else if !missing.is_empty() {
+        output.note(&format!("{} could not be read from scansided, so not all patients that it knows could be searched for: read log.txt in the file before you hand it on.", missing.join(", ")));
     }
+    if log_missing {
+        output.note("log.txt is empty: journalctl gave nothing. Run this with sudo, or look at the log on the box: `journalctl -u scansided`.");
+    }
+    let searched = material.facts.bus == Bus::Answers && missing.is_empty();
     let written = write(file, &files).map_err(|error| {
         Failure::new(
             format!("{}: {error}", file.display()),
@@ -74,23 +87,39 @@ pub async fn run(place: &Place, file: &Path, output: &Output) -> Result<(), Fail
     })?;
     if output.is_json() {
         let names: Vec<&str> = files.iter().map(|(name, _)| *name).collect();
-        return output.json(&json!({ "file": file, "bytes": written, "contents": names }));
+        return output.json(&json!({
+            "file": file, "bytes": written, "contents": names,
+            "patients_searched": searched, "not_searched": missing, "has_log": !log_missing,
+        }));
     }
-    output.line(&format!(
-        "{} ({}), without names, IDs and dates of patients. README.txt in it says what is what.",
-        file.display(),
-        bytes(written)
-    ))
+    let without = if searched { "without names, IDs and dates of patients" } else { "not searched for all patients" };
+    output.line(&format!("{} ({}), {without}. README.txt in it says what is what.", file.display(), bytes(written)))
 }
 
-/// All that identifies somebody, and the events. Nothing when the daemon does not answer.
-async fn from_daemon(place: &Place) -> (BTreeSet<String>, Vec<Happened>) {
-    let mut found = BTreeSet::new();
-    let Ok(connection) = crate::connect(&place.bus).await else { return (found, Vec::new()) };
+/// All that identifies somebody, and the events.
+#[derive(Debug, Default)]
+struct Known {
+    identities: BTreeSet<String>,
+    events: Vec<Happened>,
+    /// What the daemon did not give.
+    missing: Vec<&'static str>,
+}
+
+/// Empty, and named as missing, when it was not given.
+fn given<T: Default>(answer: zbus::Result<T>, what: &'static str, missing: &mut Vec<&'static str>) -> T {
+    answer.unwrap_or_else(|_| {
+        missing.push(what);
+        T::default()
+    })
+}
+
+async fn from_daemon(place: &Place) -> Known {
+    let (mut found, mut missing) = (BTreeSet::new(), Vec::new());
+    let nothing = || Known { missing: vec!["studies", "series", "events"], ..Known::default() };
+    let Ok(connection) = crate::connect(&place.bus).await else { return nothing() };
     let built = ManagerProxy::builder(&connection).cache_properties(zbus::proxy::CacheProperties::No).build().await;
-    let Ok(manager) = built else { return (found, Vec::new()) };
-    let all = || Options::from([("limit", 0u32.into())]);
-    for study in manager.list_studies(all()).await.unwrap_or_default() {
+    let Ok(manager) = built else { return nothing() };
+    for study in given(every::studies(&manager, &Options::new()).await, "studies", &mut missing) {
         found.extend([
             study.patient_id,
             study.patient_name,
@@ -100,7 +129,7 @@ async fn from_daemon(place: &Place) -> (BTreeSet<String>, Vec<Happened>) {
             study.study_uid,
         ]);
     }
-    for series in manager.list_series(all()).await.unwrap_or_default() {
+    for series in given(every::series(&manager, &Options::new()).await, "series", &mut missing) {
         found.extend([series.patient_id, series.patient_name, series.series_uid, series.description]);
     }
     if let Ok(live) = LiveProxy::builder(&connection).cache_properties(zbus::proxy::CacheProperties::No).build().await {
@@ -120,11 +149,12 @@ async fn from_daemon(place: &Place) -> (BTreeSet<String>, Vec<Happened>) {
             found.extend(patient.birth_date.into_iter().chain(patient.accession_number));
         }
     }
-    let events = manager.list_events(Options::from([("limit", EVENTS.into())])).await.unwrap_or_default();
+    let events = manager.list_events(Options::from([("limit", EVENTS.into())])).await;
+    let events = given(events, "events", &mut missing);
     // Dates also as people write them.
     let dates: Vec<String> = found.iter().filter(|text| text.len() == 8).map(|text| super::time::date(text)).collect();
     found.extend(dates);
-    (found, events)
+    Known { identities: found, events, missing }
 }
 
 fn harmless(facts: &Facts) -> Vec<String> {
@@ -144,9 +174,11 @@ fn harmless(facts: &Facts) -> Vec<String> {
         .collect()
 }
 
-async fn log() -> String {
+/// `None` without any line: whoever may not read the log gets none, and no error.
+async fn log() -> Option<String> {
     let arguments = ["-u", "scansided.service", "-n", LINES, "-o", "short-iso", "--no-pager"];
-    examine::output("journalctl", &arguments).await.unwrap_or_default()
+    let log = examine::output_within(LOG_WITHIN, "journalctl", &arguments).await?;
+    log.lines().any(|line| !line.starts_with("-- ")).then_some(log)
 }
 
 fn files(material: &Material) -> Vec<(&'static str, String)> {

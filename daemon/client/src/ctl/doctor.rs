@@ -22,8 +22,8 @@ struct Answer<'a> {
 pub async fn run(place: &Place, language: Language, output: &Output) -> Result<ExitCode, Failure> {
     if output.shows_progress() {
         output.note(&language.pick(
-            "Looking at the box; up to 20 s when something does not answer ...",
-            "正在检查本机；如有设备无应答，最多需要 20 秒……",
+            "Looking at the box; up to a minute when something does not answer ...",
+            "正在检查本机；如有设备无应答，最多需要一分钟……",
         ));
     }
     let facts = examine::facts(place).await;

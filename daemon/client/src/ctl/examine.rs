@@ -1,10 +1,11 @@
 //! Collects the doctor's facts: from the daemon where it answers, from systemd, the configuration, and the kernel's files. Each
 //! part takes what it can get; none waits longer than a few seconds, and none fails the others.
 
+mod ask;
 pub mod machine;
 mod unit;
 
-pub use unit::output;
+pub use unit::{output_within, read as unit};
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,26 +13,22 @@ use std::time::Duration;
 use config::Settings;
 use hal::root::Root;
 use hal::sensors::Source;
-use models::lesion::due::Standing;
 use node::probe;
 use node::send::Way;
 use node::tls::expiry::{self, User};
-use study::lesions::listed::RecallRow;
+use node::tls::settings::JudgeDates;
 use study::model::hosts::{self, Look};
 use zbus::fdo::DBusProxy;
 
 use super::peers::{MANAGER, PATIENCE, PRIOR, TASKS, WORKLIST};
 use crate::doctor::Facts;
 use crate::doctor::Text;
-use crate::doctor::facts::{Bus, Certificate, Config, Destination, Page, Port, Problem, Recalls};
+use crate::doctor::facts::{Bus, Certificate, Config, Destination, Page, Port, Problem};
 use crate::doctor::text::both;
-use crate::{BUS_NAME, Live, LiveProxy, ManagerProxy, Options, Status};
+use crate::{BUS_NAME, Live, LiveProxy, ManagerProxy, Status};
 
 /// How long the daemon may take for one answer.
 const ANSWER: Duration = Duration::from_secs(15);
-/// Studies of which the rate is made, and other rows that are looked at.
-const MOST_STUDIES: u32 = 300;
-const MOST_ROWS: u32 = 1000;
 
 /// Where and how to look.
 #[derive(Debug, Clone)]
@@ -60,12 +57,13 @@ pub async fn facts(place: &Place) -> Facts {
     if let Some(settings) = &settings {
         (facts.certificates, facts.unread_certificates) = certificates(settings);
         facts.storage = machine.storage(&settings.spool.directory);
-        facts.accelerator = Some(machine.accelerator(&settings.accelerator));
+        facts.accelerator = Some(machine.accelerator(&settings.accelerator, facts.bus == Bus::Answers));
         facts.capture = machine.capture(&settings.live.device);
         if facts.bus == Bus::Answers {
             facts.page = page(settings).await;
         } else if facts.bus != Bus::Denied {
             facts.port = port(settings, machine, &facts).await;
+            facts.ports_from = machine.ports_from();
         }
         facts.inference_hosts = hosts(settings).await;
         (facts.destinations, facts.worklist_server, facts.step_manager, facts.prior_archive, facts.task_manager) = tokio::join!(
@@ -96,6 +94,7 @@ fn configuration(place: &Place, known: &mut Config) -> Option<Settings> {
             known.provider.clone_from(&settings.accelerator.provider);
             known.min_free_bytes = settings.spool.min_free_mib << 20;
             known.listen = settings.dicom.listen.to_string();
+            known.judges_dates = settings.dicom.tls.judge_dates == JudgeDates::Always;
             Some(settings)
         }
         Err(error) => {
@@ -136,7 +135,7 @@ async fn talk(place: &Place, facts: &mut Facts) -> (Bus, Option<std::time::Syste
         Ok(Err(error)) => return (why(&error), None),
         Err(_) => return (Bus::NotThere, None),
     }
-    let _ = tokio::time::timeout(ANSWER, ask(&manager, facts)).await;
+    ask::all(&manager, facts).await;
     if let Ok(live) = LiveProxy::builder(&connection).cache_properties(zbus::proxy::CacheProperties::No).build().await {
         facts.live = Live::read(&live).await.ok();
     }
@@ -148,44 +147,6 @@ fn why(error: &zbus::Error) -> Bus {
         Some((name, _)) if name.ends_with(".AccessDenied") => Bus::Denied,
         _ => Bus::NotThere,
     }
-}
-
-/// Lists that a daemon of another version does not know stay empty.
-async fn ask(manager: &ManagerProxy<'_>, facts: &mut Facts) {
-    let state = |state: &'static str| Options::from([("state", state.into()), ("limit", MOST_ROWS.into())]);
-    let most = |limit: u32| Options::from([("limit", limit.into())]);
-    facts.ae_titles = manager.ae_titles().await.unwrap_or_default();
-    facts.senders = manager.senders().await.unwrap_or_default();
-    facts.callers = manager.list_callers(Options::new()).await.unwrap_or_default();
-    facts.sent = manager.list_senders(Options::new()).await.unwrap_or_default();
-    for wanted in ["pending", "parked", "held"] {
-        facts.deliveries.extend(manager.list_deliveries(state(wanted)).await.unwrap_or_default());
-    }
-    facts.parked_jobs = manager.list_jobs(state("parked")).await.unwrap_or_default();
-    facts.models = manager.list_models(Options::new()).await.unwrap_or_default();
-    facts.set_aside = manager.list_quarantine(most(MOST_ROWS)).await.unwrap_or_default();
-    let events = manager.list_events(most(1)).await.unwrap_or_default();
-    facts.clock.newest_row_utc = events.into_iter().next().map(|event| event.utc);
-    match manager.list_recalls(Options::new()).await.map_err(|error| error.to_string()).and_then(|json| recalls(&json))
-    {
-        Ok(recalls) => facts.recalls = Some(recalls),
-        Err(why) => facts.unread_recalls = Some(why),
-    }
-    let studies = manager.list_studies(most(MOST_STUDIES)).await.unwrap_or_default();
-    facts.studies_utc = studies.into_iter().map(|study| study.first_utc).collect();
-}
-
-/// Numbers only: the facts go into the bundle, too.
-fn recalls(json: &str) -> Result<Recalls, String> {
-    // The error may quote a row, which names a patient.
-    let mut rows: Vec<RecallRow> =
-        serde_json::from_str(json).map_err(|_| "the list is not what this version understands".to_owned())?;
-    rows.retain(|row| !row.simulated);
-    let count = |rows: usize| u32::try_from(rows).unwrap_or(u32::MAX);
-    let overdue: Vec<u32> =
-        rows.iter().filter(|row| row.standing == Standing::Overdue).map(|row| row.days.unsigned_abs()).collect();
-    let longest_days = overdue.iter().copied().max().unwrap_or_default();
-    Ok(Recalls { open: count(rows.len()), overdue: count(overdue.len()), longest_days })
 }
 
 async fn started(connection: &zbus::Connection, place: &Place) -> Option<std::time::SystemTime> {

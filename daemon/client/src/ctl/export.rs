@@ -18,7 +18,7 @@ use self::summary::Exported;
 use super::args::ExportOptions;
 use super::failure::Failure;
 use super::output::Output;
-use super::studies;
+use super::{every, studies};
 use crate::{ManagerProxy, Object, Options, Study};
 
 /// As many files as the system bus lets a message carry (`max_message_unix_fds`).
@@ -90,7 +90,7 @@ async fn wanted(manager: &ManagerProxy<'_>, options: &ExportOptions) -> Result<V
     }
     if let Some(since) = &options.since {
         let begin = moment(since, &Zoned::now())?;
-        let all = manager.list_studies(Options::from([("limit", 0u32.into())])).await?;
+        let all = every::studies(manager, &Options::new()).await?;
         let lately = |study: &Study| study.last_utc.parse::<Timestamp>().is_ok_and(|utc| utc >= begin);
         wanted.extend(all.into_iter().filter(|study| study.state != "evicted" && lately(study)));
         let mut seen = std::collections::HashSet::new();

@@ -16,6 +16,8 @@ const DONE: u8 = 0;
 const GENERAL: u8 = 1;
 const USAGE: u8 = 2;
 const UNREACHABLE: u8 = 3;
+/// EX_CONFIG of sysexits.h.
+const NOT_CONFIGURED: u8 = 78;
 
 impl Failure {
     pub fn new(message: impl Into<String>, remedy: impl Into<String>) -> Self {
@@ -25,6 +27,11 @@ impl Failure {
     /// The command line is wrong in a way that only this command knows.
     pub fn usage(message: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { code: USAGE, ..Self::new(message, remedy) }
+    }
+
+    /// Nothing is configured for this command: trying again helps nothing until somebody configures it.
+    pub fn not_configured(message: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { code: NOT_CONFIGURED, ..Self::new(message, remedy) }
     }
 
     /// Standard output cannot be written. When its reader has ended (`| head`) it has what it wanted: nothing is said.

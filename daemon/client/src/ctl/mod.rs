@@ -12,6 +12,7 @@ mod config;
 mod dashboard;
 mod doctor;
 mod echo;
+mod every;
 mod examine;
 mod export;
 mod failure;
@@ -76,7 +77,8 @@ fn run(arguments: Arguments, output: &Output) -> Result<ExitCode, Failure> {
         let (place, language) = placed(&arguments.bus, &options.look);
         return runtime()?.block_on(acceptance::run(&place, language, options, output));
     }
-    act(arguments, output).map(|()| ExitCode::SUCCESS)
+    act(arguments, output)?;
+    Ok(if output::is_incomplete() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {

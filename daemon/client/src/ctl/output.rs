@@ -4,13 +4,20 @@
 //! are written out, in JSON they are escaped and so stay exact.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
 use dicom::text::{shown_lines, steers};
 use serde::Serialize;
 
+use super::every::PAGE;
 use super::failure::Failure;
 pub use crate::doctor::text::bytes;
+
+/// Whether all rows were asked for, and what was shown may not be all.
+pub fn is_incomplete() -> bool {
+    INCOMPLETE.load(Ordering::Relaxed)
+}
 
 /// How a word is meant; colours follow from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +37,9 @@ pub struct Output {
     colour: bool,
     colour_error: bool,
 }
+
+/// A list had an end that was not its own. One for the program, which has one exit code.
+static INCOMPLETE: AtomicBool = AtomicBool::new(false);
 
 impl Output {
     pub fn new(json: bool) -> Self {
@@ -82,7 +92,7 @@ impl Output {
     }
 
     /// The newest `limit` rows of a list (0: all); `fetch` takes such a limit. Says on standard error when there are
-    /// more, and how many.
+    /// more, and how many. Where one call does not give all of all, that is said, and the program ends with 1.
     ///
     /// # Errors
     /// Those of `fetch`.
@@ -92,7 +102,13 @@ impl Output {
         if most > 0 && rows.len() > most {
             rows.truncate(most);
             let all = fetch(0).await?.len();
-            self.note(&format!("The newest {limit} of {all} are shown; --limit 0 shows all."));
+            let or_more = if all == PAGE { " or more" } else { "" };
+            self.note(&format!("The newest {limit} of {all}{or_more} are shown; --limit 0 shows all."));
+        } else if limit == 0 && rows.len() == PAGE {
+            self.note(&format!(
+                "The newest {PAGE} are shown, and there may be more: the daemon gives no more at once."
+            ));
+            INCOMPLETE.store(true, Ordering::Relaxed);
         }
         Ok(rows)
     }

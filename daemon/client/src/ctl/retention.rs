@@ -10,7 +10,7 @@ use custody::retention::{Because, Besides, Forecast, Hold, Kept, Next, Other, Po
 use self::args::{RetentionCommand, RetentionOptions};
 use super::failure::Failure;
 use super::output::{Output, Tone, bytes, field, toned_cell};
-use super::{studies, time};
+use super::{every, studies, time};
 use crate::{ManagerProxy, Options, Study};
 
 pub async fn run(manager: &ManagerProxy<'_>, options: &RetentionOptions, output: &Output) -> Result<(), Failure> {
@@ -53,7 +53,7 @@ async fn show(manager: &ManagerProxy<'_>, options: &RetentionOptions, output: &O
         }
         return output.json(&told);
     }
-    let all = manager.list_studies(Options::from([("limit", 0u32.into())])).await?;
+    let all = every::studies(manager, &Options::new()).await?;
     let names = all.into_iter().map(|study| (study.study_uid.clone(), study)).collect();
     if options.plan { print_plan(&told, &names, output) } else { print(&told, &names, output) }
 }

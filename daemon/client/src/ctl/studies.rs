@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::failure::Failure;
 use super::output::{Output, count, field, state_cell};
-use super::{findings, outbox, series, time, watch};
+use super::{every, findings, outbox, series, time, watch};
 use crate::{Delivery, Job, ManagerProxy, Options, Series, Study};
 
 pub async fn list(
@@ -21,7 +21,12 @@ pub async fn list(
         }
         manager.list_studies(options).await
     };
-    let studies = output.newest(limit, fetch).await?;
+    let studies = if limit == 0 {
+        let only = state.clone().map(|state| ("state", zbus::Variant::from(state)));
+        every::studies(manager, &only.into_iter().collect()).await?
+    } else {
+        output.newest(limit, fetch).await?
+    };
     if output.is_json() {
         return output.json(&studies);
     }
@@ -148,7 +153,14 @@ pub async fn find(manager: &ManagerProxy<'_>, which: &str) -> Result<Study, Fail
     if let Some(study) = exact.into_iter().next() {
         return Ok(study);
     }
-    let all = manager.list_studies(Options::from([("limit", 0u32.into())])).await?;
+    if let Ok(number) = which.parse::<u64>() {
+        // A daemon of an older version does not know the option.
+        let of_number = manager.list_studies(Options::from([("number", number.into())])).await.unwrap_or_default();
+        if let Some(study) = of_number.into_iter().next() {
+            return Ok(study);
+        }
+    }
+    let all = every::studies(manager, &Options::new()).await?;
     if let Some(study) = all.iter().find(|study| number(study) == which) {
         return Ok(study.clone());
     }

@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 
 use super::text::{Text, both};
-use super::{Checked, Facts, Finding, Gravity, age, looked, not_looked};
+use super::{Checked, Facts, Finding, Gravity, age, looked, many, not_looked};
 use crate::Sender;
 
 /// A clock may be that much behind what was written before: seconds.
@@ -22,12 +22,12 @@ pub(super) fn judge(facts: &Facts, checked: &mut Vec<Checked>) -> Vec<Finding> {
             not_looked(checked, area, both!("nothing on this box says whether it is set", "本机无法得知是否已校准"))
         }
     }
-    let trusted = wrong.is_none() && facts.clock.synchronised == Some(true);
     let mut found: Vec<Finding> = wrong.into_iter().collect();
     if found.is_empty() {
         found.extend(no_source(facts));
+        found.extend(rows_ahead(facts));
     }
-    found.extend(super::certificates::judge(facts, checked, trusted));
+    found.extend(super::certificates::judge(facts, checked, trust(facts)));
     found
 }
 
@@ -38,9 +38,33 @@ fn remedy() -> Text {
     )
 }
 
+/// Whether dates of certificates can be judged by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    Trusted,
+    /// Nothing says that it is right, and nothing that it is wrong.
+    Unknown,
+    Wrong,
+}
+
+/// By a time server, or because the site says so, as for the daemon (`dicom.tls.judge_dates`).
+pub fn trust(facts: &Facts) -> Trust {
+    if behind(facts).or_else(|| scanners_disagree(facts)).is_some() {
+        Trust::Wrong
+    } else if facts.clock.synchronised == Some(true) || facts.config.judges_dates {
+        Trust::Trusted
+    } else {
+        Trust::Unknown
+    }
+}
+
 fn behind(facts: &Facts) -> Option<Finding> {
     let now = &facts.now_utc;
     let clock = &facts.clock;
+    // A time server knows better than what was written while the clock was ahead.
+    if clock.synchronised == Some(true) {
+        return None;
+    }
     for (then, what) in [
         (&clock.newest_row_utc, both!("something was written down", "已有记录")),
         (&clock.program_utc, both!("the software was installed", "软件安装")),
@@ -64,6 +88,35 @@ fn behind(facts: &Facts) -> Option<Finding> {
         );
     }
     None
+}
+
+/// What came while the clock was ahead keeps the time of then.
+fn rows_ahead(facts: &Facts) -> Option<Finding> {
+    let ahead = |utc: &&String| age(facts, utc).is_some_and(|age| age < -TOLERANCE);
+    let studies = facts.studies_utc.iter().filter(ahead).count();
+    let senders = facts.sent.iter().filter(|sender| ahead(&&sender.last_utc)).count();
+    if studies + senders == 0 {
+        return None;
+    }
+    let (cause, n) = if studies > 0 {
+        let noun = if studies == 1 { "study" } else { "studies" };
+        (format!("Dated in the future: {studies} {noun}"), studies)
+    } else {
+        (format!("Dated in the future: the newest image of {}", many(senders, "scanner")), senders)
+    };
+    let cause = Text { en: cause, zh: format!("有 {n} 条记录的时间晚于本机时间") };
+    let remedy = if facts.clock.synchronised == Some(true) {
+        both!(
+            "Nothing: the clock was ahead when they came, and is right now. They are evicted in the order of arrival.",
+            "无需处理：当时本机时钟偏快，现在已正确。清理仍按到达顺序进行。"
+        )
+    } else {
+        both!(
+            "Compare the clock with a watch (`scansidectl clock`): it was ahead when they came, or it is behind now.",
+            "请与手表核对（`scansidectl clock`）：可能当时时钟偏快，也可能现在偏慢。"
+        )
+    };
+    Some(Finding::new("rows-in-the-future", Gravity::Note, cause, remedy))
 }
 
 /// A scanner makes no study in the future. One that is a day off may be a time zone; two are not.

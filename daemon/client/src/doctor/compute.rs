@@ -3,27 +3,26 @@
 use hal::accel::Provider;
 use hal::sensors::{Cause, Readings, Throttle, Zone};
 
+use super::asked::{List, given};
 use super::facts::{Accelerator, Memory, Opened};
-use super::text::{Text, both, bytes};
+use super::text::{Text, both, bytes, shell};
 use super::{Checked, Facts, Finding, Gravity, looked, many, not_looked};
 
 const MEMORY_SHARE: f64 = 0.9;
 
 pub(super) fn judge(facts: &Facts, checked: &mut Vec<Checked>) -> Vec<Finding> {
     let mut found = Vec::new();
-    let accelerator = facts.accelerator.as_ref().and_then(accelerator);
-    match (&facts.accelerator, &accelerator) {
-        (None, _) => not_looked(checked, both!("accelerator", "推理设备"), both!("not asked", "未检查")),
+    let trouble = facts.accelerator.as_ref().and_then(accelerator);
+    let trouble = trouble.or_else(|| lost(facts)).or_else(|| engine_elsewhere(facts));
+    match (&facts.accelerator, &trouble) {
+        (_, Some(_)) => looked(checked, both!("accelerator", "推理设备"), both!("trouble", "有问题")),
+        (None, None) => not_looked(checked, both!("accelerator", "推理设备"), both!("not asked", "未检查")),
         (Some(one), None) => {
             let provider = &one.wanted;
             looked(checked, both!("accelerator", "推理设备"), both!("{provider}", "{provider}"));
         }
-        (Some(_), Some(_)) => looked(checked, both!("accelerator", "推理设备"), both!("trouble", "有问题")),
     }
-    found.extend(accelerator);
-    if found.is_empty() {
-        found.extend(lost(facts).or_else(|| engine_elsewhere(facts)));
-    }
+    found.extend(trouble);
     found.extend(heat(facts, checked));
     found.extend(models(facts, checked));
     found.extend(facts.memory.as_ref().and_then(memory));
@@ -143,7 +142,7 @@ fn engine_elsewhere(facts: &Facts) -> Option<Finding> {
 }
 
 fn models(facts: &Facts, checked: &mut Vec<Checked>) -> Vec<Finding> {
-    if facts.status.is_none() {
+    if facts.status.is_none() || !given(facts, &[List::Models], both!("models", "模型"), checked) {
         return Vec::new();
     }
     let mut found = Vec::new();
@@ -154,7 +153,7 @@ fn models(facts: &Facts, checked: &mut Vec<Checked>) -> Vec<Finding> {
         .map(|model| format!("{} {}", model.id, model.version))
         .collect();
     for model in facts.models.iter().filter(|model| model.state == "refused") {
-        let (id, version, task) = (&model.id, &model.version, &model.task);
+        let (id, version, task, word) = (&model.id, &model.version, &model.task, shell(&model.id));
         let reason = model.reason.clone().unwrap_or_default();
         let golden = reason.contains("golden") || reason.contains("accuracy set");
         let replaced = facts.models.iter().find(|other| other.task == *task && other.state == "active");
@@ -178,8 +177,8 @@ fn models(facts: &Facts, checked: &mut Vec<Checked>) -> Vec<Finding> {
         };
         let remedy = if golden {
             both!(
-                "After a new driver or library: `scansidectl models build {id}`. If it fails again, send `scansidectl bundle` to the maker.",
-                "若刚更换驱动或推理库，请执行 `scansidectl models build {id}`；仍失败请把 `scansidectl bundle` 的结果发给厂家。"
+                "After a new driver or library: `scansidectl models build {word}`. If it fails again, send `scansidectl bundle` to the maker.",
+                "若刚更换驱动或推理库，请执行 `scansidectl models build {word}`；仍失败请把 `scansidectl bundle` 的结果发给厂家。"
             )
         } else {
             both!(

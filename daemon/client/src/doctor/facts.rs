@@ -8,6 +8,8 @@ use node::send::Way;
 use serde::Serialize;
 use study::model::hosts::Look;
 
+use super::asked::List;
+use super::retained::Retained;
 use super::text::Text;
 use crate::{Caller, Delivery, Job, Live, Model, Quarantined, Sender, Status};
 
@@ -33,6 +35,8 @@ pub struct Facts {
     pub config: Config,
     /// Whether the DICOM port can be had; asked only when the daemon is not there.
     pub port: Option<Port>,
+    /// Ports from this one on may be opened by everybody; asked with the port.
+    pub ports_from: Option<u16>,
     pub storage: Option<Storage>,
     pub clock: Clock,
     pub accelerator: Option<Accelerator>,
@@ -69,6 +73,9 @@ pub struct Facts {
     pub recalls: Option<Recalls>,
     /// Why the recalls could not be read.
     pub unread_recalls: Option<String>,
+    /// Lists that the daemon did not give, which are empty here.
+    pub unanswered: Vec<List>,
+    pub retention: Option<Retained>,
     /// Files with certificates that the configuration names. Judged only by a trusted clock.
     pub certificates: Vec<Certificate>,
     /// Why others could not be read, with the file's name.
@@ -88,6 +95,9 @@ pub struct Unit {
     /// `enabled`, `disabled`, `masked`.
     pub enabled: String,
     pub restarts: u64,
+    /// `ProtectSystem=strict`: it may write only to its state directory and to these.
+    pub protects_system: bool,
+    pub writable: Vec<PathBuf>,
     /// The last error line of the log, without what may identify anyone.
     pub last_error: Option<String>,
 }
@@ -101,6 +111,8 @@ pub struct Config {
     pub provider: String,
     pub min_free_bytes: u64,
     pub listen: String,
+    /// The site trusts its clock, whatever sets it (`dicom.tls.judge_dates = "always"`).
+    pub judges_dates: bool,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -144,7 +156,7 @@ pub struct Clock {
     pub synchronised: Option<bool>,
     /// Whether the board has a clock that runs without power.
     pub has_rtc: Option<bool>,
-    /// The newest moment that the box has written down.
+    /// When the row was written that was written last, by the clock of then.
     pub newest_row_utc: Option<String>,
     /// When the program was built or installed: no right clock is before it.
     pub program_utc: Option<String>,
@@ -154,7 +166,7 @@ pub struct Clock {
 pub struct Accelerator {
     /// As configured.
     pub wanted: String,
-    /// What would be used, or why nothing could be.
+    /// What would be used, or why nothing could be. `None`: not tried, since the daemon says what it uses.
     pub opened: Option<Opened>,
     pub nvidia_hardware: bool,
     pub nvidia_driver: bool,

@@ -4,6 +4,7 @@
 //! progress as it can on a box that is half dead. The areas stand in the order of cause and effect: of two findings of the
 //! same gravity the cause comes first.
 
+pub mod asked;
 mod certificates;
 pub mod clock;
 mod compute;
@@ -13,6 +14,8 @@ mod live;
 pub mod network;
 pub mod peers;
 mod recalls;
+pub mod retained;
+pub mod sandbox;
 mod service;
 pub mod priors;
 pub mod steps;

@@ -3,7 +3,8 @@
 use node::probe::{Cause, Probe};
 use node::send::{Target, Way};
 
-use super::text::{Text, both};
+use super::asked::{List, given};
+use super::text::{Text, both, shell};
 use super::{Checked, DAY, Facts, Finding, Gravity, age, looked, many, not_looked, span};
 use crate::{Caller, Delivery};
 
@@ -75,6 +76,10 @@ fn no_worklist(target: &Target) -> Finding {
 
 fn callers(facts: &Facts, checked: &mut Vec<Checked>) -> Vec<Finding> {
     let Some(status) = &facts.status else { return Vec::new() };
+    let lists = [List::AeTitles, List::Senders, List::Callers];
+    if !given(facts, &lists, both!("senders", "发送方"), checked) {
+        return Vec::new();
+    }
     let site = Site { ae_titles: &facts.ae_titles, senders: &facts.senders, address: &status.dicom_address };
     let refused: Vec<&Caller> = facts.callers.iter().filter(|caller| caller.outcome != "accepted").collect();
     let found: Vec<Finding> = refused.iter().filter_map(|caller| turned_away(facts, caller, &site)).collect();
@@ -181,9 +186,12 @@ fn configured(caller: &Caller, site: &Site<'_>) -> Text {
 pub fn refused(caller: &Caller, site: &Site<'_>) -> (Text, Text) {
     let Caller { calling_ae, called_ae, address, .. } = caller;
     let ours = site.ae_titles.first().map_or("SCANSIDE", String::as_str);
+    let word = shell(calling_ae);
+    // What begins like an option is none.
+    let word = if word.starts_with('-') { format!("--write -- {word}") } else { format!("{word} --write") };
     let learn = both!(
-        "`scansidectl peers learn {calling_ae} --write`, then `systemctl restart scansided`.",
-        "执行 `scansidectl peers learn {calling_ae} --write`，然后 `systemctl restart scansided`。"
+        "`scansidectl peers learn {word}`, then `systemctl restart scansided`.",
+        "执行 `scansidectl peers learn {word}`，然后 `systemctl restart scansided`。"
     );
     match caller.outcome.as_str() {
         "called-ae-wrong" => (
@@ -327,6 +335,9 @@ pub fn refused(caller: &Caller, site: &Site<'_>) -> (Text, Text) {
 
 fn destinations(facts: &Facts, checked: &mut Vec<Checked>) -> Vec<Finding> {
     let mut found = Vec::new();
+    if facts.status.is_some() {
+        given(facts, &[List::Deliveries], both!("outbox", "发送队列"), checked);
+    }
     let area = both!("destinations", "接收方");
     if facts.destinations.is_empty() && facts.config.problems.is_empty() {
         looked(checked, area, both!("none configured: results stay on the box", "未配置：结果只保存在本机"));
@@ -375,7 +386,7 @@ fn unknown_destinations(facts: &Facts) -> Vec<Finding> {
         }
     }
     let found = waiting.into_iter().map(|(name, n)| {
-        let results = many(n, "result");
+        let (results, word) = (many(n, "result"), shell(name));
         Finding::new(
             "destination-not-configured",
             Gravity::Warning,
@@ -384,8 +395,8 @@ fn unknown_destinations(facts: &Facts) -> Vec<Finding> {
                 "未配置接收方 {name}，发往它的 {n} 个结果无法发送"
             ),
             both!(
-                "Give the destination its old name again, or give them up: `scansidectl outbox drop --destination {name}`.",
-                "请恢复该接收方原来的名称；若不再需要，执行 `scansidectl outbox drop --destination {name}` 放弃发送。"
+                "Give the destination its old name again, or give them up: `scansidectl outbox drop --destination {word}`.",
+                "请恢复该接收方原来的名称；若不再需要，执行 `scansidectl outbox drop --destination {word}` 放弃发送。"
             ),
         )
     });
@@ -394,7 +405,7 @@ fn unknown_destinations(facts: &Facts) -> Vec<Finding> {
 
 /// What a test of a destination found; empty when all is well.
 pub fn probed(name: &str, way: &Way, probe: &Probe) -> Vec<Finding> {
-    let address = &way.place();
+    let (address, word) = (&way.place(), shell(name));
     // Which settings say where it is, and as whom we go there.
     let (key, called, calling) = match way {
         Way::Dimse(target) => ("address", target.called_ae.trim(), target.calling_ae.trim()),
@@ -430,8 +441,8 @@ pub fn probed(name: &str, way: &Way, probe: &Probe) -> Vec<Finding> {
             Cause::NoAnswer => (
                 both!("{name} does not answer: {address}", "接收方 {name} 无应答：{address}"),
                 both!(
-                    "Is it switched on, is the address right, does a firewall stand between? (`ping`, then `scansidectl peers echo {name}`)",
-                    "对方是否开机、地址是否正确、中间是否有防火墙？（先 `ping`，再 `scansidectl peers echo {name}`）"
+                    "Is it switched on, is the address right, does a firewall stand between? (`ping`, then `scansidectl peers echo {word}`)",
+                    "对方是否开机、地址是否正确、中间是否有防火墙？（先 `ping`，再 `scansidectl peers echo {word}`）"
                 ),
             ),
             Cause::Silent => (
@@ -545,8 +556,8 @@ pub fn probed(name: &str, way: &Way, probe: &Probe) -> Vec<Finding> {
             gravity,
             cause,
             both!(
-                "Have these SOP classes switched on at the archive, then `scansidectl outbox retry {name}`.",
-                "请在对方启用这些 SOP 类，然后执行 `scansidectl outbox retry {name}`。"
+                "Have these SOP classes switched on at the archive, then `scansidectl outbox retry {word}`.",
+                "请在对方启用这些 SOP 类，然后执行 `scansidectl outbox retry {word}`。"
             ),
         )
         .blocks(both!("Such results are parked, the others are sent.", "这些结果会被搁置，其余照常发送。"));
@@ -565,7 +576,7 @@ fn late(facts: &Facts, name: &str, waiting: &[&Delivery]) -> Option<Finding> {
     if pending.is_empty() || (tried.is_empty() && oldest < LATE) {
         return None;
     }
-    let (n, waits) = (pending.len(), span(oldest));
+    let (n, waits, word) = (pending.len(), span(oldest), shell(name));
     let results = many(n, "result");
     let (waits_en, waits_zh) = (waits.en, waits.zh);
     let said = tried.first().and_then(|delivery| delivery.reason.clone()).map(Text::same).unwrap_or_default();
@@ -576,8 +587,8 @@ fn late(facts: &Facts, name: &str, waiting: &[&Delivery]) -> Option<Finding> {
             gravity,
             both!("Results for {name} wait, although it answers now", "发往 {name} 的结果仍在等待，但对方现在有响应"),
             both!(
-                "`scansidectl outbox retry {name}` sends them now.",
-                "执行 `scansidectl outbox retry {name}` 立即发送。"
+                "`scansidectl outbox retry {word}` sends them now.",
+                "执行 `scansidectl outbox retry {word}` 立即发送。"
             ),
         )
         .seen(both!("{results} wait, the oldest for {waits_en}", "{n} 个结果在等待，最久已 {waits_zh}"))
@@ -589,7 +600,7 @@ fn refused_results(facts: &Facts, name: &str, waiting: &[&Delivery]) -> Option<F
     let _ = facts;
     let parked: Vec<_> = waiting.iter().filter(|delivery| delivery.state == "parked").collect();
     let first = parked.first()?;
-    let (n, kind) = (parked.len(), &first.kind);
+    let (n, kind, word) = (parked.len(), &first.kind, shell(name));
     let results = many(n, "result");
     let status = first.status.map(|status| format!("{status:#06x}")).unwrap_or_default();
     let reason = first.reason.clone().unwrap_or_default();
@@ -599,8 +610,8 @@ fn refused_results(facts: &Facts, name: &str, waiting: &[&Delivery]) -> Option<F
             Gravity::Broken,
             both!("{name} refused {results} for good", "接收方 {name} 永久拒收了 {n} 个结果"),
             both!(
-                "Correct the archive by what it said, then `scansidectl outbox retry {name}`.",
-                "按对方的答复修正其设置，然后执行 `scansidectl outbox retry {name}`。"
+                "Correct the archive by what it said, then `scansidectl outbox retry {word}`.",
+                "按对方的答复修正其设置，然后执行 `scansidectl outbox retry {word}`。"
             ),
         )
         .seen(both!("{kind} {status}: {reason}", "{kind} {status}：{reason}")),

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::asked::{List, given};
 use super::text::both;
 use super::{Checked, DAY, Facts, Finding, Gravity, age, looked, span};
 use crate::{Caller, Sender};
@@ -75,7 +76,8 @@ pub fn entry(caller: &Caller, any_address: bool) -> String {
 }
 
 pub(super) fn judge(facts: &Facts, checked: &mut Vec<Checked>) -> Vec<Finding> {
-    if facts.status.is_none() {
+    let lists = [List::Callers, List::Sent];
+    if facts.status.is_none() || !given(facts, &lists, both!("habits", "发送习惯"), checked) {
         return Vec::new();
     }
     let found: Vec<Finding> = facts.sent.iter().filter_map(|sender| silent(facts, sender)).collect();

@@ -175,10 +175,15 @@ fn port(facts: &Facts) -> Option<Finding> {
             "port-not-allowed",
             both!("scansided may not open its DICOM port", "scansided 无权打开 DICOM 端口"),
             both!(
-                "Ports below 1024 need the unit as it was installed (`systemctl cat scansided`: AmbientCapabilities), or choose 11112.",
-                "1024 以下的端口需要使用安装包自带的服务单元（见 `systemctl cat scansided` 中的 AmbientCapabilities），否则请改用 11112。"
+                "The package opens ports from 104 on by /usr/lib/sysctl.d/50-scanside.conf: `sudo sysctl --system` applies it, unless a file in /etc/sysctl.d says otherwise. Or choose 11112.",
+                "安装包通过 /usr/lib/sysctl.d/50-scanside.conf 开放 104 及以上端口：执行 `sudo sysctl --system` 使其生效（除非 /etc/sysctl.d 中另有设置）。或改用 11112。"
             ),
-            None,
+            facts.ports_from.map(|from| {
+                both!(
+                    "dicom.listen = {listen}; ports from {from} on are free for all (net.ipv4.ip_unprivileged_port_start)",
+                    "dicom.listen = {listen}；{from} 及以上端口无需特权（net.ipv4.ip_unprivileged_port_start）"
+                )
+            }),
         ),
         Port::NoSuchAddress => (
             "address-not-ours",

@@ -1,12 +1,14 @@
 //! Disk and database: is there room, can it be written, is it wearing out; what was set aside.
 
+use super::asked::{List, given};
 use super::facts::Storage;
-use super::text::{Text, both, bytes};
+use super::retained::FEW_STUDIES;
+use super::sandbox::outside;
+use super::text::{Text, both, bytes, shell};
 use super::{Checked, DAY, Facts, Finding, Gravity, age, looked, many, not_looked};
 
 /// A forecast below this is told.
 const FEW_DAYS: f64 = 7.0;
-const FEW_STUDIES: u64 = 20;
 const WORN_PERCENT: u8 = 80;
 const FEW_INODES: u64 = 1000;
 /// The rate of studies is that of this time.
@@ -17,7 +19,9 @@ pub(super) fn keeps_from_starting(storage: &Storage) -> bool {
 }
 
 pub(super) fn judge(facts: &Facts, checked: &mut Vec<Checked>) -> Vec<Finding> {
-    let mut found: Vec<Finding> = facts.storage.iter().filter_map(hardware).collect();
+    let storage = facts.storage.as_ref();
+    let outside = storage.zip(facts.unit.as_ref()).and_then(|(storage, unit)| outside(unit, &storage.directory));
+    let mut found: Vec<Finding> = outside.or_else(|| storage.and_then(hardware)).into_iter().collect();
     if found.is_empty() {
         found.extend(room(facts, checked));
     }
@@ -59,15 +63,15 @@ fn hardware(storage: &Storage) -> Option<Finding> {
         );
     }
     if storage.owner.as_deref().is_some_and(|owner| owner != "scanside" && owner != "self") {
-        let owner = storage.owner.clone().unwrap_or_default();
+        let (owner, word) = (storage.owner.clone().unwrap_or_default(), shell(&place.to_string()));
         return Some(
             Finding::new(
                 "storage-not-ours",
                 Gravity::Broken,
                 both!("scansided may not write to its folder", "scansided 无权写入存储目录"),
                 both!(
-                    "`chown -R scanside:scanside {place}`, then `systemctl restart scansided`.",
-                    "执行 `chown -R scanside:scanside {place}`，然后 `systemctl restart scansided`。"
+                    "`chown -R scanside:scanside {word}`, then `systemctl restart scansided`.",
+                    "执行 `chown -R scanside:scanside {word}`，然后 `systemctl restart scansided`。"
                 ),
             )
             .seen(both!("{place} belongs to {owner}", "{place} 属于用户 {owner}")),
@@ -122,7 +126,15 @@ fn room(facts: &Facts, checked: &mut Vec<Checked>) -> Option<Finding> {
         left / rate
     });
     let (has, reserve) = (bytes(free), bytes(must));
+    let short = days.is_some_and(|days| days < FEW_DAYS) || left.is_some_and(|left| left < FEW_STUDIES);
+    let retained = facts.retention.filter(|_| short);
+    let lasts = retained.is_some_and(|retained| retained.lasts(free, left.unwrap_or(0)));
+    let evictable = bytes(retained.map_or(0, |retained| retained.evictable_bytes));
     let forecast = match (left, days) {
+        _ if lasts => both!(
+            "{has} free; the oldest studies go as new ones come: {evictable} may",
+            "剩余 {has}；新检查到来时会清理最早的检查，可清理 {evictable}"
+        ),
         (Some(left), Some(days)) => both!(
             "{has} free: room for about {left} studies, {days:.0} days at the present rate",
             "剩余 {has}：约可再存 {left} 个检查，按目前速度约 {days:.0} 天"
@@ -131,8 +143,8 @@ fn room(facts: &Facts, checked: &mut Vec<Checked>) -> Option<Finding> {
         _ => both!("{has} free", "剩余 {has}"),
     };
     let remedy = both!(
-        "Check that results reach their destination (only then studies are evicted), set spool.keep_days, or fit a larger disk.",
-        "确认结果能发到接收方（只有已送达的检查才会自动清理），设置 spool.keep_days，或更换更大的磁盘。"
+        "`scansidectl retention` says what keeps studies from being evicted: most often results that do not reach their destination. Otherwise fit a larger disk.",
+        "用 `scansidectl retention` 查看检查为何不能被清理：多数是结果没有送达接收方。否则请更换更大的磁盘。"
     );
     if free < must || free < 1 << 20 {
         return Some(
@@ -150,10 +162,10 @@ fn room(facts: &Facts, checked: &mut Vec<Checked>) -> Option<Finding> {
         );
     }
     looked(checked, both!("disk", "磁盘"), forecast.clone());
-    let short = days.is_some_and(|days| days < FEW_DAYS) || left.is_some_and(|left| left < FEW_STUDIES);
-    short.then(|| {
+    (short && !lasts).then(|| {
         Finding::new("disk-nearly-full", Gravity::Warning, both!("The disk will soon be full", "磁盘即将写满"), remedy)
             .seen(forecast)
+            .seen(retained.map(|_| both!("{evictable} can be evicted", "可清理 {evictable}")).unwrap_or_default())
     })
 }
 
@@ -235,7 +247,7 @@ fn database(facts: &Facts, explained: bool) -> Option<Finding> {
 }
 
 fn set_aside(facts: &Facts, checked: &mut Vec<Checked>) -> Vec<Finding> {
-    if facts.status.is_none() {
+    if facts.status.is_none() || !given(facts, &[List::SetAside], both!("quarantine", "隔离区"), checked) {
         return Vec::new();
     }
     let of = |state: &str| facts.set_aside.iter().filter(|one| one.state == state).collect::<Vec<_>>();

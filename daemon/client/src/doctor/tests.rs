@@ -12,6 +12,7 @@ use super::facts::{
     Accelerator, Bus, Capture, Certificate, Clock, Config, Destination, Memory, Opened, Page, Port, Problem, Recalls,
     Storage, Unit,
 };
+use super::retained::Retained;
 use super::text::Language;
 use super::{Facts, Gravity, clock, judge};
 use crate::{Caller, Delivery, Job, Live, Model, Quarantined, Sender, Status};
@@ -372,6 +373,7 @@ const FAULTS: &[Fault] = &[
         (status.deliveries_pending, status.oldest_pending_utc) = (1, Some("2026-03-07T02:00:00.000Z".into()));
     }),
     ("disk-nearly-full", |f| f.status.as_mut().unwrap().studies_left = Some(5)),
+    ("disk-nearly-full", |f| full_for_years(f, 4 << 30)),
     ("disk-full", |f| {
         let status = f.status.as_mut().unwrap();
         (status.free_bytes, status.studies_left) = (1 << 30, Some(0));
@@ -412,6 +414,7 @@ const FAULTS: &[Fault] = &[
         f.sent[0].hours.retain(|hour| hour.as_str() < "2026-03-06");
     }),
     ("clock-behind", |f| {
+        f.clock.synchronised = Some(false);
         f.clock.newest_row_utc = Some("2029-03-10T12:00:00.000Z".into());
         // What a wrong clock must not cause: a certificate that is said to have expired.
         f.certificates = vec![certificate("2026-01-01T00:00:00Z")];
@@ -467,6 +470,10 @@ const FAULTS: &[Fault] = &[
         down(f);
         f.port = Some(Port::Taken(Some("scansided (process 7)".into())));
     }),
+    ("port-not-allowed", |f| {
+        down(f);
+        (f.port, f.ports_from) = (Some(Port::NotAllowed), Some(1024));
+    }),
     ("service-stopped", |f| {
         down(f);
         let unit = f.unit.as_mut().unwrap();
@@ -500,6 +507,13 @@ const FAULTS: &[Fault] = &[
         f.clock.synchronised = None;
     }),
 ];
+
+/// A disk that eviction keeps at its threshold, and so much that it may evict.
+fn full_for_years(facts: &mut Facts, evictable_bytes: u64) {
+    let status = facts.status.as_mut().unwrap();
+    (status.free_bytes, status.studies_left) = (10 << 30, Some(16));
+    facts.retention = Some(Retained { evict_below_bytes: 10 << 30, min_free_bytes: 2 << 30, evictable_bytes });
+}
 
 fn wants_gpu(facts: &mut Facts, hardware: bool, driver: bool) {
     facts.config.provider = "tensorrt".into();
@@ -585,6 +599,58 @@ fn a_box_of_which_nothing_is_known_is_not_called_healthy() {
     let report = judge(&Facts { now_utc: NOW.into(), ..Facts::default() });
     assert_eq!(report.findings[0].code, "service-not-running");
     assert_eq!(report.exit_code(), 2);
+}
+
+#[test]
+fn a_full_disk_that_eviction_keeps_in_order_is_the_normal_state() {
+    let mut facts = healthy();
+    full_for_years(&mut facts, 480 << 30);
+    let report = judge(&facts);
+    assert_eq!((report.findings.as_slice(), report.exit_code()), (&[][..], 0));
+    let disk = report.checked.iter().find(|checked| checked.area.en == "disk").unwrap();
+    assert_eq!(disk.seen.en, "10 GiB free; the oldest studies go as new ones come: 480 GiB may");
+}
+
+#[test]
+fn what_the_daemon_says_of_its_gpu_is_told_whatever_the_doctor_could_open() {
+    let mut facts = healthy();
+    wants_gpu(&mut facts, true, true);
+    facts.accelerator.as_mut().unwrap().opened = None;
+    facts.models[0].accelerator = Some("tensorrt, TensorRT 10.3".into());
+    assert_eq!(judge(&facts).findings, [], "the daemon uses it");
+    facts.status.as_mut().unwrap().accelerator = "tensorrt: CUDA failure 2: out of memory".into();
+    let told = judge(&facts).findings;
+    assert_eq!((told[0].code, told[0].evidence[0].en.as_str()), ("accelerator-lost", "CUDA failure 2: out of memory"));
+}
+
+#[test]
+fn one_day_with_the_clock_in_the_future_does_not_make_a_right_clock_wrong() {
+    let mut facts = healthy();
+    facts.clock.newest_row_utc = Some("2036-03-10T12:00:00.000Z".into());
+    assert_eq!(judge(&facts).findings, [], "a time server knows better");
+    let mut facts = healthy();
+    facts.studies_utc.push("2036-03-10T12:00:00.000Z".into());
+    facts.clock.synchronised = Some(false);
+    let report = judge(&facts);
+    assert_eq!((report.findings[0].code, report.exit_code()), ("rows-in-the-future", 0));
+    assert_eq!(report.findings[0].cause.en, "Dated in the future: 1 study");
+    assert!(report.findings[0].remedy.en.contains("a watch"), "{}", report.findings[0].remedy.en);
+}
+
+#[test]
+fn without_a_time_server_an_expiring_certificate_has_a_remedy_that_works() {
+    let mut facts = healthy();
+    facts.clock.synchronised = Some(false);
+    facts.certificates = vec![certificate("2026-03-28T00:00:00Z")];
+    let told = judge(&facts).findings;
+    assert_eq!(told[0].code, "certificate-unclear");
+    let remedy = &told[0].remedy.en;
+    assert!(remedy.starts_with("Compare the clock with a watch") && remedy.contains("cert renew /etc/"), "{remedy}");
+    facts.config.judges_dates = true;
+    assert_eq!(judge(&facts).findings[0].code, "certificate-expires", "the site says that the clock is right");
+    facts.clock.newest_row_utc = Some("2029-03-10T12:00:00.000Z".into());
+    let told = judge(&facts).findings;
+    assert_eq!((told[0].code, told[1].remedy.en.as_str()), ("clock-behind", "Set the clock first."));
 }
 
 /// A wrong clock makes a valid certificate look expired; the box must go on.
@@ -674,6 +740,29 @@ fn an_archive_that_is_down_is_one_finding_with_what_waits_for_it() {
     assert_eq!(report.findings.len(), 1);
     let evidence: Vec<_> = report.findings[0].evidence.iter().map(|text| text.en.as_str()).collect();
     assert_eq!(evidence[1], "2 results wait, the oldest for 10 h");
+}
+
+#[test]
+fn a_command_to_copy_runs_nothing_that_a_stranger_calls_itself() {
+    for (title, words) in [
+        ("ROOM 3", "`scansidectl peers learn 'ROOM 3' --write`"),
+        ("$(reboot)", "`scansidectl peers learn '$(reboot)' --write`"),
+        ("-x", "`scansidectl peers learn --write -- -x`"),
+    ] {
+        let mut facts = healthy();
+        facts.callers.push(Caller { calling_ae: title.into(), ..stranger("calling-ae-unknown") });
+        let remedy = &judge(&facts).findings[0].remedy;
+        assert!(remedy.en.contains(words) && remedy.zh.contains(words), "{remedy:?}");
+    }
+}
+
+#[test]
+fn a_port_that_may_not_be_opened_names_what_opens_it() {
+    let mut facts = healthy();
+    FAULTS.iter().find(|(code, _)| *code == "port-not-allowed").unwrap().1(&mut facts);
+    let told = &judge(&facts).findings[0];
+    assert!(told.remedy.en.contains("/usr/lib/sysctl.d/50-scanside.conf"), "{told:?}");
+    assert!(told.evidence[0].en.contains("ports from 1024 on"), "{told:?}");
 }
 
 #[test]

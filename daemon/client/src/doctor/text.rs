@@ -66,6 +66,16 @@ pub fn bytes(count: u64) -> String {
     if value < 10.0 { format!("{value:.1} {unit}") } else { format!("{value:.0} {unit}") }
 }
 
+/// A word for a shell, quoted where it needs it: what a stranger calls itself may stand in a command that somebody copies.
+pub fn shell(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./@:+,=%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
 /// `both!("{n} left", "剩余 {n}")`.
 macro_rules! both {
     ($en:literal, $zh:literal) => {
@@ -73,3 +83,18 @@ macro_rules! both {
     };
 }
 pub(crate) use both;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_of_a_command_is_one_word_for_a_real_shell_and_runs_nothing() {
+        for word in ["CT1", "ROOM 3", "$(touch x)", "`id`", "a'b", "a;b", "\\", "", "*", "/etc/scanside/tls/box.pem"] {
+            let command = format!("printf %s {}", shell(word));
+            let output = std::process::Command::new("sh").args(["-c", &command]).output().unwrap();
+            assert_eq!(String::from_utf8_lossy(&output.stdout), word, "{command}");
+        }
+        assert_eq!([shell("CT1"), shell("ROOM 3")], ["CT1", "'ROOM 3'"]);
+    }
+}

@@ -615,6 +615,36 @@ async fn the_bundle_holds_no_name_id_number_or_date_that_was_planted_in_any_inpu
 }
 
 #[tokio::test]
+async fn a_bundle_says_that_its_log_is_empty_and_whom_it_could_not_look_for() {
+    let Some(bus) = Bus::start() else { return };
+    let site = Site::new(&bus.address, "127.0.0.1:0");
+    let appliance = Appliance::start(&bus.address, STUDY).await;
+    let log = "echo '2026-01-01T00:00:01+0000 box scansided[7]: association refused'";
+    let run = async |name: &'static str, json: bool, script: &str| {
+        let (file, path) = (site.path(name), programs(&site, &[("journalctl", script)]));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_scansidectl"));
+        command.args(["--bus", &bus.address]).args(json.then_some("--json")).args(["bundle", file.to_str().unwrap()]);
+        command.args(["--config", site.config().to_str().unwrap()]).env("PATH", path);
+        let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+        assert!(output.status.success());
+        let of = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (of(output.stdout), of(output.stderr))
+    };
+    let (said, notes) = run("well", false, log).await;
+    assert!(said.contains("without names") && notes.is_empty(), "{said} {notes}");
+    // As it is for somebody who may not read the log: nothing, and no error.
+    let (_, notes) = run("no-log", false, "echo '-- No entries --'").await;
+    assert!(notes.contains("log.txt is empty") && notes.contains("sudo"), "{notes}");
+    appliance.sql("ALTER TABLE series RENAME TO gone");
+    let (said, notes) = run("no-database", false, log).await;
+    assert!(notes.contains("studies, series could not be read"), "{notes}");
+    assert!(!said.contains("without names"), "{said}");
+    let (said, _) = run("json", true, "exit 1").await;
+    let said: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((&said["patients_searched"], &said["has_log"]), (&Value::Bool(false), &Value::Bool(false)), "{said}");
+}
+
+#[tokio::test]
 async fn the_journal_tells_a_study_in_order_with_reasons() {
     let Some(bus) = Bus::start() else { return };
     let appliance = Appliance::start(&bus.address, STUDY).await;

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use crate::acceptance::document::Habits;
@@ -13,12 +13,34 @@ use crate::ctl::failure::Failure;
 /// A year of days, and a little more.
 const MOST_RUNS: usize = 400;
 const FILE: &str = "history.jsonl";
+#[allow(clippy::cast_possible_wrap, reason = "one bit")]
+const NOFOLLOW: i32 = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
 
 fn failed(path: &Path, error: &std::io::Error) -> Failure {
     Failure::new(
         format!("{}: {error}", path.display()),
         "run it with sudo, or name a folder of your own: --keep DIR; is there room on the disk?",
     )
+}
+
+/// Whether whoever runs this may keep anything here: what root writes into a folder of the daemon's user, the nightly test could
+/// not go on with.
+///
+/// # Errors
+/// For root in a folder of somebody else, with what to run instead.
+pub fn permit(folder: &Path) -> Result<(), Failure> {
+    let there = folder.ancestors().find_map(|path| fs::metadata(path).ok());
+    refused(rustix::process::geteuid().as_raw(), there.map(|facts| facts.uid()), folder)
+}
+
+fn refused(user: u32, owner: Option<u32>, folder: &Path) -> Result<(), Failure> {
+    match owner {
+        Some(owner) if user == 0 && owner != 0 => Err(Failure::new(
+            format!("{} is not root's: what root keeps there the nightly test could not read", folder.display()),
+            "`sudo systemctl start scanside-acceptance`; or without --daily; or with a folder of root: --keep DIR",
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Oldest first. A line that cannot be read is left out: half of one may be left by a power cut.
@@ -52,7 +74,10 @@ pub fn add(folder: &Path, before: &[Run], report: &Report) -> Result<(), Failure
     let (path, new) = (folder.join(FILE), folder.join("history.new"));
     let write = || {
         fs::create_dir_all(folder)?;
-        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+        // Nobody is written to through a link that lies there.
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600).custom_flags(NOFOLLOW);
+        let mut file = options.open(&new)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         fs::rename(&new, &path)
@@ -90,6 +115,27 @@ mod tests {
             figures: vec![Figure { code: "disk".into(), name, value, unit, worse, factor: 2.0, least: 1.0 }],
             drifts: Vec::new(),
         }
+    }
+
+    #[test]
+    fn root_keeps_nothing_in_a_folder_of_another_user() {
+        let folder = Path::new("/var/lib/scanside/acceptance");
+        let failure = refused(0, Some(990), folder).unwrap_err();
+        assert!(failure.message().contains("is not root's"), "{failure:?}");
+        for (user, owner) in [(0, Some(0)), (990, Some(990)), (990, Some(0)), (0, None)] {
+            assert!(refused(user, owner, folder).is_ok(), "{user} {owner:?}");
+        }
+        let own = tempfile::tempdir().unwrap();
+        assert!(permit(&own.path().join("not/there/yet")).is_ok());
+    }
+
+    #[test]
+    fn nothing_is_written_through_a_link() {
+        let (folder, victim) = (tempfile::tempdir().unwrap(), tempfile::NamedTempFile::new().unwrap());
+        fs::write(victim.path(), "precious").unwrap();
+        std::os::unix::fs::symlink(victim.path(), folder.path().join("history.new")).unwrap();
+        assert!(add(folder.path(), &[], &report(1.0)).is_err());
+        assert_eq!(fs::read_to_string(victim.path()).unwrap(), "precious");
     }
 
     #[test]

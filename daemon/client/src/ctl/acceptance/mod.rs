@@ -84,6 +84,9 @@ async fn test(
     options: &AcceptanceOptions,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
+    if options.daily {
+        history::permit(&options.keep)?;
+    }
     let (connection, manager) = manager(&place.bus).await?;
     // Whoever may not test hears it before anything is sent; and the trail has it before anything is done.
     let begun = manager.begin_acceptance(!options.no_delivery).await;

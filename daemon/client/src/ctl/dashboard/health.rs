@@ -3,6 +3,7 @@
 use super::state::{Link, Now, State};
 use super::words::{Words, seconds_since};
 use crate::ctl::output::Tone;
+use crate::doctor::retained::{FEW_STUDIES, Retained};
 
 /// The worst comes last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,8 +38,6 @@ impl Health {
 
 /// A result that has waited for longer is worth a look.
 const LONG_WAIT_SECS: f64 = 3600.0;
-/// With room for fewer studies.
-const FEW_STUDIES: u64 = 20;
 
 pub fn judge(state: &State, words: Words, now: Now) -> (Health, Vec<String>) {
     if let Link::Lost { since_ms, why } = &state.link {
@@ -81,7 +80,9 @@ fn level(state: &State, words: Words, found: &mut Found) {
         let heat = words.state(&status.heat);
         found.push((Health::Attention, format!("{heat}: {reason}")));
     }
-    if status.studies_left.is_some_and(|left| left < FEW_STUDIES) {
+    if let Some(left) = status.studies_left.filter(|left| *left < FEW_STUDIES)
+        && !state.retention.as_ref().is_some_and(|told| Retained::from(told).lasts(status.free_bytes, left))
+    {
         found.push((Health::Attention, words.room(status.free_bytes, None, status.studies_left, true)));
     }
 }
@@ -142,6 +143,8 @@ fn work(state: &State, words: Words, now: Now, found: &mut Found) {
 
 #[cfg(test)]
 mod tests {
+    use custody::retention::{Kept, What, Why};
+
     use super::super::fixture::{ENGLISH, busy, now, quiet};
     use super::super::state::Fact;
     use super::*;
@@ -171,6 +174,25 @@ mod tests {
         let (health, reasons) = judged(&state);
         assert_eq!(health, Health::Unwell);
         assert!(reasons.starts_with("no output: the disk is full; "), "{reasons}");
+    }
+
+    #[test]
+    fn a_disk_that_eviction_keeps_in_order_is_no_trouble_and_one_of_which_nothing_may_go_is() {
+        let mut state = quiet();
+        if let Some(status) = &mut state.appliance {
+            (status.free_bytes, status.studies_left) = (10 << 30, Some(16));
+        }
+        assert_eq!(judged(&state).0, Health::Attention, "nothing that came was delivered");
+        let mut kept = kept(Why::Evictable, 80 << 30);
+        state.retention.as_mut().unwrap().kept = vec![kept];
+        assert_eq!(judged(&state), (Health::Well, "everything works".into()));
+        kept.why = Why::Undelivered;
+        state.retention.as_mut().unwrap().kept = vec![kept];
+        assert_eq!(judged(&state).0, Health::Attention);
+    }
+
+    fn kept(why: Why, bytes: u64) -> Kept {
+        Kept { what: What::Objects, why, count: 1, bytes }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use hal::accel::{self, AcceleratorConfig};
+use hal::accel::{self, AcceleratorConfig, Provider};
 use hal::root::Root;
 use hal::sensors::{Readings, Source};
 use rustix::fs::StatVfsMountFlags;
@@ -72,8 +72,10 @@ impl Machine<'_> {
         steps.max().filter(|step| *step > 0).map(|step| step.saturating_mul(10).min(100))
     }
 
-    pub async fn clock(&self, sent: &[Sender], newest_event: Option<String>) -> Clock {
-        let newest = sent.iter().map(|sender| sender.last_utc.clone()).chain(newest_event).max();
+    /// `last_event`: of the row that was written last. Times of senders are the greatest of all their rows, and one day with
+    /// the clock in the future stays the greatest for years: they count only where there is no event.
+    pub async fn clock(&self, sent: &[Sender], last_event: Option<String>) -> Clock {
+        let newest = last_event.or_else(|| sent.iter().map(|sender| sender.last_utc.clone()).max());
         let synchronised = if self.path("run/systemd/timesync/synchronized").exists() {
             Some(true)
         } else if self.system {
@@ -91,7 +93,19 @@ impl Machine<'_> {
         }
     }
 
-    pub fn accelerator(&self, wanted: &settings::Accelerator) -> Accelerator {
+    /// A GPU is opened only where no daemon can be asked: who runs this may lack the rights of the daemon, and would say the
+    /// wrong thing of the right card.
+    pub fn accelerator(&self, wanted: &settings::Accelerator, daemon_answers: bool) -> Accelerator {
+        let is_gpu = Provider::parse(&wanted.provider).is_ok_and(Provider::builds_engines);
+        Accelerator {
+            wanted: wanted.provider.clone(),
+            opened: (!is_gpu || !daemon_answers).then(|| Self::opened(wanted)),
+            nvidia_hardware: self.nvidia_hardware(),
+            nvidia_driver: self.root.has_cuda_device(),
+        }
+    }
+
+    fn opened(wanted: &settings::Accelerator) -> Opened {
         let config = AcceleratorConfig {
             provider: wanted.provider.clone(),
             library: wanted.library.clone(),
@@ -99,18 +113,12 @@ impl Machine<'_> {
             tensorrt: wanted.tensorrt.clone(),
             ..AcceleratorConfig::default()
         };
-        let opened = match accel::open(&config) {
+        match accel::open(&config) {
             Ok(device) => {
                 let said = device.describe();
                 Opened::As { provider: said.provider, fallback: said.fallback }
             }
             Err(error) => Opened::Not(error.to_string()),
-        };
-        Accelerator {
-            wanted: wanted.provider.clone(),
-            opened: Some(opened),
-            nvidia_hardware: self.nvidia_hardware(),
-            nvidia_driver: self.root.has_cuda_device(),
         }
     }
 
@@ -144,6 +152,11 @@ impl Machine<'_> {
     pub fn capture(&self, device: &str) -> Option<Capture> {
         let exists = self.root.has_device(device)?;
         Some(Capture { device: device.to_owned(), exists, others: self.root.video_devices() })
+    }
+
+    /// The first port that needs no rights.
+    pub fn ports_from(&self) -> Option<u16> {
+        self.text("proc/sys/net/ipv4/ip_unprivileged_port_start")?.parse().ok()
     }
 
     /// The program that listens on a TCP port, as far as its files can be seen.
@@ -218,16 +231,40 @@ mod tests {
         write("sys/block/mmcblk0/device/life_time", "0x03 0x09\n");
         write("sys/bus/pci/devices/0000:01:00.0/vendor", "0x10de\n");
         write("dev/video2", "");
+        write("proc/sys/net/ipv4/ip_unprivileged_port_start", "1024\n");
         let root = Root::at(tree.path());
         let machine = Machine { root: &root, system: false };
         let heat = machine.heat(&Source::Sysfs).unwrap();
         assert_eq!((heat.zones[0].celsius, heat.watts()), (91.5, Some(7.25)));
         assert_eq!(machine.heat(&Source::Off), None, "who turned them off is not told of heat");
-        assert_eq!(machine.worn(), Some(90));
+        assert_eq!((machine.worn(), machine.ports_from()), (Some(90), Some(1024)));
         assert!(machine.nvidia_hardware() && !root.has_cuda_device());
         let capture = machine.capture(&format!("{DEVICES}video0")).unwrap();
         assert_eq!((capture.exists, capture.others.as_slice()), (false, &[format!("{DEVICES}video2")][..]));
         assert_eq!(machine.capture("replay:x.y4m"), None);
+    }
+
+    #[test]
+    fn a_gpu_is_opened_by_the_doctor_only_where_no_daemon_says_how_it_is() {
+        let root = Root::default();
+        let machine = Machine { root: &root, system: false };
+        let wanted = |provider: &str| settings::Accelerator { provider: provider.into(), ..Default::default() };
+        for gpu in ["cuda", "tensorrt"] {
+            assert_eq!(machine.accelerator(&wanted(gpu), true).opened, None);
+            assert!(machine.accelerator(&wanted(gpu), false).opened.is_some());
+        }
+        assert!(machine.accelerator(&wanted("cpu"), true).opened.is_some(), "that needs no rights");
+    }
+
+    #[tokio::test]
+    async fn the_row_that_was_written_last_counts_and_not_the_one_with_the_greatest_time() {
+        let root = Root::default();
+        let machine = Machine { root: &root, system: false };
+        let mut sent = crate::doctor::tests::healthy().sent;
+        sent[0].last_utc = "2036-01-01T00:00:00.000Z".into();
+        let event = "2026-03-10T11:59:00.000Z".to_owned();
+        assert_eq!(machine.clock(&sent, Some(event.clone())).await.newest_row_utc, Some(event));
+        assert_eq!(machine.clock(&sent, None).await.newest_row_utc.as_deref(), Some("2036-01-01T00:00:00.000Z"));
     }
 
     #[test]

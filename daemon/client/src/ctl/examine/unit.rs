@@ -11,12 +11,18 @@ use crate::doctor::facts::Unit;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 const UNIT: &str = "scansided.service";
-const ASKED: &str = "LoadState,ActiveState,SubState,Result,ExecMainStatus,UnitFileState,NRestarts";
+const ASKED: &str =
+    "LoadState,ActiveState,SubState,Result,ExecMainStatus,UnitFileState,NRestarts,ProtectSystem,ReadWritePaths";
 
 /// Standard output, where the program is there and succeeds in time.
 pub async fn output(program: &str, arguments: &[&str]) -> Option<String> {
+    output_within(PATIENCE, program, arguments).await
+}
+
+/// As [`output`], with so much time.
+pub async fn output_within(patience: Duration, program: &str, arguments: &[&str]) -> Option<String> {
     let ran = Command::new(program).args(arguments).kill_on_drop(true).stdin(std::process::Stdio::null()).output();
-    let output = timeout(PATIENCE, ran).await.ok()?.ok()?;
+    let output = timeout(patience, ran).await.ok()?.ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
@@ -42,6 +48,12 @@ fn parse(text: &str) -> Option<Unit> {
         exit_status: get("ExecMainStatus").parse().unwrap_or(0),
         enabled: get("UnitFileState").to_owned(),
         restarts: get("NRestarts").parse().unwrap_or(0),
+        protects_system: get("ProtectSystem") == "strict",
+        // A prefix says what is to be done when there is no such path.
+        writable: get("ReadWritePaths")
+            .split_whitespace()
+            .map(|path| path.trim_start_matches(['-', '+']).into())
+            .collect(),
         last_error: None,
     })
 }
@@ -53,9 +65,11 @@ mod tests {
     #[test]
     fn the_answer_of_systemctl_is_read_and_an_unknown_unit_is_none() {
         let text = "LoadState=loaded\nActiveState=failed\nSubState=failed\nResult=exit-code\nExecMainStatus=78\n\
-                    UnitFileState=enabled\nNRestarts=2\n";
+                    UnitFileState=enabled\nNRestarts=2\nProtectSystem=strict\nReadWritePaths=-/srv/a /srv/b\n";
         let unit = parse(text).unwrap();
         assert_eq!((unit.active.as_str(), unit.exit_status, unit.restarts), ("failed", 78, 2));
+        assert!(unit.protects_system);
+        assert_eq!(unit.writable, ["/srv/a", "/srv/b"].map(std::path::PathBuf::from));
         assert_eq!(parse("LoadState=not-found\nActiveState=inactive\n"), None);
     }
 }

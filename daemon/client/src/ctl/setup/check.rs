@@ -14,8 +14,8 @@ use super::room;
 use crate::ctl::examine::{self, machine::Machine};
 use crate::ctl::peers::PATIENCE;
 use crate::doctor::facts::Port;
-use crate::doctor::network;
 use crate::doctor::text::{Text, both};
+use crate::doctor::{network, sandbox};
 
 /// The name of the check of the box itself.
 pub const OWN: &str = "self";
@@ -277,16 +277,18 @@ fn language(answers: &mut Answers) -> Checked {
 pub async fn disk(site: Site<'_>) -> Checked {
     let directory = site.settings.spool.directory.clone();
     let answer = directory.display().to_string();
+    // Who runs this may write there all the same: it is the unit that may not.
+    let unit = if site.machine.system { examine::unit().await } else { None };
+    if let Some(finding) = unit.and_then(|unit| sandbox::outside(&unit, &directory)) {
+        return Checked::doubtful("disk", &answer, finding.cause, finding.remedy);
+    }
     let free = site.machine.storage(&directory).map_or(0, |storage| storage.free_bytes);
     let reserve = site.settings.spool.min_free_mib << 20;
     let measured = tokio::task::spawn_blocking(move || room::measure(&directory, free, reserve)).await;
     match measured.map_err(std::io::Error::other).and_then(|measured| measured) {
         Ok(measured) => {
             let (enough, seen) = room::words(measured);
-            let remedy = both!(
-                "Use a faster or larger disk for spool.directory.",
-                "请为 spool.directory 使用更快或更大的磁盘。"
-            );
+            let remedy = both!("Mount a faster or larger disk at {answer}.", "请在 {answer} 挂载更快或更大的磁盘。");
             if enough { Checked::good("disk", &answer, seen) } else { Checked::doubtful("disk", &answer, seen, remedy) }
         }
         // Who runs this may not write there, or it is made at the first start.
