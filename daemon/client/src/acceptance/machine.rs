@@ -9,7 +9,7 @@ use super::{Group, Line, Outcome};
 use crate::doctor::clock::{self, Trust};
 use crate::doctor::retained::STUDY;
 use crate::doctor::text::{Text, both, bytes};
-use crate::doctor::{self, Finding};
+use crate::doctor::{self, Finding, Gravity};
 
 /// A study is to be safe within so many seconds, and so many are to fit.
 const WITHIN_SECS: u64 = 60;
@@ -81,7 +81,9 @@ fn room(measured: &Measured, findings: &[&Finding]) -> Line {
     } else {
         both!("{left} free: about {studies} CT studies", "剩余 {left}：约 {studies} 个 CT 检查")
     };
-    if !findings.is_empty() {
+    // A warning fails nothing by itself; too little room does, whatever else is to be said of the disk.
+    let broken = findings.iter().any(|finding| finding.gravity == Gravity::Broken);
+    if broken || (studies >= FEWEST_STUDIES && !findings.is_empty()) {
         return found("disk-room", Group::Machine, name, findings, false, seen);
     }
     if studies < FEWEST_STUDIES {

@@ -89,7 +89,8 @@ fn unset_table(text: &str, path: &[String]) -> Result<String, Fault> {
             continue;
         }
         let line = header(&new, root.get_ref(), path).ok_or(Fault::Unclear)?;
-        new = splice(&new, line, "");
+        let tidy = without_empty_header(&new, path);
+        new = if tidy == new { splice(&new, line, "") } else { tidy };
     }
     let mut is = parse(&new)?;
     without(&mut is, path);
