@@ -198,7 +198,7 @@ fn every_mistake_names_file_line_key_and_reason() {
         ),
         ("ups.station = \"X\"\n", "a.toml:1: ups: address must be set, too: without it no manager is asked for tasks"),
         (
-            "[ups]\naddress = \"ups:104\"\nae_title = \"UPS\"\nworkitems = [\"110004\"]\n",
+            "[ups]\naddress = \"ups:104\"\nae_title = \"UPS\"\nworkitems = [\"110004\"]\n[destination.p]\naddress = \"p:1\"\nae_title = \"P\"\n",
             "a.toml:4: ups.workitems: \"110004\" is not SCHEME:VALUE, for example \"DCM:110004\"",
         ),
         ("[availability.ris]\nae_title = \"RIS\"\n", "a.toml:1: availability.ris: address must be set, too"),
