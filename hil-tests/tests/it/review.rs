@@ -183,6 +183,18 @@ async fn a_signed_review_makes_new_objects_that_name_the_old_ones_and_survives_a
         (&serde_json::json!(["Wang Fang"]), &serde_json::json!([report.sop_uid]))
     );
     assert!(said["texts"].as_array().unwrap().contains(&"Nodule 2".into()), "it is accepted now");
+    // What the first review has signed is wrong then: the archive would hold two signed reports that contradict each other.
+    deadline::until_true("the second note", WITHIN, || notes(&pacs).len() == 2).await.unwrap();
+    bench.settled().await;
+    let own: Vec<&str> = first.iter().map(|made| made.sop_uid.as_str()).collect();
+    let mut taken_back: Vec<String> =
+        all.iter().map(|made| made.sop_uid.clone()).filter(|uid| !own.contains(&uid.as_str())).collect();
+    taken_back.sort();
+    let mut told = Vec::new();
+    for note in notes(&pacs) {
+        told.push(read_note(&note).await);
+    }
+    assert!(told.contains(&serde_json::json!(["113001", taken_back])), "{told:?}");
 
     // Signed, and before it is analysed another package is there.
     signed(&bench.appliance, &study_uid, &["--by", "Li Ming", "--accept-rest"]).await;
@@ -203,6 +215,6 @@ async fn a_signed_review_makes_new_objects_that_name_the_old_ones_and_survives_a
         |what: &str| events.iter().filter(|(own, _)| own == what).map(|(_, detail)| detail.clone()).collect::<Vec<_>>();
     assert_eq!(happened("review not applied"), [remark]);
     assert_eq!(happened("signature lost").len(), 1, "that of Wang Fang");
-    assert_eq!(notes(&pacs).len(), 1, "who accepts everything rejects nothing");
+    assert_eq!(notes(&pacs).len(), 2, "a version that nobody signed rejects nothing");
     bench.appliance.stop().await.unwrap();
 }
