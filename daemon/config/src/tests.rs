@@ -201,7 +201,7 @@ fn every_mistake_names_file_line_key_and_reason() {
             "[ups]\naddress = \"ups:104\"\nae_title = \"UPS\"\nworkitems = [\"110004\"]\n[destination.p]\naddress = \"p:1\"\nae_title = \"P\"\n",
             "a.toml:4: ups.workitems: \"110004\" is not SCHEME:VALUE, for example \"DCM:110004\"",
         ),
-        ("[availability.ris]\nae_title = \"RIS\"\n", "a.toml:1: availability.ris: address must be set, too"),
+        ("[availability.ris]\nae_title = \"RIS\"\n", "a.toml:2: availability.ris: address must be set, too"),
         (
             "record.enabled = false\n[mpps]\naddress = \"ris:104\"\nae_title = \"RIS\"\n",
             "a.toml:3: mpps: record.enabled must be true, too: what is told of an exam is what the box has recorded of it",

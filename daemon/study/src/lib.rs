@@ -549,6 +549,11 @@ fn mixed_series(connection: &Connection, key: &SeriesKey) -> Result<Option<Refus
     Ok(Refused::mixed(Mixed::Series, &key.series_uid, kept.iter().map(|instance| &instance.header)))
 }
 
+/// Of this place from UTC at that moment, as DICOM writes it.
+fn offset(utc: &str) -> String {
+    hal::clock::local_parts_of(utc).map_or_else(|| "+0000".to_owned(), |[_, _, offset]| offset)
+}
+
 /// Is a series of the study being received?
 fn is_receiving(receiving: &HashMap<SeriesKey, Receiving>, study_uid: &str) -> bool {
     receiving.keys().any(|key| key.study_uid == study_uid)

@@ -151,7 +151,7 @@ fn make(
     let spool = &parts.settings.spool.directory;
     let now = store::now_utc();
     let by = ("none".into(), false);
-    let provenance = Provenance::new(&parts.settings.device, None, by, &now, analyze::offset(&now));
+    let provenance = Provenance::new(&parts.settings.device, None, by, &now, crate::offset(&now));
     let note = write(spool, rows, reason, &provenance)?;
     // Another destination may have been told the same: its file stays as it is, for it may be on its way.
     let kept = match results::of_uid(connection, &note.sop_uid)? {

@@ -92,6 +92,7 @@ fn unset_table(text: &str, path: &[String]) -> Result<String, Fault> {
         let tidy = without_empty_header(&new, path);
         new = if tidy == new { splice(&new, line, "") } else { tidy };
     }
+    let new = without_empty_header(&new, &path[..path.len().saturating_sub(1)]);
     let mut is = parse(&new)?;
     without(&mut is, path);
     if is.to_string() == wanted.to_string() { Ok(new) } else { Err(Fault::Unclear) }

@@ -228,5 +228,5 @@ fn provenance(device: &Device, used: Option<&Used>, created_utc: &str) -> Proven
         || ("none".to_owned(), false),
         |accelerator| (format!("{}, {}", accelerator.provider, accelerator.library), accelerator.simulated),
     );
-    Provenance::new(device, model, accelerator, created_utc, super::offset(created_utc))
+    Provenance::new(device, model, accelerator, created_utc, crate::offset(created_utc))
 }

@@ -29,11 +29,6 @@ use models::ChestFindings;
 use models::number::Number;
 use report::words::{self, FindingState, Language};
 
-/// Of this place from UTC at that moment, as DICOM writes it.
-pub(crate) fn offset(utc: &str) -> String {
-    hal::clock::local_parts_of(utc).map_or_else(|| "+0000".to_owned(), |[_, _, offset]| offset)
-}
-
 /// The verdict in plain words: what was found first, then what is not there, then what was not evaluated and why. The
 /// same reason is said once.
 pub fn verdict(findings: &ChestFindings) -> String {

@@ -15,7 +15,6 @@ use report::settings::Device;
 use report::ultrasound::{Clip, Course, Exam, Seen, Shown, Writer};
 use report::{self, Provenance, ResultObject};
 
-use crate::analyze;
 use crate::lesions::visit::{self, Common, Visit};
 
 /// Overlapping clips are merged up to this many times the length of a single one.
@@ -199,7 +198,7 @@ fn provenance(device: &Device, story: &Story) -> Provenance {
     let on_simulated = story.scenes.iter().filter_map(|scene| scene.made_by.as_ref()).any(|by| by.simulated);
     let accelerator = (accelerator, story.simulated || on_simulated);
     let created = story.ended.as_ref().map_or(&story.begun.started_utc, |(utc, _)| utc);
-    Provenance::new(device, made_by.map(|by| by.model.clone()), accelerator, created, analyze::offset(created))
+    Provenance::new(device, made_by.map(|by| by.model.clone()), accelerator, created, crate::offset(created))
 }
 
 fn without_bytes(object: ResultObject) -> ResultObject {
