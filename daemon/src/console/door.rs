@@ -303,10 +303,10 @@ mod tests {
             "the tablet got another address"
         );
         assert!(
-            !door.knows(&shown("scanside=0000"), TABLET).is_some() && !door.knows(&HeaderMap::new(), TABLET).is_some()
+            door.knows(&shown("scanside=0000"), TABLET).is_none() && door.knows(&HeaderMap::new(), TABLET).is_none()
         );
         tokio::time::advance(LASTS).await;
-        assert!(!door.has_login_from(OTHER) && !door.knows(&shown(&cookie), TABLET).is_some());
+        assert!(!door.has_login_from(OTHER) && door.knows(&shown(&cookie), TABLET).is_none());
     }
 
     #[tokio::test(start_paused = true)]
@@ -356,7 +356,7 @@ mod tests {
             let cookie = door.enter(TOKEN, TABLET).await.unwrap();
             first.get_or_insert(cookie);
         }
-        assert!(!door.knows(&shown(&first.unwrap()), TABLET).is_some());
+        assert!(door.knows(&shown(&first.unwrap()), TABLET).is_none());
     }
 
     /// A picture of a patient would go on moving on a tablet that somebody left.

@@ -191,7 +191,7 @@ fn check(scanner: &Scanner, done: &Done, records: &Records) {
     }
 
     // The step is where the scanner left it.
-    let step = done.step.as_ref().map(|uid| records.step(uid).unwrap().expect("the step is here"));
+    let step = done.step.as_ref().map(|uid| records.step(uid).unwrap().unwrap());
     let ends = habits.mpps.as_ref().map(|mpps| match mpps.ends {
         Ends::Completed => "completed",
         Ends::Discontinued => "discontinued",

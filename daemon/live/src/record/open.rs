@@ -69,7 +69,7 @@ impl Open {
             self.note(&JournalEntry::OnScreen { agreement })?;
         }
         self.unseen_since = match status.sign {
-            Sign::NoOverlay { .. } => self.unseen_since.or(self.recent.back().copied()),
+            Sign::NoOverlay { .. } => self.unseen_since.or_else(|| self.recent.back().copied()),
             _ => None,
         };
         if status.simulated && !self.story.simulated {

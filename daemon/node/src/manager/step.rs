@@ -176,7 +176,7 @@ impl Begun {
 
     fn description(&self) -> &str {
         let texts = self.request.iter().flat_map(|request| [&request.step_description, &request.procedure_description]);
-        texts.into_iter().find(|text| !text.is_empty()).map_or(self.kind.protocol(), String::as_str)
+        texts.into_iter().find(|text| !text.is_empty()).map_or_else(|| self.kind.protocol(), String::as_str)
     }
 
     fn is_ascii(&self) -> bool {
