@@ -98,6 +98,7 @@ impl Verbs {
             return Err(dbus::Error::NotFound(format!("nothing of study {study_uid} is in conflict")));
         }
         transaction.commit().map_err(store::Error::from)?;
+        self.store.mirror_choices(&connection);
         tracing::info!(objects = resolved.objects, series = resolved.changed.len(), ?choice, "conflicts resolved");
         for id in &resolved.changed {
             if let Some(row) = series::get(&connection, *id)? {

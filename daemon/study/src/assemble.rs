@@ -45,6 +45,8 @@ struct Open {
     /// Open associations that sent instances of this series.
     associations: BTreeSet<u64>,
     last_instance: Instant,
+    /// The quiet time begins here: not before the last instance.
+    quiet_since: Instant,
     released: Option<Instant>,
     /// What the scanner said of it.
     performed: Option<Performed>,
@@ -56,7 +58,12 @@ pub struct Assembler {
     quiet: Duration,
     grace: Duration,
     open: HashMap<SeriesKey, Open>,
+    /// What each open association sent last.
+    newest: HashMap<u64, SeriesKey>,
 }
+
+/// A series from which its association has gone on to others waits for more of it so many quiet times at most.
+const ELSEWHERE: u32 = 6;
 
 impl Assembler {
     pub fn new(settings: &settings::Series) -> Self {
@@ -64,18 +71,23 @@ impl Assembler {
             quiet: Duration::from_secs_f64(settings.quiet_secs),
             grace: Duration::from_secs_f64(settings.release_grace_secs),
             open: HashMap::new(),
+            newest: HashMap::new(),
         }
     }
 
     /// Notes a durable instance of this series; `total` is the number of instances of the series so far. `association`
     /// is `None` for a series that was incomplete at start, whose association no longer exists.
     pub fn instance(&mut self, key: SeriesKey, header: &Header, total: u32, association: Option<u64>, now: Instant) {
+        if let Some(association) = association {
+            self.newest.insert(association, key.clone());
+        }
         let open = self.open.entry(key).or_insert_with(|| Open {
             has_slices: false,
             instances: 0,
             declared: None,
             associations: BTreeSet::new(),
             last_instance: now,
+            quiet_since: now,
             released: None,
             performed: None,
         });
@@ -86,6 +98,7 @@ impl Assembler {
         open.instances = total;
         open.declared = declared_count(header).or(open.declared);
         open.last_instance = now;
+        open.quiet_since = now;
         open.released = None;
         open.associations.extend(association);
     }
@@ -98,15 +111,19 @@ impl Assembler {
     }
 
     /// Notes that an association is sending an instance whose series is not known yet: the quiet time of all its series
-    /// starts again.
+    /// starts again. Of those that it has left for another one only for a while, since some associations never end.
     pub fn in_flight(&mut self, association: u64, now: Instant) {
-        for open in self.open.values_mut().filter(|open| open.associations.contains(&association)) {
-            open.last_instance = now;
+        let newest = self.newest.get(&association);
+        for (key, open) in self.open.iter_mut().filter(|(_, open)| open.associations.contains(&association)) {
+            let latest = open.last_instance + self.quiet * ELSEWHERE;
+            let until = if newest == Some(key) { now } else { now.min(latest) };
+            open.quiet_since = open.quiet_since.max(until);
         }
     }
 
     /// Notes the end of an association. A clean release suggests that its series are complete; an abort does not.
     pub fn released(&mut self, association: u64, clean: bool, now: Instant) {
+        self.newest.remove(&association);
         for open in self.open.values_mut() {
             if open.associations.remove(&association) && open.associations.is_empty() && clean {
                 open.released = Some(now);
@@ -123,7 +140,7 @@ impl Assembler {
             let awaited = open.performed.as_ref().is_some_and(performed::is_awaited);
             let by = if open.performed.as_ref().is_some_and(performed::is_whole) {
                 Some(CompletedBy::Performed)
-            } else if now >= open.last_instance + self.quiet {
+            } else if now >= open.quiet_since + self.quiet {
                 Some(CompletedBy::Quiet)
             } else if awaited {
                 None
@@ -149,7 +166,7 @@ impl Assembler {
         self.open
             .values()
             .map(|open| {
-                let quiet = open.last_instance + self.quiet;
+                let quiet = open.quiet_since + self.quiet;
                 if open.performed.as_ref().is_some_and(performed::is_awaited) {
                     return quiet;
                 }
@@ -202,6 +219,22 @@ mod tests {
         assembler.in_flight(2, start + Duration::from_secs(15));
         assert!(assembler.complete(start + Duration::from_secs(18), |_| true).is_empty());
         assert_eq!(assembler.complete(start + Duration::from_secs(19), |_| true).len(), 1);
+    }
+
+    #[test]
+    fn a_series_does_not_wait_for_the_end_of_an_association_that_goes_on_with_others() {
+        let (mut assembler, start) = (assembler(), Instant::now());
+        let second = |n| start + Duration::from_secs(n);
+        let other = SeriesKey { study_uid: "1.9".into(), series_uid: "1.9.1".into() };
+        assembler.instance(key(), &ct(None), 1, Some(1), start);
+        assembler.instance(other.clone(), &ct(None), 1, Some(1), second(5));
+        for n in 6..200 {
+            assembler.in_flight(1, second(n));
+            let done: Vec<_> = assembler.complete(second(n), |_| true).into_iter().map(|(key, _)| key).collect();
+            let awaited = if n == 70 { vec![key()] } else { vec![] };
+            assert_eq!(done, awaited, "after {n} s: the one that is being sent waits, the one before no longer");
+        }
+        assert_eq!(assembler.complete(second(209), |_| true), [(other, CompletedBy::Quiet)]);
     }
 
     #[test]

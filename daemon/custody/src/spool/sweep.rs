@@ -18,7 +18,7 @@ use crate::instance::{Location, Origin};
 use crate::store::instances::{self, InstanceState};
 use crate::store::places::{self, Place};
 use crate::store::segments::{self, SegmentRow};
-use crate::store::{self, events, priors, rejections, results};
+use crate::store::{self, choices, events, priors, rejections, results};
 
 /// What was found at start.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -97,6 +97,7 @@ pub(super) fn sweep(shared: &Shared, connection: &mut Connection) -> Result<(Res
         }
     }
     orphans(shared, connection, &mut recovery)?;
+    choices::decide_again(connection)?;
     results_of_jobs(directory, connection, &mut recovery)?;
     Ok((Resume { active, next_number, spares }, recovery))
 }

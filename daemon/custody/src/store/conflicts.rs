@@ -4,7 +4,7 @@ use dicom::header::Header;
 use dicom::patient::Identity;
 use rusqlite::{Connection, Transaction, params};
 
-use super::Result;
+use super::{Result, choices};
 use crate::series::SeriesKey;
 
 /// Which content of an object counts.
@@ -26,7 +26,8 @@ pub struct Resolved {
 }
 
 /// Decides for every object in conflict of this study; also for those whose other content names another study. What does
-/// not count any more is `replaced`: if it is sent again, it is known.
+/// not count any more is `replaced`: if it is sent again, it is known. [`Store::mirror_choices`](super::Store::mirror_choices) is
+/// called after the commit.
 ///
 /// # Errors
 /// When the database fails.
@@ -54,6 +55,7 @@ pub fn resolve(transaction: &Transaction<'_>, study_uid: &str, choice: Choice) -
         if choice == Choice::TakeNew {
             resolved.series.extend(places(transaction, &sop_uid, winner)?);
         }
+        choices::note(transaction, &sop_uid, winner)?;
         let reason = format!("another content of this object was chosen: instance/{winner}");
         transaction.execute(
             "UPDATE instances SET state = CASE WHEN id = ?2 THEN 'kept' ELSE 'replaced' END, \

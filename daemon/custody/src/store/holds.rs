@@ -1,18 +1,11 @@
 //! `hold_lines`, `holds`: studies that a person keeps from eviction for as long as the hold lasts; and the file beside the
 //! database that has the same lines. When the database is built again from an older copy, or from the custody log alone, the
 //! holds come back from there before anything is evicted.
-//!
-//! There are few of them, so the file is written anew as a whole: it is the old one or the new one.
-
-use std::fs::{self, File};
-use std::io::Write;
-use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use serde::{Deserialize, Serialize};
 
-use super::mend::{beside, io, sync};
-use super::{Result, Store, events, lines, now_utc};
+use super::{Result, Store, lines, now_utc};
 use crate::retention::Hold;
 
 /// Whether something of a study could be held.
@@ -135,88 +128,28 @@ fn all_lines(connection: &Connection) -> Result<Vec<Line>> {
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-fn file_of(database: &Path) -> PathBuf {
-    database.with_file_name("holds.log")
-}
-
-fn written(all: &[Line]) -> Result<String> {
-    all.iter().map(lines::written).collect()
-}
-
-/// Empty when there is no file.
-fn text_of(path: &Path) -> Result<String> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
-        Err(error) => Err(io(path)(error)),
-    }
-}
+const FILE: lines::Beside = lines::Beside { name: "holds.log", subject: "holds", what: "holds of studies" };
 
 impl Store {
     /// Brings the file beside the database up to date. Blocks until it is on the disk. A failure is logged, since the database
     /// has the holds and the next call writes them.
     pub fn mirror_holds(&self, connection: &Connection) {
-        if let Err(error) = self.mirror_of_holds(connection) {
-            tracing::warn!(%error, "the file with the holds cannot be written; the database has them");
-        }
-    }
-
-    fn mirror_of_holds(&self, connection: &Connection) -> Result<()> {
-        let _alone = lines::alone();
-        let path = file_of(&self.path);
-        let text = written(&all_lines(connection)?)?;
-        if text == text_of(&path)? {
-            return Ok(());
-        }
-        let next = beside(&path, ".next");
-        let write = |path: &Path| File::create(path)?.write_all(text.as_bytes());
-        write(&next).map_err(io(&next))?;
-        sync(&next)?;
-        fs::rename(&next, &path).map_err(io(&path))?;
-        sync(&path)
+        FILE.mirror(&self.path, all_lines(connection));
     }
 
     /// Brings back lines that only the file has, and completes the file.
     pub(super) fn restore_holds(&self, connection: &mut Connection) -> Result<()> {
-        let restored = self.restore_holds_from_file(connection);
-        lines::readable(connection, "holds", &file_of(&self.path), restored)?;
-        self.mirror_holds(connection);
-        Ok(())
-    }
-
-    fn restore_holds_from_file(&self, connection: &mut Connection) -> Result<()> {
-        let path = file_of(&self.path);
-        let text = text_of(&path)?;
-        // As nearly always. Nobody waits for a lock then.
-        if text == written(&all_lines(connection)?)? {
-            return Ok(());
-        }
-        let (mut back, mut damaged) = (0, 0);
-        let transaction = connection.transaction()?;
-        for line in text.lines().filter(|line| !line.is_empty()) {
-            match lines::parsed(line) {
-                Some(line) => back += usize::from(put(&transaction, &line)?),
-                None => damaged += 1,
-            }
-        }
-        if back > 0 || damaged > 0 {
-            let detail = format!("{back} lines came back from holds.log, {damaged} could not be read");
-            events::record(&transaction, "holds", "came back", &detail)?;
-            tracing::warn!(back, damaged, "holds of studies came back from the file beside the database");
-        }
-        transaction.commit()?;
-        if damaged > 0 {
-            // It is about to be written anew, and what it says may still be read by a person.
-            lines::set_aside(&path, |path, aside| fs::copy(path, aside).map(drop));
-        }
-        Ok(())
+        FILE.restore(&self.path, connection, all_lines, put)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
     use super::*;
-    use crate::store::{Durability, Source};
+    use crate::store::{Durability, Source, events};
 
     fn some() -> (tempfile::TempDir, PathBuf, Store) {
         let folder = tempfile::tempdir().unwrap();

@@ -1,6 +1,7 @@
 //! The SQLite database: opens it, runs migrations, makes connections. Each table has a file of its own.
 
 pub mod asks;
+pub mod choices;
 pub mod commitments;
 pub mod conflicts;
 mod copy;
@@ -67,6 +68,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0017_sent.sql"),
     include_str!("migrations/0018_tasks.sql"),
     include_str!("migrations/0019_records.sql"),
+    include_str!("migrations/0020_choices.sql"),
 ];
 
 /// Work within a transaction whose failure takes back itself only. The outer error: the database has failed.

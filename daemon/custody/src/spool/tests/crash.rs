@@ -8,7 +8,9 @@ use std::time::Duration;
 use rand::{Rng, SeedableRng};
 
 use super::*;
+use crate::series::SeriesKey;
 use crate::spool::record::{BLOCK, RECORD_HEAD};
+use crate::store::conflicts::{self, Choice};
 
 /// A spool after a power cut: three acknowledged instances, and a fourth that is in the log but has no row. Returns the
 /// segment file, the offset of the fourth record and its length without padding.
@@ -203,6 +205,62 @@ async fn a_lost_database_is_made_again_from_the_log() {
     assert_eq!(place.counts(), before);
     assert!(place.all(&spool) == all);
     assert!(matches!(send(&spool, &uid(3), &conflict).await.unwrap(), Outcome::AlreadySo(_)));
+}
+
+/// Nobody decides a second time, and nothing is made of what a person has said is another patient's.
+#[tokio::test]
+async fn which_content_counts_is_still_known_when_database_and_copy_are_lost() {
+    for (choice, kept) in [(Choice::TakeNew, 99), (Choice::KeepOld, 3)] {
+        let place = Place::new();
+        let (spool, _) = place.open();
+        for number in 1..=4 {
+            keep(&spool, number, 1000).await;
+        }
+        send(&spool, &uid(3), &data_set(&uid(3), 99, 1000)).await.unwrap();
+        send(&spool, &uid(4), &data_set(&uid(4), 98, 1000)).await.unwrap();
+        let store = place.store();
+        let mut connection = store.connect(Durability::Full).unwrap();
+        let transaction = connection.transaction().unwrap();
+        conflicts::resolve(&transaction, "1.2.3", choice).unwrap();
+        transaction.commit().unwrap();
+        store.mirror_choices(&connection);
+        // One more came after the decision: nobody has decided about it.
+        send(&spool, &uid(4), &data_set(&uid(4), 97, 1000)).await.unwrap();
+        let (before, all) = (place.counts(), place.all(&spool));
+        drop((spool, connection, store));
+        place.forget_database();
+        let (spool, recovery) = place.open();
+        assert_eq!((recovery.instances_recovered, place.counts()), (7, before), "{choice:?}");
+        assert!(place.all(&spool) == all);
+        let third = all.iter().find(|(sop_uid, _)| *sop_uid == uid(3)).unwrap();
+        assert!(third.1.ends_with(&data_set(&uid(3), kept, 1000)), "{choice:?}");
+    }
+}
+
+/// A database that comes back from its copy has perhaps results of the other content: a person decides once more.
+#[tokio::test]
+async fn a_decision_that_came_after_the_copy_is_made_again_by_a_person() {
+    let place = Place::new();
+    let (spool, _) = place.open();
+    keep(&spool, 1, 1000).await;
+    send(&spool, &uid(1), &data_set(&uid(1), 99, 1000)).await.unwrap();
+    let store = place.store();
+    let mut connection = store.connect(Durability::Full).unwrap();
+    let key = SeriesKey { study_uid: "1.2.3".into(), series_uid: "1.2.3.1".into() };
+    let kind = dicom::kind::SeriesKind::Other;
+    let transaction = connection.transaction().unwrap();
+    crate::store::series::opened(&transaction, &key, "CT", kind, 1, "2026-01-01T00:00:00.000Z").unwrap();
+    transaction.commit().unwrap();
+    assert!(store.copy().unwrap());
+    let transaction = connection.transaction().unwrap();
+    conflicts::resolve(&transaction, "1.2.3", Choice::TakeNew).unwrap();
+    transaction.commit().unwrap();
+    store.mirror_choices(&connection);
+    assert_eq!(place.counts().conflict, 0);
+    drop((spool, connection, store));
+    place.forget_database();
+    let (_spool, _) = place.open();
+    assert_eq!((place.counts().kept, place.counts().conflict), (1, 1));
 }
 
 #[tokio::test]
