@@ -89,13 +89,13 @@ pub enum Reason {
     OnlyApices,
     #[error("the lowest part of the lungs is not in this scan")]
     BaseCut,
+    #[error("the top of the lungs is not in this scan")]
+    ApexCut,
     #[error("the image does not show the whole chest wall")]
     ChestWallCut,
 
     #[error("contrast agent was given")]
     AgatstonContrast,
-    #[error("it is not known whether contrast agent was given")]
-    AgatstonContrastUnknown,
     #[error("not gated to the heartbeat")]
     AgatstonNotGated,
     #[error("it is not known whether the scan was gated")]

@@ -136,14 +136,17 @@ pub fn impression(findings: &ChestFindings, volume: &Volume) -> Vec<Item> {
 
 /// Whether there are nodules, and whether there are masses; `together` where neither was evaluated.
 fn nodules_and_masses(findings: &ChestFindings, together: Code) -> [Item; 2] {
-    [(Form::Nodule, NODULE), (Form::Mass, MASS)].map(|(form, code)| {
-        let presence = match &findings.nodules {
-            Evaluated::Done(all) if all.iter().any(|one| one.form == form) => PRESENT,
-            Evaluated::Done(_) => ABSENT,
-            Evaluated::NotEvaluated(_) => together,
-        };
-        Item::code(Relation::Contains, code, presence)
-    })
+    let item = |form, code| Item::code(Relation::Contains, code, presence(findings, form, together));
+    [item(Form::Nodule, NODULE), item(Form::Mass, MASS)]
+}
+
+fn presence(findings: &ChestFindings, form: Form, together: Code) -> Code {
+    match &findings.nodules {
+        Evaluated::Done(all) if all.iter().any(|one| one.form == form) => PRESENT,
+        Evaluated::Done(_) if findings.part_missing(ChestFinding::Nodule).is_some() => PRESENCE_UNDETERMINED,
+        Evaluated::Done(_) => ABSENT,
+        Evaluated::NotEvaluated(_) => together,
+    }
 }
 
 /// The qualitative evaluation of the lungs: that none was found or why they were not evaluated; empty if they have
@@ -357,4 +360,25 @@ pub fn algorithm(name: &str, version: &str, parameters: Option<String>) -> Vec<I
     let texts = [(ALGORITHM_NAME, Some(name.to_owned())), (ALGORITHM_VERSION, Some(version.to_owned()))];
     let texts = texts.into_iter().chain([(ALGORITHM_PARAMETERS, parameters)]);
     texts.filter_map(|(name, text)| Some(Item::text(Relation::HasConceptMod, name, text?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use models::Reason;
+    use models::findings::PartlySeen;
+
+    use super::*;
+    use crate::testing;
+
+    #[test]
+    fn a_mass_is_not_absent_where_half_of_the_chest_was_not_seen() {
+        let mut findings = testing::case(9).findings;
+        let Evaluated::Done(nodules) = &mut findings.nodules else { panic!("there are nodules") };
+        nodules.retain(|one| one.form == Form::Nodule);
+        let of = |findings: &ChestFindings, form| presence(findings, form, PRESENCE_UNDETERMINED).value;
+        assert_eq!(of(&findings, Form::Mass), ABSENT.value);
+        findings.partly_seen.push(PartlySeen { finding: ChestFinding::Nodule, reason: Reason::OneLung });
+        assert_eq!(of(&findings, Form::Nodule), PRESENT.value);
+        assert_eq!(of(&findings, Form::Mass), PRESENCE_UNDETERMINED.value);
+    }
 }

@@ -4,8 +4,8 @@
 //! A rule is quoted only where it says something about what was measured. Whom it is for (screening, incidental, age) is not
 //! known here and stands in its sentence.
 
-use models::ChestFindings;
 use models::findings::{CalciumScore, ChestFinding, Evaluated, Form, Nodule, NoduleType};
+use models::{ChestFindings, Reason};
 
 use crate::entry::entry;
 
@@ -22,8 +22,8 @@ pub enum Advice {
     /// MacMahon et al., Guidelines for management of incidental pulmonary nodules detected on CT images: from the Fleischner
     /// Society 2017, Radiology 284 (2017) 228-243. `measured_mm`: slices too thick for its measurement rule.
     Fleischner { follow: Follow, measured_mm: Option<f64> },
-    /// American College of Radiology, Lung-RADS v2022: the category of the largest class.
-    LungRads(Category),
+    /// American College of Radiology, Lung-RADS v2022: the category of the largest class. `from_mm`: smaller nodules were not evaluated.
+    LungRads { category: Category, from_mm: Option<f64> },
     /// Hecht et al., CAC-DRS: Coronary Artery Calcium Data and Reporting System, J Cardiovasc Comput Tomogr 12 (2018)
     /// 185-191. By an Agatston score, or by a grade that was estimated.
     CacDrs { class: u8, by_score: bool },
@@ -50,11 +50,19 @@ pub enum Follow {
     PartSolid,
     /// One solid nodule above 8 mm.
     ThreeMonths,
+    /// On a scan that does not show the whole chest, below 6 mm ("incomplete thoracic CT scans" of the guideline).
+    PartSmall,
+    /// The same of 6 to 8 mm.
+    PartMiddle,
+    /// The same above 8 mm.
+    PartLarge,
 }
 
 /// Of Lung-RADS, by type and size on a baseline scan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Category {
+    /// A part of the lungs was not seen.
+    Zero,
     One,
     Two,
     Three,
@@ -65,6 +73,7 @@ pub enum Category {
 impl Category {
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Zero => "0",
             Self::One => "1",
             Self::Two => "2",
             Self::Three => "3",
@@ -114,14 +123,22 @@ fn advice(findings: &ChestFindings, finding: ChestFinding, slice_mm: f64) -> Vec
     match finding {
         ChestFinding::Nodule => {
             let fits = findings.acquisition.age_years.is_none_or(|years| years >= FLEISCHNER_YEARS);
-            let follow = follow(nodules(findings)).filter(|_| fits);
+            let part = findings.part_missing(ChestFinding::Nodule);
+            // Of a lung that is not there no other scan shows more.
+            let in_part = part.is_some_and(|reason| !matches!(reason, Reason::OneLung | Reason::AirSpace { .. }));
+            let follow = follow(nodules(findings), in_part).filter(|_| fits);
             let measured_mm = (slice_mm > FLEISCHNER_SLICE_MM).then_some(slice_mm);
             let fleischner = follow.map(|follow| Advice::Fleischner { follow, measured_mm });
-            fleischner.into_iter().chain(category(findings).map(Advice::LungRads)).collect()
+            let from_mm = findings.least_size(ChestFinding::Nodule).map(|least| least.size);
+            let lung_rads = category(findings)
+                .map(|own| if part.is_some() && own < Category::FourA { Category::Zero } else { own })
+                .map(|category| Advice::LungRads { category, from_mm });
+            fleischner.into_iter().chain(lung_rads).collect()
         }
+        // A class of a part of the heart would be too low.
         ChestFinding::CoronaryCalcification => match &findings.coronary_calcium {
-            Evaluated::Done(calcium) => vec![cac_drs(&calcium.score)],
-            Evaluated::NotEvaluated(_) => Vec::new(),
+            Evaluated::Done(calcium) if findings.part_missing(finding).is_none() => vec![cac_drs(&calcium.score)],
+            _ => Vec::new(),
         },
         _ => Vec::new(),
     }
@@ -129,8 +146,8 @@ fn advice(findings: &ChestFindings, finding: ChestFinding, slice_mm: f64) -> Vec
 
 /// Diameters are rounded to millimetres first, as the rule asks. `None` for a mass, which the rule is not about, for calcified
 /// nodules, which are benign, and where a type is not known. The tables have rows for solid and for subsolid nodules: each kind is counted by
-/// itself, and the more urgent of both rows holds.
-fn follow(all: &[Nodule]) -> Option<Follow> {
+/// itself, and the more urgent of both rows holds. `in_part`: the scan does not show the whole chest, for which the guideline has a section of its own.
+fn follow(all: &[Nodule], in_part: bool) -> Option<Follow> {
     if all.iter().any(|one| one.form == Form::Mass || one.kind.is_none()) {
         return None;
     }
@@ -139,6 +156,14 @@ fn follow(all: &[Nodule]) -> Option<Follow> {
         .filter_map(|one| Some((one.kind?, one.diameter_mm.round())))
         .filter(|(kind, _)| *kind != NoduleType::Calcified)
         .collect();
+    if in_part {
+        let largest = open.iter().map(|(_, mm)| *mm).max_by(f64::total_cmp)?;
+        return Some(match largest {
+            mm if mm < 6.0 => Follow::PartSmall,
+            mm if mm <= 8.0 => Follow::PartMiddle,
+            _ => Follow::PartLarge,
+        });
+    }
     let solid = open.iter().filter(|(kind, _)| *kind == NoduleType::Solid).count();
     let several = open.len() - solid > 1;
     let one = |(kind, mm): &(NoduleType, f64)| match kind {
@@ -168,7 +193,8 @@ fn cac_drs(score: &CalciumScore) -> Advice {
 
 #[cfg(test)]
 mod tests {
-    use models::Reason;
+    use models::Reasons;
+    use models::findings::{CoronaryCalcium, PartlySeen};
 
     use super::*;
     use crate::testing;
@@ -242,10 +268,45 @@ mod tests {
             unknown[0].kind = None;
         }
         for findings in [young, mass, unknown] {
-            assert_eq!(advised(&findings), [Advice::LungRads(Category::Three)]);
+            assert_eq!(advised(&findings), [Advice::LungRads { category: Category::Three, from_mm: None }]);
         }
         let thick = conclusions(&solid, 5.0)[0].advice[0];
         assert_eq!(thick, Advice::Fleischner { follow: Follow::ThreeMonths, measured_mm: Some(5.0) });
+    }
+
+    fn in_part(mut findings: ChestFindings, finding: ChestFinding, reason: Reason) -> ChestFindings {
+        findings.partly_seen.push(PartlySeen { finding, reason });
+        findings
+    }
+
+    /// The tables are for a chest that was seen whole: "incomplete thoracic CT scans" of the guideline, category 0 of Lung-RADS.
+    #[test]
+    fn what_was_seen_of_a_part_of_the_chest_has_the_rules_of_a_part() {
+        let of = |mm, class, reason: Reason| {
+            let mut findings = with(&[(NoduleType::Solid, mm)]);
+            if let Evaluated::Done(nodules) = &mut findings.nodules {
+                nodules[0].lung_rads = Some(class);
+            }
+            conclusions(&in_part(findings, ChestFinding::Nodule, reason), 1.0)[0].advice.clone()
+        };
+        let rads = |category| Advice::LungRads { category, from_mm: None };
+        let fleischner = |follow| Advice::Fleischner { follow, measured_mm: None };
+        let cut = |mm, class| of(mm, class, Reason::ScanEndsBelow);
+        assert_eq!(cut(4.0, "2"), [fleischner(Follow::PartSmall), rads(Category::Zero)]);
+        assert_eq!(cut(7.0, "3"), [fleischner(Follow::PartMiddle), rads(Category::Zero)]);
+        // Nothing is made milder by what was not seen.
+        assert_eq!(cut(20.0, "4B"), [fleischner(Follow::PartLarge), rads(Category::FourB)]);
+        assert_eq!(of(7.0, "3", Reason::OneLung), [fleischner(Follow::SixToTwelveMonths), rads(Category::Zero)]);
+    }
+
+    #[test]
+    fn a_part_of_the_heart_has_no_class_of_calcium() {
+        let mut findings = ChestFindings::none(&Reason::stored("not looked for"));
+        let lesions = Vec::new();
+        findings.coronary_calcium = Evaluated::Done(CoronaryCalcium { score: CalciumScore::Agatston(12.0), lesions });
+        assert_eq!(conclusions(&findings, 1.0)[0].advice.len(), 1);
+        let part = in_part(findings, ChestFinding::CoronaryCalcification, Reason::ScanEndsBelow);
+        assert_eq!(conclusions(&part, 1.0)[0].advice, []);
     }
 
     #[test]
@@ -266,7 +327,7 @@ mod tests {
         let class = |score: f64| cac_drs(&CalciumScore::Agatston(score));
         let classes = [0.0, 1.0, 99.9, 100.0, 299.0, 300.0].map(class);
         assert_eq!(classes, [0, 1, 1, 2, 2, 3].map(|class| Advice::CacDrs { class, by_score: true }));
-        let grade = |grade| cac_drs(&CalciumScore::Ordinal { grade, reason: models::Reasons(Vec::new()) });
+        let grade = |grade| cac_drs(&CalciumScore::Ordinal { grade, reason: Reasons(Vec::new()) });
         assert_eq!(grade(2), Advice::CacDrs { class: 2, by_score: false });
     }
 }

@@ -298,6 +298,22 @@ fn what_is_rejected_in_an_organ_that_was_not_seen_whole_is_not_called_absent() {
     assert_eq!(why, Some(Reason::BaseCut));
 }
 
+/// A voxel that is both counts as consolidation; without it, it is ground glass.
+#[test]
+fn shares_are_counted_again_when_one_of_two_overlapping_opacities_is_rejected() {
+    let mut case = testing::case(9);
+    let Evaluated::Done(pneumonia) = &mut case.findings.pneumonia else { panic!("there is pneumonia") };
+    let both = pneumonia.ground_glass[0].clone();
+    pneumonia.consolidation = vec![both];
+    pneumonia.extents.iter_mut().for_each(|extent| extent.ground_glass_percent = 0.0);
+    let review = signed(&case.findings, "Li Ming", |one| one.id == "consolidation");
+    review::apply(&mut case.findings, Some(&review), PACKAGE, true);
+    let Evaluated::Done(pneumonia) = &case.findings.pneumonia else { panic!("the other one stays") };
+    assert!(pneumonia.consolidation.is_empty() && !pneumonia.ground_glass.is_empty());
+    let most = pneumonia.extents.iter().map(|extent| extent.ground_glass_percent).fold(0.0, f64::max);
+    assert!(most > 0.0, "{:?}", pneumonia.extents);
+}
+
 #[test]
 fn a_share_or_score_that_is_rejected_is_not_zero_but_not_known() {
     let mut case = testing::case(9);

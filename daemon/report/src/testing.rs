@@ -211,6 +211,7 @@ pub fn findings(geometry: &Geometry) -> ChestFindings {
             right_percent: Some(14.0),
             left_percent: Some(10.6),
             noise_hu: Some(18.0),
+            smoothed: true,
             regions: vec![region(1, 0.3, 0.35, 0.6, 8.0), region(2, 0.7, 0.35, 0.6, 6.0)],
         }),
         bronchiectasis: Evaluated::Done(vec![Bronchiectasis {

@@ -14,7 +14,8 @@ pub mod examples;
 use dicom::pixels::error::DecodeError;
 use dicom::text::date;
 use models::findings::{
-    CalciumScore, ChestFinding, Evaluated, Form, LeastSize, LobeName, LungPart, Nodule, NoduleType, Pneumonia, Side,
+    CalciumScore, ChestFinding, Emphysema, Evaluated, Form, LeastSize, LobeName, LungPart, Nodule, NoduleType,
+    Pneumonia, Side,
 };
 use models::growth::{Difference, Missing, NoduleChange};
 use models::remark::Remark;
@@ -69,6 +70,25 @@ languages! {
     Chinese = zh::Chinese;
 }
 
+/// What was done about the noise before LAA-950 was counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Denoised {
+    Yes,
+    /// It was measured, and asks for nothing.
+    No,
+    Unknown,
+}
+
+impl Denoised {
+    fn of(emphysema: &Emphysema) -> Self {
+        match (emphysema.smoothed, emphysema.noise_hu) {
+            (true, _) => Self::Yes,
+            (false, Some(_)) => Self::No,
+            (false, None) => Self::Unknown,
+        }
+    }
+}
+
 /// How a language says things. Nothing has a default: a language that lacks a word does not compile.
 pub trait Words: Sync + breast::Breast {
     /// BCP 47.
@@ -102,8 +122,7 @@ pub trait Words: Sync + breast::Breast {
     fn repeated(&self, item: &str, count: usize) -> String;
     fn rib(&self, side: Side, rib: Option<u8>) -> String;
     /// Percent of both lungs (of the only one, if there is one), of the right and of the left lung below -950 HU.
-    /// `noise_known`: the noise was measured, and reduced where it asked for it.
-    fn emphysema(&self, both: f64, right: Option<f64>, left: Option<f64>, noise_known: bool) -> String;
+    fn emphysema(&self, both: f64, right: Option<f64>, left: Option<f64>, noise: Denoised) -> String;
     fn volume_on_side(&self, side: Side, ml: f64) -> String;
     /// Percent of the hemithorax.
     fn pneumothorax(&self, side: Side, ml: f64, percent: f64) -> String;
@@ -318,7 +337,7 @@ fn value<'a>(findings: &'a ChestFindings, finding: ChestFinding, w: &dyn Words) 
             said(&findings.rib_fractures, |all| listed(all.iter().map(|f| w.rib(f.side, f.rib)), w))
         }
         ChestFinding::Emphysema => said(&findings.emphysema, |e| {
-            w.emphysema(e.laa950_percent, e.right_percent, e.left_percent, e.noise_hu.is_some())
+            w.emphysema(e.laa950_percent, e.right_percent, e.left_percent, Denoised::of(e))
         }),
         ChestFinding::Bronchiectasis => {
             said(&findings.bronchiectasis, |all| listed(all.iter().map(|b| place(findings, b.lobe, b.side, w)), w))
@@ -460,7 +479,7 @@ pub fn comparison(findings: &ChestFindings, language: Language) -> Option<String
 /// How the series was made.
 pub fn technique(findings: &ChestFindings, volume: &Volume, language: Language) -> String {
     let [_, _, slices] = volume.geometry.dims;
-    let [_, _, spacing_mm] = volume.geometry.spacing_mm;
+    let spacing_mm = volume.geometry.slice_distance_mm();
     language.words().technique(&Technique { slices, spacing_mm, acquisition: &findings.acquisition })
 }
 
@@ -475,7 +494,7 @@ pub struct Impression {
 /// What was found, gravest first; one line that nothing was, otherwise. Empty when nothing was evaluated.
 pub fn impression(findings: &ChestFindings, volume: &Volume, language: Language) -> Vec<Impression> {
     let w = language.words();
-    let [_, _, spacing_mm] = volume.geometry.spacing_mm;
+    let spacing_mm = volume.geometry.slice_distance_mm();
     let slice_mm = findings.acquisition.slice_mm(spacing_mm);
     let lines: Vec<Impression> = impression::conclusions(findings, slice_mm)
         .into_iter()

@@ -1,9 +1,10 @@
 //! What a signed review makes of the findings of a later run: what was rejected is taken out, what was accepted stays as it is.
 
 use super::{CONSOLIDATION, Decision, GROUND_GLASS, Listed, NotApplied, Review, id, list, nodule_id};
-use crate::findings::{ChestFinding, ChestFindings, Evaluated, Region};
+use crate::findings::{ChestFinding, ChestFindings, Evaluated, Lung, Region};
 use crate::reason::Reason;
 use crate::remark::Remark;
+use crate::task::ct_chest::extents;
 
 /// Between runs on different accelerators a finding moves by less than this, mm.
 const SAME_MM: f64 = 2.0;
@@ -82,11 +83,18 @@ fn opacities(findings: &mut ChestFindings, ids: &[&str]) {
     let Evaluated::Done(pneumonia) = &mut findings.pneumonia else { return };
     if ids.contains(&GROUND_GLASS) {
         pneumonia.ground_glass.clear();
-        pneumonia.extents.iter_mut().for_each(|extent| extent.ground_glass_percent = 0.0);
     }
     if ids.contains(&CONSOLIDATION) {
         pneumonia.consolidation.clear();
-        pneumonia.extents.iter_mut().for_each(|extent| extent.consolidation_percent = 0.0);
+    }
+    // Where both lay there is one left now. Without whole lungs there were no shares.
+    if let Evaluated::Done(lungs) = &findings.lungs
+        && !pneumonia.extents.is_empty()
+    {
+        let lobes = if let Evaluated::Done(lobes) = &findings.lobes { lobes.as_slice() } else { &[] };
+        let voxels = |lung: &Lung| lung.mask.count() as f64;
+        let ml = lungs.iter().map(|lung| lung.volume_ml / voxels(lung).max(1.0)).fold(0.0, f64::max);
+        pneumonia.extents = extents(&pneumonia.ground_glass, &pneumonia.consolidation, lungs, lobes, ml);
     }
     if pneumonia.ground_glass.is_empty() && pneumonia.consolidation.is_empty() {
         pneumonia.confidence = 0.0;

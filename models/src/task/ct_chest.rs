@@ -42,6 +42,7 @@ pub use self::masks::Placed;
 use self::network::Answer;
 use self::places::Places;
 use self::plan::Plan;
+pub(crate) use self::pneumonia::extents;
 pub use self::pneumonia::{Extent, Pneumonia};
 pub use self::pneumothorax::Pneumothorax;
 pub use self::ribs::RibFracture;
@@ -152,6 +153,8 @@ pub(super) struct Scan<'a> {
     pub places: &'a Places,
     /// With consolidated tissue, without the air of a pneumothorax.
     pub lungs: &'a [Lung],
+    /// The scan begins above the lungs.
+    pub apices_seen: bool,
     /// Empty when they are not known.
     pub lobes: &'a [Lobe],
     /// Voxels well inside trachea and main bronchi.
@@ -176,7 +179,9 @@ fn measure(
 ) {
     let seen = Seen::of(&examined);
     let halves = examined.looked_at();
-    let places = Places::of(examined.ground);
+    // A gated scan is planned on the heart. Where it begins within the lungs, their height is not known, and the heart goes on to its top.
+    let planned = examined.cuts.above && acquisition.cardiac_gated == Some(true);
+    let places = Places::of(examined.ground, planned);
     let want = |finding: ChestFinding| wanted.contains(&finding);
     let sides = |channel: Channel, finding: ChestFinding, rule: places::Rule| {
         let look = || pleura::by_side(volume, answer, channel, &halves, &|mask| places.holds(rule, mask));
@@ -208,6 +213,7 @@ fn measure(
         lobes: &lobes,
         airway: &examined.airway,
         space_ml,
+        apices_seen: !examined.cuts.head,
         fluid_ml: fluid.iter().map(|(side, region)| (*side, region.volume_ml)).collect(),
         opacities,
         air,
@@ -219,6 +225,9 @@ fn measure(
             continue;
         }
         findings.evaluate(*finding, &mut scan);
+        if matches!(&findings.emphysema, Evaluated::Done(emphysema) if emphysema.smoothed) {
+            findings.withhold_raw_laa950();
+        }
         if let Some(reason) = finding.unseen(&seen, acquisition) {
             findings.seen_in_part(*finding, reason);
         }

@@ -85,7 +85,12 @@ const SAID: &[(ChestFinding, Say)] = &[
     }),
     (ChestFinding::Emphysema, |found, _| {
         let percent = found["laa950_percent"].as_f64().unwrap_or(0.0);
-        let how = if found["noise_hu"].is_number() { "after noise reduction" } else { "noise not measured" };
+        // Jobs of before do not say whether noise was reduced.
+        let how = match (found["smoothed"].as_bool(), found["noise_hu"].is_number()) {
+            (Some(true), _) | (None, true) => "after noise reduction",
+            (Some(false), true) => "without noise reduction",
+            (_, false) => "noise not measured",
+        };
         (percent >= models::findings::EMPHYSEMA_PERCENT, format!("LAA-950 {percent:.1} %, {how}"))
     }),
     (ChestFinding::Bronchiectasis, |found, lobes| {

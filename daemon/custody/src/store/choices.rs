@@ -95,7 +95,12 @@ pub(crate) fn decide_again(connection: &mut Connection) -> Result<usize> {
         objects += usize::from(decide(&transaction, &line)?);
     }
     if objects > 0 {
-        events::record(&transaction, "conflicts", "decided again", &format!("{objects} objects, as it was decided before"))?;
+        events::record(
+            &transaction,
+            "conflicts",
+            "decided again",
+            &format!("{objects} objects, as it was decided before"),
+        )?;
         tracing::info!(objects, "conflicts are decided again as they were before the database was built again");
     }
     transaction.commit()?;

@@ -143,12 +143,10 @@ fn change(findings: &ChestFindings, part: LungPart) -> Option<Item> {
 
 fn emphysema(parts: &GroupParts, findings: &ChestFindings, segmented: &[Segmented]) -> Vec<Item> {
     let Evaluated::Done(found) = &findings.emphysema else { return Vec::new() };
-    let noise = found.noise_hu.map_or_else(
-        || "Percent of lung voxels below -950 HU, airways excluded; noise not measured.".to_owned(),
-        |hu| {
-            format!("Percent of lung voxels below -950 HU, airways excluded, after noise reduction; noise measured {hu:.1} HU.")
-        },
-    );
+    let reduced = if found.smoothed { ", after noise reduction" } else { ", no noise reduction" };
+    let noise =
+        found.noise_hu.map_or_else(|| "noise not measured".to_owned(), |hu| format!("noise measured {hu:.1} HU"));
+    let noise = format!("Percent of lung voxels below -950 HU, airways excluded{reduced}; {noise}.");
     let only = found.right_percent.xor(found.left_percent).is_some();
     let shares = [
         (LungPart::Both, (!only).then_some(found.laa950_percent)),

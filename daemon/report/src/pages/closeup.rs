@@ -257,7 +257,7 @@ mod tests {
     #[test]
     fn the_whole_coronary_sentence_is_on_its_page() {
         let reason = Reasons(vec![
-            Reason::AgatstonContrastUnknown,
+            Reason::AgatstonContrast,
             Reason::AgatstonGatingUnknown,
             Reason::AgatstonVoltageUnknown,
             Reason::AgatstonSpacing { mm: 1.3 },

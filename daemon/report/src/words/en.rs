@@ -15,7 +15,7 @@ use models::task::us_breast::terms::{Term, Trait};
 use models::{Reason, Refusal, Topic};
 
 use super::breast::{self, Breast};
-use super::{Document, Largest, Page, Technique, Words};
+use super::{Denoised, Document, Largest, Page, Technique, Words};
 use crate::impression::{Advice, Category, Follow};
 use crate::refused::{self, Mixed, Refused};
 use crate::stills::{self, NoSize, NotRead};
@@ -125,8 +125,12 @@ impl Words for English {
         rib.map_or_else(|| format!("{side} rib, number not known"), |rib| format!("{side} rib {rib}"))
     }
 
-    fn emphysema(&self, both: f64, right: Option<f64>, left: Option<f64>, noise_known: bool) -> String {
-        let how = if noise_known { "after noise reduction" } else { "noise not measured" };
+    fn emphysema(&self, both: f64, right: Option<f64>, left: Option<f64>, noise: Denoised) -> String {
+        let how = match noise {
+            Denoised::Yes => "after noise reduction",
+            Denoised::No => "without noise reduction",
+            Denoised::Unknown => "noise not measured",
+        };
         if let Some((side, percent)) = super::only_lung(right, left) {
             let lung = self.part(LungPart::Lung(side));
             return format!("LAA-950 {lung} {percent:.1} % ({how})", percent = Number::from(percent));
@@ -233,6 +237,11 @@ impl Words for English {
                          CT every year for 5 years"
                     }
                     Follow::ThreeMonths => "consider CT at 3 months, PET/CT or tissue sampling",
+                    Follow::PartSmall => "the scan does not show the whole chest; below 6 mm nothing further",
+                    Follow::PartMiddle => {
+                        "the scan does not show the whole chest; CT of the complete chest after 3 to 12 months, by risk"
+                    }
+                    Follow::PartLarge => "the scan does not show the whole chest; CT of the complete chest now",
                 };
                 let thick = measured_mm
                     .map(|mm| {
@@ -244,8 +253,9 @@ impl Words for English {
                      suppression: {follow}.{thick}"
                 )
             }
-            Advice::LungRads(category) => {
+            Advice::LungRads { category, from_mm } => {
                 let next = match category {
+                    Category::Zero => "a part of the lungs was not seen: low-dose CT of all of both lungs",
                     Category::One | Category::Two => "low-dose CT in 12 months",
                     Category::Three => "low-dose CT in 6 months",
                     Category::FourA => {
@@ -257,7 +267,8 @@ impl Words for English {
                     }
                 };
                 let category = category.name();
-                format!("Lung-RADS v2022, in screening, by size on a first scan: category {category}, {next}.")
+                let small = from_mm.map(smaller).unwrap_or_default();
+                format!("Lung-RADS v2022, in screening, by size on a first scan: category {category}, {next}.{small}")
             }
             Advice::CacDrs { class, by_score } => {
                 let risk = match class {
@@ -708,3 +719,7 @@ const DOCUMENT: Document = Document {
     states: ["found", "none found", "not evaluated"],
     patient: ["Patient", "Patient ID", "Date of birth", "Sex", "Study date", "Accession no.", "Study"],
 };
+
+fn smaller(mm: f64) -> String {
+    format!(" Nodules below {:.0} mm were not evaluated on these slices; the category holds without them.", Number(mm))
+}

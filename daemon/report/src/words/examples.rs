@@ -68,9 +68,9 @@ pub fn reasons() -> Vec<Reason> {
         Reason::OnlyBases => [Reason::OnlyBases],
         Reason::OnlyApices => [Reason::OnlyApices],
         Reason::BaseCut => [Reason::BaseCut],
+        Reason::ApexCut => [Reason::ApexCut],
         Reason::ChestWallCut => [Reason::ChestWallCut],
         Reason::AgatstonContrast => [Reason::AgatstonContrast],
-        Reason::AgatstonContrastUnknown => [Reason::AgatstonContrastUnknown],
         Reason::AgatstonNotGated => [Reason::AgatstonNotGated],
         Reason::AgatstonGatingUnknown => [Reason::AgatstonGatingUnknown],
         Reason::AgatstonVoltage { .. } => [Reason::AgatstonVoltage { kv: 99.6 }],
@@ -340,8 +340,8 @@ pub fn qualities() -> Vec<CtQuality> {
 /// Every recommendation and every class of the rules that are quoted.
 pub fn advice() -> Vec<Advice> {
     use Follow::{
-        GroundGlass, No, OptionalAtOneYear, PartSolid, SeveralSmallSubsolid, SeveralSolid, SeveralSubsolid,
-        SixToTwelveMonths, ThreeMonths,
+        GroundGlass, No, OptionalAtOneYear, PartLarge, PartMiddle, PartSmall, PartSolid, SeveralSmallSubsolid,
+        SeveralSolid, SeveralSubsolid, SixToTwelveMonths, ThreeMonths,
     };
     let follows = [
         No,
@@ -353,12 +353,17 @@ pub fn advice() -> Vec<Advice> {
         SeveralSubsolid,
         PartSolid,
         ThreeMonths,
+        PartSmall,
+        PartMiddle,
+        PartLarge,
     ];
     let thick = Advice::Fleischner { follow: ThreeMonths, measured_mm: Some(5.0) };
     let fleischner = follows.map(|follow| Advice::Fleischner { follow, measured_mm: None });
-    let categories = [Category::One, Category::Two, Category::Three, Category::FourA, Category::FourB];
+    let all = [Category::Zero, Category::One, Category::Two, Category::Three, Category::FourA, Category::FourB];
+    let categories = all.into_iter().map(|category| Advice::LungRads { category, from_mm: None });
+    let thick_rads = Advice::LungRads { category: Category::Two, from_mm: Some(9.0) };
     let classes = [0, 1, 2, 3].map(|class| Advice::CacDrs { class, by_score: class % 2 == 0 });
-    fleischner.into_iter().chain([thick]).chain(categories.map(Advice::LungRads)).chain(classes).collect()
+    fleischner.into_iter().chain([thick]).chain(categories).chain([thick_rads]).chain(classes).collect()
 }
 
 pub fn nodule_changes() -> Vec<NoduleChange> {

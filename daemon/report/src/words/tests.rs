@@ -377,7 +377,9 @@ fn about_nothing(language: Language) -> Vec<String> {
         Reason::Noisy { hu: nothing, most_hu: nothing },
     ];
     let mut all: Vec<String> = reasons.iter().map(|reason| w.reason(reason)).collect();
-    all.push(w.emphysema(nothing, Some(-0.04), Some(nothing), true));
+    for noise in [Denoised::Yes, Denoised::No, Denoised::Unknown] {
+        all.push(w.emphysema(nothing, Some(-0.04), Some(nothing), noise));
+    }
     all.push(w.volume_on_side(Side::Right, nothing));
     all.push(w.pneumothorax(Side::Left, -0.3, nothing));
     all.push(w.agatston(nothing));

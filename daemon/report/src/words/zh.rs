@@ -17,7 +17,7 @@ use models::task::us_breast::terms::{Echo, Margin, Orientation, Posterior, Shape
 use models::{Reason, Refusal, Topic};
 
 use super::breast::{self, Breast};
-use super::{Document, Largest, Page, Technique, Words};
+use super::{Denoised, Document, Largest, Page, Technique, Words};
 use crate::impression::{Advice, Category, Follow};
 use crate::refused::Mixed;
 use crate::stills::{self, NoSize, NotRead};
@@ -134,8 +134,12 @@ impl Words for Chinese {
         rib.map_or_else(|| format!("{side}肋骨（序号未知）"), |rib| format!("{side}第 {rib} 肋"))
     }
 
-    fn emphysema(&self, both: f64, right: Option<f64>, left: Option<f64>, noise_known: bool) -> String {
-        let how = if noise_known { "降噪后" } else { "噪声未测量" };
+    fn emphysema(&self, both: f64, right: Option<f64>, left: Option<f64>, noise: Denoised) -> String {
+        let how = match noise {
+            Denoised::Yes => "降噪后",
+            Denoised::No => "未降噪",
+            Denoised::Unknown => "噪声未测量",
+        };
         if let Some((side, percent)) = super::only_lung(right, left) {
             let lung = self.part(LungPart::Lung(side));
             return format!("LAA-950 {lung} {percent:.1} %（{how}）", percent = Number::from(percent));
@@ -234,6 +238,9 @@ impl Words for Chinese {
                         "3 至 6 个月复查 CT 确认是否持续存在；如无变化且实性成分小于 6 mm，每年复查 CT，共 5 年"
                     }
                     Follow::ThreeMonths => "可考虑 3 个月复查 CT、PET/CT 或组织活检",
+                    Follow::PartSmall => "扫描未包括整个胸部；小于 6 mm 者无需进一步检查",
+                    Follow::PartMiddle => "扫描未包括整个胸部；根据风险于 3 至 12 个月后行完整胸部 CT",
+                    Follow::PartLarge => "扫描未包括整个胸部；应立即行完整胸部 CT",
                 };
                 let thick = measured_mm
                     .map(|mm| format!("本次在 {:.1} mm 层面上测量，指南要求层厚不大于 1.5 mm。", Number(mm)))
@@ -242,14 +249,18 @@ impl Words for Chinese {
                     "Fleischner 学会 2017 指南（适用于 35 岁及以上、无已知肿瘤、无免疫抑制者偶然发现的结节）：{follow}。{thick}"
                 )
             }
-            Advice::LungRads(category) => {
+            Advice::LungRads { category, from_mm } => {
                 let next = match category {
+                    Category::Zero => "部分肺未显示，需行包括双肺全部的低剂量 CT",
                     Category::One | Category::Two => "12 个月后低剂量 CT 复查",
                     Category::Three => "6 个月后低剂量 CT 复查",
                     Category::FourA => "3 个月后低剂量 CT 复查；实性结节或实性成分达 8 mm 者可考虑 PET/CT",
                     Category::FourB => "转诊进一步临床评估：增强或平扫 CT、PET/CT 或组织活检",
                 };
-                format!("Lung-RADS v2022（用于筛查，按首次检查的大小）：{} 类，{next}。", category.name())
+                let small = from_mm
+                    .map(|mm| format!("本次层面未评估小于 {:.0} mm 的结节，该分类不包括它们。", Number(mm)))
+                    .unwrap_or_default();
+                format!("Lung-RADS v2022（用于筛查，按首次检查的大小）：{} 类，{next}。{small}", category.name())
             }
             Advice::CacDrs { class, by_score } => {
                 let risk = match class {
@@ -411,9 +422,9 @@ impl Words for Chinese {
             Reason::OnlyBases => "扫描范围内仅见肺底（如腹部扫描）".into(),
             Reason::OnlyApices => "扫描范围内仅见肺尖（如头颈部扫描）".into(),
             Reason::BaseCut => "扫描未包括肺的最低部分".into(),
+            Reason::ApexCut => "扫描未包括肺尖".into(),
             Reason::ChestWallCut => "图像未包括全部胸壁".into(),
             Reason::AgatstonContrast => "使用了对比剂".into(),
-            Reason::AgatstonContrastUnknown => "不明确是否使用对比剂".into(),
             Reason::AgatstonNotGated => "无心电门控".into(),
             Reason::AgatstonGatingUnknown => "不明确是否使用心电门控".into(),
             Reason::AgatstonVoltage { kv } => format!("管电压 {kv:.0} kV（应为 120 kV）", kv = Number::from(kv)),

@@ -174,6 +174,7 @@ fn a_negative_result_conforms() {
                 right_percent: Some(0.3),
                 left_percent: None,
                 noise_hu: Some(17.0),
+                smoothed: true,
                 regions: Vec::new(),
             }),
             bronchiectasis: Evaluated::Done(Vec::new()),

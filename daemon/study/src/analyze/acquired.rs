@@ -16,7 +16,7 @@ pub fn acquisition(header: &Header, elements: &[RawElement]) -> Acquisition {
             .as_deref()
             .and_then(age)
             .or_else(|| between(&text(tags::PATIENT_BIRTH_DATE)?, &text(tags::STUDY_DATE)?)),
-        contrast: text(tags::CONTRAST_BOLUS_AGENT).map(|agent| contrast(&agent)),
+        contrast: text(tags::CONTRAST_BOLUS_AGENT).and_then(|agent| contrast(&agent)),
         kernel: filled(&header.kernel),
         kvp: text(tags::KVP).and_then(|kvp| kvp.parse().ok()).filter(|kvp: &f64| *kvp > 0.0),
         slice_thickness_mm: header.slice_thickness.filter(|mm| *mm > 0.0),
@@ -34,9 +34,11 @@ fn ascii(elements: &[RawElement], tag: Tag) -> Option<String> {
     Some(String::from_utf8_lossy(&element.value).trim_matches(['\0', ' ']).to_owned())
 }
 
-/// An agent is named, or the field says that there was none.
-fn contrast(agent: &str) -> bool {
-    !matches!(agent.to_ascii_uppercase().as_str(), "" | "NONE" | "NO" | "N" | "WITHOUT" | "NATIVE")
+/// An agent is named, or the field says that there was none. An empty one says nothing (type 2 of the Contrast/Bolus module).
+fn contrast(agent: &str) -> Option<bool> {
+    let agent = agent.to_ascii_uppercase();
+    let none = ["NONE", "NO", "N", "WITHOUT", "NATIVE"].contains(&agent.as_str());
+    (!agent.is_empty()).then_some(!none)
 }
 
 /// Age String: `063Y`, `018M`, `010W`, `005D` (PS3.5 6.2), in years.
@@ -65,13 +67,19 @@ pub fn days_between(then: &str, now: &str) -> Option<i32> {
 }
 
 /// PS3.3 C.8.15.3: a technique other than NONE. Scan Options has no defined terms for CT; vendors write GATED, ECG,
-/// CARDIAC or TRIGGER in it.
+/// CARDIAC or TRIGGER in it, and also say what was not, or what went with the breath.
 fn gated(options: Option<&str>, technique: Option<&str>) -> Option<bool> {
     if let Some(technique) = technique.filter(|t| !t.is_empty()) {
         return Some(!technique.eq_ignore_ascii_case("NONE"));
     }
     let options = options.filter(|o| !o.is_empty())?.to_ascii_uppercase();
-    Some(["GATED", "GATING", "ECG", "EKG", "CARDIAC", "TRIGGER"].iter().any(|word| options.contains(word)))
+    let has = |value: &str, words: &[&str]| words.iter().any(|word| value.contains(word));
+    let by_heart = |value: &str| {
+        has(value, &["GATED", "GATING", "ECG", "EKG", "CARDIAC", "TRIGGER"])
+            && !has(value, &["NON", "NOT", "UNGATED", "WITHOUT", "RESP", "BREATH", "PULM"])
+            && !value.split([' ', '_', '-']).any(|word| word == "NO" || word == "OFF")
+    };
+    Some(options.split('\\').any(by_heart))
 }
 
 #[cfg(test)]
@@ -108,8 +116,22 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_agent_means_none_and_an_absent_one_means_unknown() {
+    fn an_empty_agent_means_unknown_as_an_absent_one_does() {
         let with = |agent| acquisition(&Header::default(), &[element(tags::CONTRAST_BOLUS_AGENT, agent)]).contrast;
-        assert_eq!((with(""), with("NONE "), with("ULTRAVIST")), (Some(false), Some(false), Some(true)));
+        assert_eq!((with(""), with("NONE "), with("ULTRAVIST")), (None, Some(false), Some(true)));
+    }
+
+    #[test]
+    fn gating_that_was_not_or_that_went_with_the_breath_is_none_by_the_heart() {
+        let by_heart = |options| acquisition(&Header::default(), &[element(tags::SCAN_OPTIONS, options)]).cardiac_gated;
+        for options in
+            ["NON-GATED", "UNGATED", "HELICAL\\NON GATED", "RESPIRATORY GATED", "RESP_TRIGGER", "ECG OFF", "HELICAL"]
+        {
+            assert_eq!(by_heart(options), Some(false), "{options}");
+        }
+        for options in ["ECG GATED", "HELICAL\\CARDIAC", "RESPIRATORY GATED\\ECG GATED", "TRIGGERED"] {
+            assert_eq!(by_heart(options), Some(true), "{options}");
+        }
+        assert_eq!(by_heart(""), None);
     }
 }

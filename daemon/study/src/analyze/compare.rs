@@ -63,6 +63,7 @@ mod tests {
             right_percent: None,
             left_percent: None,
             noise_hu: Some(10.0),
+            smoothed: false,
             regions: Vec::new(),
         });
         findings

@@ -77,6 +77,7 @@ pub fn judge_edges(findings: &mut ChestFindings, tilt: &Tilt) {
                 findings.seen_in_part(finding, Reason::LungsAtEdge);
             }
         }
+        findings.lungs_cut(&Reason::LungsAtEdge);
     } else if wall_cut && findings.refusal(ChestFinding::RibFracture).is_none() {
         findings.seen_in_part(ChestFinding::RibFracture, Reason::ChestWallCut);
     }

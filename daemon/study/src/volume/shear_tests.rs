@@ -185,7 +185,7 @@ fn the_lungs_at_the_edge_of_a_tilted_image_are_not_called_whole() {
             side: models::findings::Side::Left,
             volume_ml: 1.0,
             mean_hu: -800.0,
-            laa950_percent: None,
+            laa950_percent: Some(3.0),
             box_mm: [[0.0; 3]; 2],
             mask: boxed(&voxels),
         }]);
@@ -193,6 +193,8 @@ fn the_lungs_at_the_edge_of_a_tilted_image_are_not_called_whole() {
         let said = all.refusal(ChestFinding::RibFracture).map(ToString::to_string).unwrap_or_default();
         assert!(said.contains(wanted) && said.is_empty() == wanted.is_empty(), "{room_mm} mm: {said}");
         assert_eq!(all.refusal(ChestFinding::Nodule).is_some(), room_mm == 0.0, "{room_mm} mm");
+        let is_measured = matches!(all.lungs, Evaluated::Done(_));
+        assert_eq!(is_measured, room_mm > 0.0, "{room_mm} mm: volumes of cut lungs");
     }
 }
 

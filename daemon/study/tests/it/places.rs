@@ -111,7 +111,7 @@ fn every_place_of_the_real_chests_is_where_a_person_sees_it() {
         let examined = lungs::examine(&volume).unwrap();
         let litres: f64 = examined.lungs.iter().map(|lung| lung.volume_ml / 1000.0).sum();
         let between = begun.elapsed();
-        let places = Places::of(examined.ground);
+        let places = Places::of(examined.ground, false);
         println!("{}: lungs {between:.1?}, places {:.1?}", seen.folder, begun.elapsed() - between);
         let name = format!("places-{}.png", seen.folder.replace('/', "-"));
         let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);

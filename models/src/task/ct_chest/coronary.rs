@@ -24,7 +24,7 @@ use crate::volume::Volume;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CalciumScore {
-    /// Agatston score.
+    /// Agatston score, a whole number.
     Agatston(f64),
     /// 0 none, 1 mild, 2 moderate, 3 severe, and why it is no Agatston score.
     Ordinal { grade: u8, reason: Reasons },
@@ -103,7 +103,7 @@ pub fn find(
     regions::number(&mut lesions);
     let agatston = agatston(volume, &lesions);
     let score = match forbids_agatston(volume, acquisition, blood_hu.is_some()) {
-        None => CalciumScore::Agatston(agatston),
+        None => CalciumScore::Agatston(printed(agatston)),
         Some(reason) => CalciumScore::Ordinal { grade: grade(agatston), reason },
     };
     CoronaryCalcium { score, lesions }
@@ -215,7 +215,7 @@ fn weight(peak_hu: i16) -> f64 {
 /// Grade by the bands of CAC-DRS (Hecht et al., J Cardiovasc Comput Tomogr 12 (2018) 185-191): 0; 1 to 99; 100 to 299;
 /// 300 and more.
 fn grade(agatston: f64) -> u8 {
-    match agatston {
+    match printed(agatston) {
         a if a >= 300.0 => 3,
         a if a >= 100.0 => 2,
         a if a > 0.0 => 1,
@@ -223,18 +223,22 @@ fn grade(agatston: f64) -> u8 {
     }
 }
 
+/// The score as reports print it: whole, and never 0 where there is calcium. Its class must not contradict what is read.
+fn printed(agatston: f64) -> f64 {
+    if agatston > 0.0 { agatston.round().max(1.0) } else { 0.0 }
+}
+
 /// Why the number would be no Agatston score; `None` when the protocol is the one it is defined for: without contrast,
 /// ECG-gated, 120 kV, slices of 2.5 to 3 mm, soft kernel (SCCT guideline, Hecht et al., J Cardiovasc Comput Tomogr 11
 /// (2017) 74-84).
-/// `enhanced`: the blood is bright, whatever the header says (many leave the contrast agent empty).
+/// `enhanced`: the blood is bright. Where the header does not say whether there was an agent (many leave it empty), this decides.
 fn forbids_agatston(volume: &Volume, acquisition: &Acquisition, enhanced: bool) -> Option<Reasons> {
     let mm = volume.geometry.spacing_mm[2];
     let mut reasons = Vec::new();
     match acquisition.contrast {
-        _ if enhanced => reasons.push(Reason::AgatstonContrast),
-        Some(false) => {}
         Some(true) => reasons.push(Reason::AgatstonContrast),
-        None => reasons.push(Reason::AgatstonContrastUnknown),
+        _ if enhanced => reasons.push(Reason::AgatstonContrast),
+        Some(false) | None => {}
     }
     match acquisition.cardiac_gated {
         Some(true) => {}

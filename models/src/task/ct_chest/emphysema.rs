@@ -14,7 +14,8 @@ use crate::findings::{Lung, Mask, Region, Side};
 use crate::postprocess::patches::ONE;
 use crate::volume::Volume;
 
-/// Emphysema. LAA-950 by its definition is in each [`Lung`] as well; here after noise reduction, with what was done.
+/// Emphysema. LAA-950 by its definition is in each [`Lung`] as well, where noise and kernel let it count; here after as much noise
+/// reduction as they ask for.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Emphysema {
     /// Percent of the voxels of both lungs below -950 HU, airways left out, after noise reduction.
@@ -24,6 +25,8 @@ pub struct Emphysema {
     /// Standard deviation of the noise as measured in the trachea and main bronchi, HU; `None` when they hold too little air to measure it. Then
     /// nothing but a sharp kernel asks for noise reduction.
     pub noise_hu: Option<f64>,
+    /// Noise or kernel asked for noise reduction. Otherwise the percentages are LAA-950 by its definition.
+    pub smoothed: bool,
     /// Voxels below -950 HU, one region a lung.
     pub regions: Vec<Region>,
 }
@@ -71,7 +74,8 @@ pub fn figure(emphysema: &Emphysema) -> Figure {
 pub const EMPHYSEMA_PERCENT: f64 = 5.0;
 
 pub fn is_found(emphysema: &Emphysema) -> bool {
-    emphysema.laa950_percent >= EMPHYSEMA_PERCENT
+    // As it is printed, with one decimal: "none found; 5.0 %" would contradict the limit.
+    (emphysema.laa950_percent * 10.0).round() / 10.0 >= EMPHYSEMA_PERCENT
 }
 
 /// Standard deviation of the attenuation at `air` (voxels well inside trachea and main bronchi), HU. From values
@@ -217,7 +221,8 @@ pub fn measure(volume: &Volume, answer: &Answer, lungs: &[Lung], air: &[[usize; 
         regions.extend(measured.filter(|r| r.volume_ml >= thresholds.min_size));
     }
     regions::number(&mut regions);
-    Emphysema { laa950_percent: percent(own, whole), right_percent, left_percent, noise_hu: noise, regions }
+    let smoothed = radius != [0; 3];
+    Emphysema { laa950_percent: percent(own, whole), right_percent, left_percent, noise_hu: noise, smoothed, regions }
 }
 
 /// Lung voxels with more than `share` of their cube's lung voxels low (one half: a median); plane by plane, sums over slices

@@ -176,9 +176,11 @@ fn texture_that_a_sharp_kernel_draws_into_the_lungs_is_no_emphysema() {
     for (sigma, low_percent) in [(45.0, 1.0), (60.0, 4.0), (80.0, 9.0)] {
         let volume =
             planted(&chest(1.5), |p, hu| if hu == -850 { (-850.0 + sigma * noise(p)).round() as i16 } else { hu });
-        let found = all(&volume, &[], &Acquisition::default());
-        let raw = done(found.lungs).iter().filter_map(|lung| lung.laa950_percent).fold(0.0, f64::max);
+        let raw = examined(&volume).lungs.iter().filter_map(|lung| lung.laa950_percent).fold(0.0, f64::max);
         assert!(raw > low_percent, "{raw} at {sigma}");
+        let found = all(&volume, &[], &Acquisition::default());
+        let said = done(found.lungs).iter().filter_map(|lung| lung.laa950_percent).count();
+        assert_eq!(said, 0, "two numbers for one thing, {raw} raw");
         let emphysema = done(found.emphysema);
         assert!(emphysema.laa950_percent < 0.5, "{} of {raw} at {sigma}", emphysema.laa950_percent);
     }
@@ -213,6 +215,32 @@ fn the_agatston_score_of_a_cylinder_is_its_area_times_its_weight() {
     let found = done(all(&volume, &shapes, &ungated).coronary_calcium);
     let reason = Reasons(vec![Reason::AgatstonNotGated]);
     assert_eq!(found.score, CalciumScore::Ordinal { grade: 3, reason });
+}
+
+/// It begins at the carina, where the left main artery is: the upper part of what is seen of the lungs is not above the heart.
+#[test]
+fn calcium_at_the_top_of_a_scan_that_was_planned_on_the_heart_counts() {
+    let plaque = ball([0.0, -30.0, 50.0], 4.0);
+    let shape = Chest { spacing_mm: [0.8, 0.8, 3.0], z_mm: [-60.0, 60.0], ..Chest::default() };
+    let volume = planted(&shape, |p, hu| if plaque(p) <= 0.0 { 400 } else { hu });
+    let found = all(&volume, &[(Channel::CoronaryCalcification, &plaque)], &calcium_scan()).coronary_calcium;
+    let CalciumScore::Agatston(score) = done(found).score else { panic!("no score") };
+    assert!(score > 50.0, "{score}");
+}
+
+/// Many scanners leave the agent empty; the blood shows whether there was one.
+#[test]
+fn where_the_header_does_not_say_blood_decides_about_the_score() {
+    let vessel = |p: [f64; 3]| (p[0].hypot(p[1] + 30.0) - 18.0).max(p[2].abs() - 60.0);
+    let shape = Chest { spacing_mm: [0.8, 0.8, 3.0], ..Chest::default() };
+    let unsaid = Acquisition { contrast: None, ..calcium_scan() };
+    let score = |blood: i16| {
+        let volume = planted(&shape, |p, hu| if vessel(p) <= 0.0 { blood } else { hu });
+        done(all(&volume, &[], &unsaid).coronary_calcium).score
+    };
+    assert_eq!(score(40), CalciumScore::Agatston(0.0));
+    let reason = Reasons(vec![Reason::AgatstonContrast]);
+    assert_eq!(score(250), CalciumScore::Ordinal { grade: 0, reason });
 }
 
 #[test]
@@ -288,6 +316,12 @@ fn fractures_get_side_and_number_of_their_rib() {
     found.sort_by_key(|f| f.rib);
     let told: Vec<_> = found.iter().map(|f| (f.side, f.rib)).collect();
     assert_eq!(told, [(Side::Right, Some(4)), (Side::Left, Some(9))]);
+
+    // A scan that begins below the apex: the uppermost rib that is seen is level with the uppermost lung, and not the first.
+    let below = Chest { z_mm: [-120.0, 60.0], ..chest(2.0) };
+    let volume = planted(&below, |p, hu| if hu > -500 && (hoop(p) || spine(p)) { 400 } else { hu });
+    let found = done(all(&volume, &[(Channel::RibFracture, &both)], &Acquisition::default()).rib_fractures);
+    assert!(!found.is_empty() && found.iter().all(|f| f.rib.is_none()), "{found:?}");
 
     // Without the first rib in the scan nothing is guessed.
     let volume = planted(&chest(2.0), |p, hu| if hu > -500 && p[2] < 80.0 && (hoop(p) || spine(p)) { 400 } else { hu });
@@ -417,6 +451,11 @@ fn nothing_is_called_absent_of_an_organ_that_was_not_seen_whole() {
         |all: Vec<(ChestFinding, Option<Reason>)>| all.into_iter().filter(|(_, r)| r.is_some()).collect::<Vec<_>>();
     let base = only(absent(&scanned([-98.0, 126.0]), &Acquisition::default()));
     assert_eq!(base, [(PleuralEffusion, Some(Reason::BaseCut))], "fluid gathers in the lowest place");
+    let apex = only(absent(&scanned([-126.0, 98.0]), &Acquisition::default()));
+    assert!(apex.iter().all(|(_, reason)| *reason == Some(Reason::ApexCut)), "{apex:?}");
+    let needs_it = [ChestFinding::Nodule, ChestFinding::Pneumothorax, RibFracture, ChestFinding::Emphysema];
+    assert!(needs_it.iter().all(|finding| apex.iter().any(|(cut, _)| cut == finding)), "{apex:?}");
+    assert!(apex.iter().all(|(finding, _)| *finding != PleuralEffusion), "air rises, fluid does not: {apex:?}");
     let wall = only(absent(&wide(130.0), &Acquisition::default()));
     assert_eq!(wall, [(RibFracture, Some(Reason::ChestWallCut))], "the lungs are whole, the ribs are not");
     // A gated scan is planned on the heart.

@@ -121,7 +121,8 @@ pub enum Landmark {
 }
 
 impl Places {
-    pub fn of(ground: Ground) -> Self {
+    /// `planned`: the scan begins within the lungs, because it was planned on the heart.
+    pub fn of(ground: Ground, planned: bool) -> Self {
         let Ground { coarse, lungs, airway, gas, lost } = ground;
         let grid = coarse.grid;
         let mut bits = vec![0; grid.len()];
@@ -152,7 +153,7 @@ impl Places {
             let ribs = ribs(&coarse, &from_lung, &both, &[&spine, &between], middle);
             set(&spine, SPINE);
             set(&morphology::dilate(&grid, &ribs, BESIDE_RIB_MM), RIB);
-            set(&heart(&grid, &lungs, &between, middle), HEART);
+            set(&heart(&grid, &lungs, &between, middle, planned), HEART);
             set(&mediastinum(&grid, &between, middle), MEDIASTINUM);
         }
         let both_lungs = [RIGHT, LEFT].iter().all(|side| lungs.contains(side));
@@ -367,10 +368,11 @@ fn ribs(coarse: &Coarse, from_lung: &[f32], lungs: &[u8], not: &[&[u8]], middle:
         .collect()
 }
 
-/// Between the lungs, in front of the spine, in the lower part of the lungs.
-fn heart(grid: &Grid, lungs: &[u8], between: &[u8], middle: &Midline) -> Vec<u8> {
+/// Between the lungs, in front of the spine, in the lower part of the lungs, or in all that is seen of them.
+fn heart(grid: &Grid, lungs: &[u8], between: &[u8], middle: &Midline, up_to_the_end: bool) -> Vec<u8> {
     let Some((low, high)) = grid::bounds(grid, lungs, 0) else { return vec![0; grid.len()] };
-    let top = low[2] as f64 + HEART_HEIGHT * (high[2] - low[2]) as f64;
+    let share = if up_to_the_end { f64::INFINITY } else { HEART_HEIGHT };
+    let top = low[2] as f64 + share * (high[2] - low[2]).max(1) as f64;
     between
         .iter()
         .enumerate()

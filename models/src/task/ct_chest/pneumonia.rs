@@ -91,7 +91,19 @@ pub fn figure(pneumonia: &Pneumonia) -> Figure {
 /// Radiology 246 (2008) 697-722: ground glass preserves bronchial and vascular margins, consolidation obscures them).
 pub fn measure(volume: &Volume, opacities: Opacities, lungs: &[Lung], lobes: &[Lobe]) -> Pneumonia {
     let Opacities { ground_glass, consolidation } = opacities;
-    let ml = volume.geometry.voxel_ml();
+    let extents = extents(&ground_glass, &consolidation, lungs, lobes, volume.geometry.voxel_ml());
+    let confidence = ground_glass.iter().chain(&consolidation).map(|r| r.confidence).fold(0.0, f64::max);
+    Pneumonia { confidence, ground_glass, consolidation, extents }
+}
+
+/// `ml`: of a voxel.
+pub fn extents(
+    ground_glass: &[Region],
+    consolidation: &[Region],
+    lungs: &[Lung],
+    lobes: &[Lobe],
+    ml: f64,
+) -> Vec<Extent> {
     let extent = |part: LungPart, masks: &[&Mask]| {
         let whole: usize = masks.iter().map(|m| m.count()).sum();
         let mut solid = 0;
@@ -126,8 +138,7 @@ pub fn measure(volume: &Volume, opacities: Opacities, lungs: &[Lung], lobes: &[L
     for name in LobeName::ALL {
         extents.extend(lobes.iter().filter(|l| l.name == name).map(|l| extent(LungPart::Lobe(name), &[&l.mask])));
     }
-    let confidence = ground_glass.iter().chain(&consolidation).map(|r| r.confidence).fold(0.0, f64::max);
-    Pneumonia { confidence, ground_glass, consolidation, extents }
+    extents
 }
 
 fn empty_like(mask: &Mask) -> Mask {

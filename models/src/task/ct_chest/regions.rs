@@ -199,7 +199,7 @@ pub fn side(volume: &Volume, lungs: &[Lung], region: &Region) -> Side {
 
 /// Patient x of the middle of the mask's box, mm.
 pub fn middle_x(volume: &Volume, mask: &Mask) -> f64 {
-    let middle = [0, 1, 2].map(|a| mask.origin[a] as f64 + mask.size[a] as f64 / 2.0);
+    let middle = [0, 1, 2].map(|a| mask.origin[a] as f64 + (mask.size[a] as f64 - 1.0) / 2.0);
     volume.geometry.to_patient(middle)[0]
 }
 

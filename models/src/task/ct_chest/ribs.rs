@@ -48,14 +48,21 @@ const NEAR_MM: f64 = 14.0;
 
 /// Fractures, each with side and number of its rib.
 pub fn evaluate(scan: &mut Scan<'_>) -> Vec<RibFracture> {
-    fractures(scan.volume, scan.answer, scan.lungs, scan.places)
+    fractures(scan.volume, scan.answer, scan.lungs, scan.places, scan.apices_seen)
 }
 
 pub fn figure(all: &[RibFracture]) -> Figure {
     Figure::largest(all.len(), all.iter().map(|fracture| fracture.region.confidence))
 }
 
-pub fn fractures(volume: &Volume, answer: &Answer, lungs: &[Lung], places: &Places) -> Vec<RibFracture> {
+/// `apices_seen`: without the top of the lungs nobody knows which rib is the first.
+pub fn fractures(
+    volume: &Volume,
+    answer: &Answer,
+    lungs: &[Lung],
+    places: &Places,
+    apices_seen: bool,
+) -> Vec<RibFracture> {
     let (mut found, thresholds) = regions::collect(volume, answer, Channel::RibFracture);
     places.keep(places::RIB_FRACTURE, &mut found);
     let spacing = volume.geometry.spacing_mm;
@@ -67,7 +74,7 @@ pub fn fractures(volume: &Volume, answer: &Answer, lungs: &[Lung], places: &Plac
         return Vec::new();
     }
     regions::number(&mut found);
-    let ribs = count(&answer.prepared);
+    let ribs = apices_seen.then(|| count(&answer.prepared)).flatten();
     found
         .into_iter()
         .map(|region| {

@@ -37,9 +37,9 @@ impl Seen {
     }
 }
 
-/// Lungs that end within the scan, one in each half of the chest.
+/// Lungs that end within the scan, one in each half of the chest. (Their recess alone may be cut: nearly all of them was seen.)
 pub(super) fn lungs(seen: &Seen, _: &Acquisition) -> Option<Reason> {
-    seen.cuts.reason().or_else(|| seen.half())
+    seen.cuts.reason().or_else(|| seen.half()).or_else(|| seen.cuts.apex.then_some(Reason::ApexCut))
 }
 
 /// Fluid gathers at the lowest place of either side. What lies above it need not be seen.

@@ -107,7 +107,7 @@ mod tests {
             let channels = vec![(Channel::GroundGlass, thresholds, hazy), (Channel::Consolidation, thresholds, solid)];
             Answer::new(prepared, channels)
         };
-        let places = Places::of(lungs::examine(&volume).unwrap().ground);
+        let places = Places::of(lungs::examine(&volume).unwrap().ground, false);
         let [core_ml, none] = ml(&opacities(&volume, &answer(None), &places));
         assert!((core_ml / ball_ml(12.0) - 1.0).abs() < 0.2 && none == 0.0, "{core_ml} {none}");
         let [hazy_ml, solid_ml] = ml(&opacities(&volume, &answer(Some(0.2)), &places));

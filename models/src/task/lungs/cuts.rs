@@ -22,6 +22,10 @@ pub struct Cuts {
     pub below: bool,
     /// The lowest part of a lung, however small, is not in the scan.
     pub base: bool,
+    /// The same of its top.
+    pub apex: bool,
+    /// There is lung in the uppermost slice: its very top may be missing.
+    pub head: bool,
     /// From the lowest to the highest slice with lung, mm.
     pub height_mm: f64,
     /// Of the whole scan, mm.
@@ -47,6 +51,8 @@ impl Cuts {
             cuts.above |= at(head) > CUT_SHARE * largest;
             cuts.below |= at(foot) > CUT_SHARE * largest;
             cuts.base |= at(foot) > BASE_SHARE * largest;
+            cuts.apex |= at(head) > BASE_SHARE * largest;
+            cuts.head |= at(head) > 0.0;
             let first = lung.mask.origin[axis];
             for i in (0..sections.len()).filter(|i| sections[*i] > 0).map(|i| first + i) {
                 let [low, high] = seen.get_or_insert([i, i]);

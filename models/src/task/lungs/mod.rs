@@ -35,7 +35,7 @@ const TOTAL_ML: std::ops::RangeInclusive<f64> = 300.0..=12_000.0;
 /// A lung whose section at the end of the scan is more than this share of its largest one goes on beyond it. (The
 /// costophrenic recess alone, cut in many routine scans, is below a third.)
 const CUT_SHARE: f64 = 0.5;
-/// The lowest part of a lung is missing when its section at the lower end is more than this share of its largest one. (Noise
+/// The lowest part of a lung, or its top, is missing when its section at that end is more than this share of its largest one. (Noise
 /// and the blurred last slice are less.)
 const BASE_SHARE: f64 = 0.1;
 /// Share of the lungs that may reach the edge of the image. (Pillows and blankets look like lung, but less of it.)
