@@ -455,10 +455,12 @@ impl Shelf {
         })
     }
 
-    /// The network is wrong on this device: refuses the package where that decides, is a failure of the device elsewhere.
+    /// The network is wrong on this device: refuses the package where that decides, is a failure of the device elsewhere, and on a GPU
+    /// always (a neighbour's request has no CPU behind it).
     fn wrong(&self, at: Attempt<'_>, why: String) -> Error {
+        let is_gpu = Provider::parse(&at.accelerator.describe().provider).is_ok_and(Provider::builds_engines);
         match at.manner {
-            Manner::Decides => self.refuse(at.entry, at.fingerprint, why),
+            Manner::Decides if !is_gpu => self.refuse(at.entry, at.fingerprint, why),
             _ => accel::Error::new(accel::AccelFault::Device, why).into(),
         }
     }
