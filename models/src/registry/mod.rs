@@ -43,6 +43,8 @@ pub struct Registry {
     /// The tasks of this software.
     tasks: Arc<Vec<String>>,
     entries: BTreeMap<Key, Entry>,
+    /// All that came with the software, as at the start, also where an installed one of the same name and version is in `entries`.
+    built_in: BTreeMap<Key, Entry>,
     /// Of the tasks for which someone chose.
     selections: BTreeMap<String, Selection>,
 }
@@ -228,6 +230,9 @@ impl Registry {
         self.discard(&place)?;
         self.forget_record(key)?;
         self.entries.remove(key);
+        if let Some(shipped) = self.built_in.get(key) {
+            self.entries.insert(key.clone(), shipped.clone());
+        }
         Ok(())
     }
 
@@ -260,8 +265,13 @@ impl Registry {
         let (task, was_active) = (entry.task().to_owned(), self.is_active(entry));
         self.keep(&layout::record(&self.directory, key), &record)?;
         let refused = matches!(record.outcome, Outcome::Refused { .. });
+        let shipped = self.built_in.get(key).filter(|shipped| refused && shipped.sha256 != record.sha256).cloned();
         if let Some(entry) = self.entries.get_mut(key) {
             entry.record = Some(record);
+            // A site's own content of this version is bad: that of the software is another one.
+            if let Some(shipped) = shipped {
+                *entry = shipped;
+            }
         }
         if !(was_active && refused) {
             return Ok(None);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::entry::{Entry, Origin};
-use super::error::Error;
+use super::error::{Error, RegistryFault};
 use super::record::Record;
 use super::selection::Selection;
 use super::{Key, Registry, layout};
@@ -53,33 +53,60 @@ impl Registry {
             trust: Arc::new(trust),
             tasks: Arc::new(tasks),
             entries: BTreeMap::new(),
+            built_in: BTreeMap::new(),
             selections: BTreeMap::new(),
         };
         for (name, path) in directories(built_in) {
-            registry.add(Key::new(name, ""), &path, Origin::BuiltIn, unreadable);
+            let entry = registry.read_entry(Key::new(name, ""), &path, Origin::BuiltIn, unreadable);
+            registry.built_in.insert(entry.key.clone(), Entry { record: None, ..entry.clone() });
+            registry.entries.insert(entry.key.clone(), entry);
         }
         let Some(directory) = directory else { return registry };
-        for (id, path) in directories(&layout::packages(directory)) {
-            for (version, path) in directories(&path) {
-                registry.add(Key::new(&*id, version), &path, Origin::Installed, unreadable);
-            }
-        }
         for task in registry.tasks.clone().iter() {
             if let Some(selection) = read::<Selection>(&layout::task(directory, task), unreadable) {
                 registry.selections.insert(task.clone(), selection);
             }
         }
+        for (id, path) in directories(&layout::packages(directory)) {
+            for (version, path) in directories(&path) {
+                let entry = registry.read_entry(Key::new(&*id, version), &path, Origin::Installed, unreadable);
+                if !registry.is_shipped_better(&entry) {
+                    registry.entries.insert(entry.key.clone(), entry);
+                }
+            }
+        }
         registry
     }
 
-    fn add(&mut self, key: Key, path: &Path, origin: Origin, unreadable: &mut Vec<String>) {
+    /// Of an installed package and one of the same name and version that came with the software: whether the latter is used. Of one
+    /// content it is, unless it is damaged, so that it counts as shipped and needs no key; of another content, unless a site has
+    /// chosen the installed one.
+    fn is_shipped_better(&self, installed: &Entry) -> bool {
+        let Some(shipped) = self.entries.get(&installed.key).filter(|entry| entry.origin == Origin::BuiltIn) else {
+            return false;
+        };
+        if shipped.sha256 == installed.sha256 {
+            // What cannot be read just now is not damaged.
+            return shipped.open(&self.trust).map_or_else(|error| error.kind() == RegistryFault::Io, |_| true);
+        }
+        let choice = Some(installed.choice());
+        let is_chosen = self.selections.values().any(|of| [&of.active, &of.last_good, &of.shadow].contains(&&choice));
+        shipped.unusable.is_none() && (installed.refusal().is_some() || !is_chosen)
+    }
+
+    fn read_entry(&self, key: Key, path: &Path, origin: Origin, unreadable: &mut Vec<String>) -> Entry {
         let mut entry = Entry::read(key, path, origin, &self.trust, &self.tasks);
         if !self.directory.as_os_str().is_empty() {
             // A record of other content (a software update) says nothing.
             let record = read::<Record>(&layout::record(&self.directory, &entry.key), unreadable);
             entry.record = record.filter(|record| record.sha256 == entry.sha256);
+            // Of files, not of an accelerator: another copy of this content, or a repaired one, may be good.
+            if entry.record.as_ref().is_some_and(Record::is_of_files) {
+                let refused = entry.record.take();
+                entry.record = refused.filter(|_| entry.open(&self.trust).is_err());
+            }
         }
-        self.entries.insert(entry.key.clone(), entry);
+        entry
     }
 
     /// When the chosen package is missing or refused, the package that the task uses instead is recorded.

@@ -236,6 +236,86 @@ fn a_software_update_brings_its_own_package_unless_someone_chose_another() {
     assert_eq!(active(&home.open()).as_deref(), Some("1.0.0"), "a site's choice stays");
 }
 
+/// The software of this box is another one now.
+fn ships(home: &Home, specimen: &Specimen) {
+    let shipped = home.built_in().join("specimen");
+    let _ = std::fs::remove_dir_all(&shipped);
+    specimen.write(&shipped).unwrap();
+}
+
+#[test]
+fn an_update_that_ships_what_was_installed_before_leaves_no_task_without_a_package() {
+    let home = Home::new();
+    ships(&home, &Specimen::version("0.4.0"));
+    let mut registry = home.open();
+    registry.activate(&key("0.4.0")).unwrap();
+    Home::install(&mut registry, "0.5.0").unwrap();
+    ships(&home, &Specimen::version("0.5.0"));
+    let (registry, swept) = home.start();
+    assert_eq!(swept.fallen_back, [(TASK.to_owned(), Some(key("0.5.0")))]);
+    assert_eq!(active(&registry).as_deref(), Some("0.5.0"));
+    assert_eq!(registry.get(&key("0.5.0")).unwrap().origin, Origin::BuiltIn);
+}
+
+#[test]
+fn a_choice_whose_installed_files_rot_or_lose_their_key_is_still_met_by_the_same_content_of_the_software() {
+    let home = Home::new();
+    let mut registry = home.open();
+    Home::install(&mut registry, "0.5.0").unwrap();
+    registry.activate(&key("0.5.0")).unwrap();
+    let network = registry.get(&key("0.5.0")).unwrap().directory.join("network.onnx");
+    std::fs::write(network, b"rot").unwrap();
+    // Found by a load before the update: of the files, on no accelerator.
+    let outcome = Outcome::Refused { reason: "sha256".into() };
+    let record = Record { outcome, accelerator: String::new(), ..Home::ready(&registry, "0.5.0") };
+    registry.built(&key("0.5.0"), record).unwrap();
+    assert_eq!(active(&registry), None);
+    ships(&home, &Specimen::version("0.5.0"));
+    for trust in [Trust::load(&[home.keys()]).0, Maker::new().trust()] {
+        let (registry, _) = Registry::open(home.path(), &home.built_in(), trust, &[TASK]).unwrap();
+        assert_eq!(active(&registry).as_deref(), Some("0.5.0"));
+        registry.active(TASK).unwrap().open(&registry.trust).unwrap();
+    }
+}
+
+#[test]
+fn of_two_contents_of_one_version_a_sites_choice_is_used_until_it_is_bad_and_otherwise_what_is_shipped() {
+    let home = Home::new();
+    let mut registry = home.open();
+    Home::install(&mut registry, "0.5.0").unwrap();
+    let own = registry.get(&key("0.5.0")).unwrap().sha256.clone();
+    ships(&home, &Specimen { threshold: 0.6, ..Specimen::version("0.5.0") });
+    let used = |registry: &Registry| registry.active(TASK).unwrap().sha256.clone();
+    assert_ne!(used(&home.open()), own, "nobody has chosen it");
+    registry.activate(&key("0.5.0")).unwrap();
+    let mut registry = home.open();
+    assert_eq!(used(&registry), own);
+    Home::refused(&mut registry, "0.5.0", "differs by 0.3");
+    for registry in [&registry, &home.open()] {
+        assert_ne!(used(registry), own);
+        assert_eq!(registry.get(&key("0.5.0")).unwrap().refusal(), None, "that was said of the other one");
+    }
+}
+
+#[test]
+fn removing_what_replaced_a_damaged_package_of_the_software_leaves_that_in_the_list() {
+    let home = Home::new();
+    for version in ["0.1.0", "0.2.0"] {
+        Specimen::version(version).write(&home.built_in().join(version)).unwrap();
+    }
+    std::fs::write(home.built_in().join("0.1.0/network.onnx"), b"rot").unwrap();
+    let mut registry = home.open();
+    Home::install(&mut registry, "0.1.0").unwrap();
+    let of = |registry: &Registry| registry.get(&key("0.1.0")).map(|entry| entry.origin).ok();
+    for mut registry in [registry, home.open()] {
+        assert_eq!(of(&registry), Some(Origin::Installed));
+        registry.get(&key("0.1.0")).unwrap().open(&registry.trust).unwrap();
+        registry.remove(&key("0.1.0")).unwrap();
+        assert_eq!(of(&registry), Some(Origin::BuiltIn));
+        Home::install(&mut registry, "0.1.0").unwrap();
+    }
+}
+
 #[test]
 fn switched_off_means_nothing_runs_until_something_is_activated() {
     let home = Home::new();
