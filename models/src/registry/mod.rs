@@ -45,6 +45,8 @@ pub struct Registry {
     entries: BTreeMap<Key, Entry>,
     /// All that came with the software, as at the start, also where an installed one of the same name and version is in `entries`.
     built_in: BTreeMap<Key, Entry>,
+    /// Some package could not be read at the start, so that it is not known whether a choice is gone.
+    is_unread: bool,
     /// Of the tasks for which someone chose.
     selections: BTreeMap<String, Selection>,
 }
@@ -114,6 +116,20 @@ impl Registry {
     fn usable(&self, choice: &Choice) -> Option<&Entry> {
         let entry = self.entries.get(&choice.key)?;
         (entry.sha256 == choice.sha256 && entry.refusal().is_none()).then_some(entry)
+    }
+
+    /// Packages that were refused for what they did on an accelerator.
+    pub fn refused_by_run(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.values().filter(|entry| entry.record.as_ref().is_some_and(Record::is_of_run))
+    }
+
+    /// Forgets what was found on another accelerator than this one: its library or its driver was updated since. The next build
+    /// decides again. The files stay: another start comes to the same.
+    pub fn forget_refusals_elsewhere(&mut self, accelerator: &str) {
+        for entry in self.entries.values_mut() {
+            entry.record =
+                entry.record.take().filter(|record| !record.is_of_run() || record.accelerator == accelerator);
+        }
     }
 
     /// What the error of [`Registry::active`] says of a task that has nothing usable.

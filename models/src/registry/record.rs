@@ -22,6 +22,11 @@ pub struct Record {
 }
 
 impl Record {
+    /// It was refused for what it did on its accelerator.
+    pub(super) fn is_of_run(&self) -> bool {
+        matches!(self.outcome, Outcome::Refused { .. }) && !self.accelerator.is_empty()
+    }
+
     /// A file was found to be damaged, or the signature not good; nothing was run.
     pub(super) fn is_of_files(&self) -> bool {
         matches!(self.outcome, Outcome::Refused { .. }) && self.accelerator.is_empty()

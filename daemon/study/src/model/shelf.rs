@@ -136,7 +136,7 @@ impl Shelf {
             tensorrt: accelerator.tensorrt.clone(),
             ..AcceleratorConfig::default()
         };
-        Self {
+        let shelf = Self {
             registry: Arc::new(Mutex::new(registry)),
             config,
             open: OpenAccelerator(Arc::new(accel::open)),
@@ -146,7 +146,27 @@ impl Shelf {
             clock: Arc::new(System),
             load_patience: LOAD_PATIENCE,
             events: None,
+        };
+        shelf.forget_refusals_elsewhere();
+        shelf
+    }
+
+    /// A network that was wrong on another version of the library may be right on this one. What decides is the CPU, or what is
+    /// configured instead of a GPU; it is opened only when a package was refused.
+    fn forget_refusals_elsewhere(&self) {
+        if self.registry().refused_by_run().next().is_none() {
+            return;
         }
+        let is_gpu = Provider::parse(&self.config.provider).is_ok_and(Provider::builds_engines);
+        let config = if is_gpu { self.on_cpu() } else { self.config.clone() };
+        match (self.open.0)(&config) {
+            Ok(accelerator) => self.registry().forget_refusals_elsewhere(&accelerator.fingerprint()),
+            Err(error) => tracing::warn!(%error, "whether refused packages may be tried again is not known"),
+        }
+    }
+
+    fn on_cpu(&self) -> AcceleratorConfig {
+        AcceleratorConfig { provider: Provider::Cpu.name().into(), ..self.config.clone() }
     }
 
     /// Opens accelerators in another way: for tests of accelerators that fail.
@@ -256,7 +276,7 @@ impl Shelf {
         work: &'static str,
         progress: Progress<'_>,
     ) -> Result<(Box<dyn LoadedModel>, Device, Variant), Error> {
-        let cpu = AcceleratorConfig { provider: Provider::Cpu.name().into(), ..self.config.clone() };
+        let cpu = self.on_cpu();
         let first = match self.on_gpu(entry, package, progress) {
             Ok(opened) => First::Gpu(opened),
             // Also when the network answers wrongly there: that is said of the GPU, and the CPU is asked before the package is refused.
@@ -364,6 +384,7 @@ impl Shelf {
         at.load(variant, progress).map_err(|tried| match tried {
             Tried::Wrong(why) => self.wrong(at, why),
             Tried::Device(error) => error.into(),
+            Tried::Disk(error) => error.into(),
         })
     }
 
@@ -371,7 +392,7 @@ impl Shelf {
     /// outcome is recorded.
     ///
     /// # Errors
-    /// `Refused` when none answers rightly, with the reason of the first; `Accelerator` when the device failed.
+    /// `Refused` when none answers rightly, with the reason of the first; `Accelerator` when the device failed, `Registry` when the disk.
     fn choose(
         &self,
         at: Attempt<'_>,
@@ -407,18 +428,15 @@ impl Shelf {
                     (Measured { run_ms, ..unmeasured(variant) }, Some(difference))
                 }
                 Err(Tried::Wrong(why)) => (Measured { refused: Some(why), ..unmeasured(variant) }, None),
-                Err(Tried::Device(error)) => {
-                    let refused = Some(error.to_string());
-                    failed.get_or_insert(error);
-                    (Measured { refused, ..unmeasured(variant) }, None)
-                }
+                Err(Tried::Device(error)) => not_now(error.into(), variant, &mut failed),
+                Err(Tried::Disk(error)) => not_now(error.into(), variant, &mut failed),
             };
             measured.push(found);
             differences.push(difference);
         }
         let Some(index) = choice::fastest(&measured) else {
             return Err(match failed {
-                Some(error) => error.into(),
+                Some(error) => error,
                 None => self.wrong(at, measured.first().and_then(|one| one.refused.clone()).unwrap_or_default()),
             });
         };
@@ -521,6 +539,13 @@ impl Shelf {
             }
         }
     }
+}
+
+/// Of a network that was not proved, for a reason that says nothing about it; the first reason is kept.
+fn not_now(error: Error, variant: &Variant, failed: &mut Option<Error>) -> (Measured, Option<f32>) {
+    let refused = Some(error.to_string());
+    failed.get_or_insert(error);
+    (Measured { refused, ..unmeasured(variant) }, None)
 }
 
 /// An unreadable key must not prevent the daemon from starting; packages that it signed are refused.
