@@ -400,6 +400,40 @@ fn a_key_that_was_taken_away_takes_its_packages_out_of_use() {
 }
 
 #[test]
+fn a_choice_that_cannot_be_read_just_now_is_kept_and_comes_back() {
+    let home = Home::new();
+    let mut registry = home.open();
+    for version in ["1.0.0", "2.0.0"] {
+        Home::install(&mut registry, version).unwrap();
+        Home::built(&mut registry, version);
+        registry.activate(&key(version)).unwrap();
+    }
+    let signature = registry.get(&key("2.0.0")).unwrap().directory.join(crate::package::SIGNATURE);
+    let away = home.path().join("away");
+    std::fs::rename(&signature, &away).unwrap();
+    // A link to itself: reading it fails, and not because it is missing.
+    std::os::unix::fs::symlink(&signature, &signature).unwrap();
+    let (registry, swept) = home.start();
+    assert_eq!((active(&registry).as_deref(), swept.fallen_back.len(), swept.unreadable.len()), (Some("1.0.0"), 0, 1));
+    let error = registry.get(&key("2.0.0")).unwrap().open(&registry.trust).unwrap_err();
+    assert_eq!(error.kind(), RegistryFault::Io, "{error}");
+    std::fs::rename(&away, &signature).unwrap();
+    assert_eq!(active(&home.open()).as_deref(), Some("2.0.0"));
+}
+
+#[test]
+fn what_was_wrong_on_another_accelerator_may_be_tried_again_and_what_was_wrong_on_this_one_not() {
+    let home = Home::new();
+    let mut registry = home.open();
+    Home::install(&mut registry, "1.0.0").unwrap();
+    Home::refused(&mut registry, "1.0.0", "differs by 0.3");
+    registry.forget_refusals_elsewhere(CPU);
+    assert_eq!((states(&registry)[0].1, registry.refused_by_run().count()), ("refused", 1));
+    registry.forget_refusals_elsewhere("cpu, a newer library");
+    assert_eq!((states(&registry)[0].1, registry.refused_by_run().count()), ("installed", 0));
+}
+
+#[test]
 fn small_files_that_cannot_be_read_are_ignored_and_named() {
     let home = Home::new();
     let mut registry = home.open();
