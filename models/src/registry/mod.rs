@@ -56,6 +56,11 @@ impl Registry {
         &self.directory
     }
 
+    /// Another process may use the directory; without a directory there is none to change.
+    pub fn is_read_only(&self) -> bool {
+        self.read_only
+    }
+
     pub fn trust(&self) -> Arc<Trust> {
         self.trust.clone()
     }

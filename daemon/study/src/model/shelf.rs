@@ -517,14 +517,22 @@ impl Shelf {
     }
 
     /// Directory in which TensorRT keeps its engines for this package, device and driver. Engines for other devices and
-    /// drivers are removed, because they would never be used again; not while something stands in for what is configured.
+    /// drivers are removed, because they would never be used again; not while something stands in for what is configured, and not by
+    /// a command beside the daemon. None without a registry: a path without its directory would be one of the caller's.
     fn engine_cache(&self, entry: &Entry, accelerator: &dyn Accelerator) -> Option<PathBuf> {
         if !keeps_engines(accelerator) {
             return None;
         }
-        let engines = layout::engines(self.registry().directory());
+        let (directory, is_read_only) = {
+            let registry = self.registry();
+            (registry.directory().to_owned(), registry.is_read_only())
+        };
+        if directory.as_os_str().is_empty() {
+            return None;
+        }
+        let engines = layout::engines(&directory);
         let hash = hex::encode(&Sha256::digest(accelerator.fingerprint())[..8]);
-        let is_own = accelerator.describe().fallback.is_none();
+        let is_own = !is_read_only && accelerator.describe().fallback.is_none();
         let cache = engines.join(&hash).join(&entry.sha256);
         for old in std::fs::read_dir(&engines).into_iter().flatten().flatten() {
             if is_own && old.file_name() != *hash {
