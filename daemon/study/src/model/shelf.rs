@@ -400,17 +400,18 @@ impl Shelf {
         progress: Progress<'_>,
     ) -> Result<(Variant, Box<dyn LoadedModel>), Error> {
         let Attempt { entry, fingerprint, .. } = at;
-        let kept = |outcome, network, measured| match at.manner {
+        let keep = |difference, network, measured| {
             // The record is that of the accelerator that is configured, or of what stands in for it from the start.
-            Manner::BehindGpu => Ok(()),
-            _ => self.record(entry, fingerprint.to_owned(), outcome, network, measured),
+            if at.manner != Manner::BehindGpu {
+                self.keep(entry, fingerprint, Outcome::Ready { difference }, network, measured);
+            }
         };
         // A simulated accelerator returns scripted answers, so comparing them with the golden output is pointless.
         // All results are marked as simulated.
         if at.accelerator.describe().simulated {
             let model = self.load_one(at, fitting[0], progress)?;
             let network = fitting[0].network.clone();
-            kept(Outcome::Ready { difference: None }, network, Vec::new())?;
+            keep(None, network, Vec::new());
             return Ok((fitting[0].clone(), model));
         }
         let (mut measured, mut differences, mut failed) = (Vec::new(), Vec::new(), None);
@@ -452,7 +453,7 @@ impl Shelf {
         let network = fitting[index].network.clone();
         // Of several, one that the device could not run now may be run later: then all are looked at again.
         if failed.is_none() {
-            kept(Outcome::Ready { difference }, network, measured)?;
+            keep(difference, network, measured);
         }
         Ok((fitting[index].clone(), model))
     }
@@ -489,6 +490,14 @@ impl Shelf {
         match self.record(entry, fingerprint.to_owned(), outcome, String::new(), Vec::new()) {
             Ok(()) => Error::Refused { key: entry.key.clone(), reason },
             Err(error) => error,
+        }
+    }
+
+    /// Records what was found to be good. Where that cannot be written down (a full disk) the package is used all the same, and
+    /// proved again at its next load.
+    fn keep(&self, entry: &Entry, fingerprint: &str, outcome: Outcome, network: String, measured: Vec<Measured>) {
+        if let Err(error) = self.record(entry, fingerprint.to_owned(), outcome, network, measured) {
+            tracing::warn!(package = %entry.key, %error, "that the package is good here cannot be written down");
         }
     }
 
