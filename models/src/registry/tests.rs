@@ -145,6 +145,35 @@ fn what_was_damaged_on_the_disk_is_mended_by_installing_it_again() {
 }
 
 #[test]
+fn what_was_refused_may_be_tried_again_after_it_is_installed_again() {
+    let home = Home::new();
+    let mut registry = home.open();
+    Home::install(&mut registry, "1.0.0").unwrap();
+    Home::refused(&mut registry, "1.0.0", "does not load");
+    assert_eq!(Home::install(&mut registry, "1.0.0").unwrap().1, Change::Changed);
+    for registry in [&registry, &home.open()] {
+        assert_eq!(states(registry), [("1.0.0".into(), "installed")]);
+    }
+    assert_eq!(Home::install(&mut registry, "1.0.0").unwrap().1, Change::Already);
+}
+
+#[test]
+fn a_package_that_was_repaired_in_place_is_not_refused_any_more_at_the_next_start() {
+    let home = Home::new();
+    Specimen::version("0.1.0").write(&home.built_in().join("specimen")).unwrap();
+    let mut registry = home.open();
+    let outcome = Outcome::Refused { reason: "sha256".into() };
+    let record = Record { outcome, accelerator: String::new(), ..Home::ready(&registry, "0.1.0") };
+    let network = home.built_in().join("specimen/network.onnx");
+    let good = std::fs::read(&network).unwrap();
+    std::fs::write(&network, b"rot").unwrap();
+    registry.built(&key("0.1.0"), record).unwrap();
+    assert_eq!(active(&home.open()), None, "still damaged");
+    std::fs::write(&network, good).unwrap();
+    assert_eq!(active(&home.open()).as_deref(), Some("0.1.0"));
+}
+
+#[test]
 fn a_package_for_a_task_that_this_software_does_not_have_is_refused() {
     let home = Home::new();
     let mut registry = home.open();
