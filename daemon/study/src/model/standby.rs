@@ -23,6 +23,9 @@ pub use self::standing::Standing;
 
 /// Before the GPU is tried again.
 const PAUSES: Pauses = Pauses::new(Duration::from_secs(10), Duration::from_secs(600));
+/// A GPU that came back is trusted once it has worked for as long as the pause before, and no less than this: until then the next
+/// failure lengthens the pause, and the CPU's network stays loaded (to load and prove it again would take a live picture's time).
+const TRUSTED_AFTER: Duration = Duration::from_secs(60);
 /// A run that takes longer hangs: the golden run was made in milliseconds to seconds.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The first run of a shape, where engines are built for it.
@@ -213,6 +216,8 @@ pub(super) struct Standby {
     left: Left,
     clock: Arc<dyn Clock>,
     backoff: Backoff,
+    /// Since when the GPU works again, while it is not trusted yet.
+    works_since: Option<Duration>,
     patience: Duration,
     /// Shapes of inputs that have run on the GPU since it was opened; `None` where no engine is built for a shape.
     shapes: Option<Vec<Vec<usize>>>,
@@ -267,6 +272,7 @@ impl Standby {
             left,
             clock,
             backoff,
+            works_since: None,
             patience: PATIENCE,
             shapes,
             inputs,
@@ -322,16 +328,24 @@ impl Standby {
         self.gpu = Gpu::Ready(apart);
     }
 
-    /// Its first run since it failed has come: only now is it believed, and the memory of the other network given back.
-    fn is_back(&mut self) {
-        tracing::info!("the GPU is used again");
-        self.backoff.succeeded();
-        self.place.back();
-        self.cpu = None;
+    /// It has made a run since it failed. With the first it is believed; only when it has gone on for a while is the failure forgotten,
+    /// and the memory of the other network given back.
+    fn works_again(&mut self) {
+        let now = self.clock.now();
+        let Some(since) = self.works_since else {
+            tracing::info!("the GPU is used again");
+            self.works_since = Some(now);
+            self.place.back();
+            return;
+        };
+        if now.saturating_sub(since) >= self.backoff.pause().max(TRUSTED_AFTER) {
+            self.backoff.succeeded();
+            (self.works_since, self.cpu) = (None, None);
+        }
     }
 
     fn lose(&mut self, why: String) {
-        self.gpu = Gpu::Lost;
+        (self.gpu, self.works_since) = (Gpu::Lost, None);
         let again_secs = self.backoff.failed(self.clock.now()).as_secs();
         tracing::warn!(why, again_secs, "the GPU is not used: the CPU does it");
         let mut runs = self.device.runs();
@@ -384,7 +398,7 @@ impl LoadedModel for Standby {
                         shapes.push(shape);
                     }
                     if self.backoff.has_failed() {
-                        self.is_back();
+                        self.works_again();
                     }
                     if let Some((_, made)) = &mut self.device.runs().gpu {
                         *made += 1;

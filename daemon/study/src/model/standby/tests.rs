@@ -22,8 +22,9 @@ fn opened(script: &Scripted, provider: &str) -> Opened {
 /// A bench with a GPU that adds 10 and a CPU that adds 1, so that an answer says who made it.
 struct Bench {
     gpu: Scripted,
-    /// How often it was opened.
+    /// How often it was opened, and the CPU.
     openings: Arc<AtomicUsize>,
+    cpu_openings: Arc<AtomicUsize>,
     clock: Manual,
     standing: Standing,
     left: Left,
@@ -33,14 +34,19 @@ struct Bench {
 fn bench(gpu: Scripted, first: impl FnOnce(&Scripted, &Scripted) -> First) -> Bench {
     let cpu = Scripted::each_voxel(|v| v + 1.0);
     let (openings, clock) = (Arc::new(AtomicUsize::new(0)), Manual::default());
+    let cpu_openings = Arc::new(AtomicUsize::new(0));
     let (standing, left) = (Standing::default(), Left::default());
     let (counted, again, behind) = (openings.clone(), gpu.clone(), cpu.clone());
+    let cpu_counted = cpu_openings.clone();
     let ways = Ways {
         gpu: Arc::new(move || {
             counted.fetch_add(1, Ordering::SeqCst);
             Ok(opened(&again, "cuda"))
         }),
-        cpu: Arc::new(move || Ok(opened(&behind, "cpu"))),
+        cpu: Arc::new(move || {
+            cpu_counted.fetch_add(1, Ordering::SeqCst);
+            Ok(opened(&behind, "cpu"))
+        }),
     };
     let standby = Standby::new(
         first(&gpu, &cpu),
@@ -50,7 +56,7 @@ fn bench(gpu: Scripted, first: impl FnOnce(&Scripted, &Scripted) -> First) -> Be
         Arc::new(clock.clone()),
     )
     .unwrap();
-    Bench { gpu, openings, clock, standing, left, standby }
+    Bench { gpu, openings, cpu_openings, clock, standing, left, standby }
 }
 
 fn on_gpu(gpu: &Scripted, _: &Scripted) -> First {
@@ -132,6 +138,30 @@ fn sim_pauses_grow_while_the_gpu_fails_again_at_once() {
         assert_eq!(bench.openings.load(Ordering::SeqCst), again);
         pause *= 2;
     }
+}
+
+#[test]
+fn sim_a_gpu_that_fails_now_and_then_gets_longer_pauses_and_the_cpu_stays_loaded_until_it_has_worked_for_a_while() {
+    let mut bench = bench(gpu(), on_gpu);
+    let mut pause = PAUSES.first;
+    for _ in 0..4 {
+        drop(bench.gpu.clone().failing_after(0, AccelFault::Device));
+        assert_eq!(bench.run(), 1.0);
+        assert_eq!(bench.standby.backoff.pause(), pause);
+        bench.gpu.heal();
+        bench.clock.advance(pause);
+        bench.until_gpu();
+        assert_eq!((bench.level(), bench.standby.device().now().provider.as_str()), (None, "cuda"));
+        // Good for less than it has to be.
+        bench.clock.advance(pause / 2);
+        assert_eq!(bench.run(), 10.0);
+        pause *= 2;
+    }
+    assert_eq!(bench.cpu_openings.load(Ordering::SeqCst), 1);
+    bench.clock.advance(TRUSTED_AFTER.max(pause));
+    assert_eq!((bench.run(), bench.standby.cpu.is_none()), (10.0, true));
+    drop(bench.gpu.clone().failing_after(0, AccelFault::Device));
+    assert_eq!((bench.run(), bench.standby.backoff.pause()), (1.0, PAUSES.first));
 }
 
 #[test]
