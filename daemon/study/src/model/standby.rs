@@ -238,6 +238,11 @@ pub(super) enum First {
     Cpu(Opened, String),
 }
 
+/// Of a device that has just been opened: no shape has run. `None` where no engine is built for one.
+fn no_shapes(on: &Description) -> Option<Vec<Vec<usize>>> {
+    Provider::parse(&on.provider).is_ok_and(Provider::keeps_engines).then(Vec::new)
+}
+
 impl Standby {
     /// # Errors
     /// When no thread can be started.
@@ -260,9 +265,7 @@ impl Standby {
                 (Gpu::Lost, Some(model), Device::of(None, Some(on), Some(why)), names)
             }
         };
-        let on = device.now();
-        let builds = |on: &Description| Provider::parse(&on.provider).is_ok_and(Provider::keeps_engines);
-        let shapes = builds(&on).then(Vec::new);
+        let shapes = no_shapes(&device.now());
         Ok(Self {
             gpu,
             cpu,
@@ -321,6 +324,7 @@ impl Standby {
     }
 
     fn take(&mut self, apart: Apart, on: Description) {
+        self.shapes = no_shapes(&on);
         let mut runs = self.device.runs();
         let made = runs.gpu.as_ref().map_or(0, |(_, made)| *made);
         (runs.gpu, runs.is_gpu) = (Some((on, made)), true);

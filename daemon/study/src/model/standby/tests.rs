@@ -32,6 +32,10 @@ struct Bench {
 }
 
 fn bench(gpu: Scripted, first: impl FnOnce(&Scripted, &Scripted) -> First) -> Bench {
+    bench_of("cuda", gpu, first)
+}
+
+fn bench_of(provider: &'static str, gpu: Scripted, first: impl FnOnce(&Scripted, &Scripted) -> First) -> Bench {
     let cpu = Scripted::each_voxel(|v| v + 1.0);
     let (openings, clock) = (Arc::new(AtomicUsize::new(0)), Manual::default());
     let cpu_openings = Arc::new(AtomicUsize::new(0));
@@ -41,7 +45,7 @@ fn bench(gpu: Scripted, first: impl FnOnce(&Scripted, &Scripted) -> First) -> Be
     let ways = Ways {
         gpu: Arc::new(move || {
             counted.fetch_add(1, Ordering::SeqCst);
-            Ok(opened(&again, "cuda"))
+            Ok(opened(&again, provider))
         }),
         cpu: Arc::new(move || {
             cpu_counted.fetch_add(1, Ordering::SeqCst);
@@ -213,6 +217,23 @@ fn sim_a_box_that_starts_without_its_gpu_says_so_and_takes_it_when_it_is_there()
     bench.clock.advance(PAUSES.first);
     bench.until_gpu();
     assert_eq!(bench.level(), None);
+}
+
+#[test]
+fn sim_the_first_run_of_each_shape_has_time_for_a_build_also_on_a_gpu_that_comes_late_or_again() {
+    let mut bench = bench_of("tensorrt", gpu(), |_, cpu| First::Cpu(opened(cpu, "cpu"), "no driver".into()));
+    assert_eq!((bench.run(), bench.standby.shapes.clone()), (1.0, None), "the CPU builds nothing");
+    let it = Some(vec![vec![1, 1]]);
+    for _ in 0..2 {
+        bench.clock.advance(PAUSES.longest);
+        bench.until_gpu();
+        assert_eq!(bench.standby.shapes, it);
+        let mut other = Standby::run(&mut bench.standby, &[Tensor { shape: vec![2, 1], data: vec![0.0; 2] }]).unwrap();
+        assert_eq!((other.remove(0).shape, bench.standby.shapes.as_ref().map(Vec::len)), (vec![2, 1], Some(2)));
+        drop(bench.gpu.clone().failing_after(0, AccelFault::Device));
+        assert_eq!(bench.run(), 1.0);
+        bench.gpu.heal();
+    }
 }
 
 #[test]
