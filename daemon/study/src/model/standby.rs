@@ -238,6 +238,14 @@ pub(super) enum First {
     Cpu(Opened, String),
 }
 
+/// Says that the network runs on a GPU, and whether by another library than the configured one.
+fn works_on(place: &Place, on: &Description) {
+    match &on.fallback {
+        None => place.back(),
+        Some(why) => place.say(why.clone(), true),
+    }
+}
+
 /// Of a device that has just been opened: no shape has run. `None` where no engine is built for one.
 fn no_shapes(on: &Description) -> Option<Vec<Vec<usize>>> {
     Provider::parse(&on.provider).is_ok_and(Provider::keeps_engines).then(Vec::new)
@@ -251,10 +259,7 @@ impl Standby {
         let names = |model: &dyn LoadedModel| (model.inputs().to_vec(), model.outputs().to_vec(), model.signature());
         let (gpu, cpu, device, (inputs, outputs, signature)) = match first {
             First::Gpu(Opened { model, on, .. }) => {
-                match &on.fallback {
-                    None => place.back(),
-                    Some(why) => place.say(why.clone(), true),
-                }
+                works_on(&place, &on);
                 let names = names(model.as_ref());
                 (Gpu::Ready(Apart::start(model, &left)?), None, Device::of(Some(on), None, None), names)
             }
@@ -339,7 +344,10 @@ impl Standby {
         let Some(since) = self.works_since else {
             tracing::info!("the GPU is used again");
             self.works_since = Some(now);
-            self.place.back();
+            let on = self.device.runs().gpu.as_ref().map(|(on, _)| on.clone());
+            if let Some(on) = on {
+                works_on(&self.place, &on);
+            }
             return;
         };
         if now.saturating_sub(since) >= self.backoff.pause().max(TRUSTED_AFTER) {

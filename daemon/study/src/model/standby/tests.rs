@@ -286,6 +286,27 @@ fn a_level_outlives_the_unloaded_network_until_any_network_runs_on_the_gpu() {
 }
 
 #[test]
+fn sim_another_library_than_the_configured_one_is_still_said_when_the_gpu_is_back() {
+    let instead = |script: &Scripted| {
+        let Opened { model, on, variant } = opened(script, "cuda");
+        let fallback = Some("tensorrt requested; no library: using cuda".into());
+        Opened { model, on: Description { fallback, ..on }, variant }
+    };
+    let mut bench = bench(gpu(), |gpu, _| First::Gpu(instead(gpu)));
+    let said = bench.level();
+    assert!(said.as_ref().is_some_and(|said| said.starts_with("another library")), "{said:?}");
+    let again = bench.gpu.clone();
+    bench.standby.ways.gpu = Arc::new(move || Ok(instead(&again)));
+    drop(bench.gpu.clone().failing_after(0, AccelFault::Device));
+    assert_eq!(bench.run(), 1.0);
+    assert!(bench.level().unwrap().starts_with("the GPU is not used"));
+    bench.gpu.heal();
+    bench.clock.advance(PAUSES.first);
+    bench.until_gpu();
+    assert_eq!(bench.level(), said);
+}
+
+#[test]
 fn another_library_than_the_configured_one_is_said_and_is_not_the_cpu() {
     let standing = Standing::default();
     let place = standing.of("ct_chest", "studies");
