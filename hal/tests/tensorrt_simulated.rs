@@ -218,6 +218,20 @@ fn sim_a_run_that_fails_or_finds_no_memory_is_told_and_leaves_nothing_behind() {
 }
 
 #[test]
+fn sim_an_invalid_value_of_the_driver_is_a_failure_of_the_card_and_no_wrong_input() {
+    let Some(site) = Site::new(RTX) else { return };
+    let device = site.open(false);
+    let mut model = device.load(PROBE).unwrap();
+    assert_eq!(run(model.as_mut(), 1).unwrap(), [1.5, 1.5]);
+    site.driver.say(c"next work fails", 1);
+    let error = run(model.as_mut(), 1).unwrap_err();
+    assert_eq!(error.kind(), AccelFault::Device, "the CPU is asked then: {error}");
+    site.driver.say(c"heal", 0);
+    let error = model.run(&[Tensor { shape: vec![1, 3], data: vec![0.5; 3] }]).unwrap_err();
+    assert_eq!(error.kind(), AccelFault::BadInput, "{error}");
+}
+
+#[test]
 fn sim_a_card_that_hangs_does_not_hang_the_caller_and_nothing_it_uses_is_given_back() {
     let Some(site) = Site::new(RTX) else { return };
     let device = site.open(true);

@@ -90,7 +90,7 @@ impl From<signature::Error> for Error {
             signature::Error::Malformed(_) => ArchiveFault::SignatureMalformed,
             signature::Error::UnknownKey => ArchiveFault::UnknownKey,
             signature::Error::Wrong => ArchiveFault::SignatureWrong,
-            signature::Error::Key { .. } => ArchiveFault::Io,
+            signature::Error::Key { .. } | signature::Error::Unreadable { .. } => ArchiveFault::Io,
         };
         Self::new(kind, error.to_string())
     }

@@ -47,6 +47,9 @@ pub enum Error {
     Wrong,
     #[error("{}: {reason}", path.display())]
     Key { path: PathBuf, reason: String },
+    /// Says nothing about the signature.
+    #[error("{}: {source}", path.display())]
+    Unreadable { path: PathBuf, source: std::io::Error },
 }
 
 struct Key {
@@ -120,23 +123,24 @@ impl Trust {
     /// Checks the signature of a directory. In development builds an unsigned directory is let pass, and named so.
     ///
     /// # Errors
-    /// As [`Trust::verify`], and [`Error::Unsigned`].
+    /// As [`Trust::verify`], [`Error::Unsigned`] and [`Error::Unreadable`].
     pub fn directory(&self, directory: &Path) -> Result<Signer, Error> {
-        let path = directory.join(crate::package::SIGNATURE);
-        let signature = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+        let read = |name: &str| {
+            let path = directory.join(name);
+            std::fs::read(&path).map_err(|source| Error::Unreadable { path, source })
+        };
+        let signature = match read(crate::package::SIGNATURE) {
+            Ok(bytes) => String::from_utf8(bytes).map_err(|_| Error::Malformed("not UTF-8".into()))?,
+            Err(Error::Unreadable { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
                 return if cfg!(all(feature = "development", debug_assertions)) {
                     Ok(Signer::Unsigned)
                 } else {
                     Err(Error::Unsigned)
                 };
             }
-            Err(error) => return Err(Error::Malformed(error.to_string())),
+            Err(error) => return Err(error),
         };
-        let path = directory.join(crate::package::MANIFEST);
-        let manifest = std::fs::read(&path).map_err(|error| Error::Key { path, reason: error.to_string() })?;
-        self.verify(&manifest, &signature)
+        self.verify(&read(crate::package::MANIFEST)?, &signature)
     }
 }
 

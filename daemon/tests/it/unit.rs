@@ -23,13 +23,17 @@ fn is_there(program: &str) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-/// Whether the unit lets a driver's devices in, by the driver's name in /proc/devices: `*` at the end as systemd matches it.
+/// Whether the unit lets a driver's devices in, by the driver's name in /proc/devices: `*` at either end as systemd matches it.
 fn lets_in(unit: &str, driver: &str) -> bool {
     values(unit, "DeviceAllow").iter().any(|allowed| {
         let Some(("char-", name)) = allowed.strip_suffix(" rw").and_then(|allowed| allowed.split_at_checked(5)) else {
             return false;
         };
-        name.strip_suffix('*').map_or(name == driver, |start| driver.starts_with(start))
+        match (name.strip_suffix('*'), name.strip_prefix('*')) {
+            (Some(start), _) => driver.starts_with(start),
+            (None, Some(end)) => driver.ends_with(end),
+            (None, None) => name == driver,
+        }
     })
 }
 
@@ -49,6 +53,11 @@ fn the_unit_lets_the_capture_card_and_the_gpu_in_and_nothing_else() {
         "nvhost-ctrl",
         "nvhost-as-gpu",
         "nvgpu-pci",
+        // Of Orin on JetPack 6 and 5, of Xavier.
+        "17000000.gpu",
+        "17000000.ga10b",
+        "17000000.gv11b",
+        "host1x-fence",
         "nvmap",
     ] {
         assert!(lets_in(&unit, driver), "{driver}");

@@ -41,6 +41,8 @@ pub struct Entry {
     pub record: Option<Record>,
     /// Why the package cannot be used at all, whatever a build would show.
     pub(super) unusable: Option<String>,
+    /// It is unusable only because the disk did not let us look. Not kept over a restart.
+    pub(super) is_unread: bool,
     /// Why the last build came to no end, when that was not the package's fault. Not kept over a restart.
     pub failure: Option<String>,
     /// While it is being built: stage and fraction.
@@ -59,13 +61,14 @@ impl Entry {
             signer: None,
             record: None,
             unusable: None,
+            is_unread: false,
             failure: None,
             building: None,
         };
         let (manifest, sha256) = match package::manifest(directory) {
             Ok(read) => read,
             Err(error) => {
-                entry.unusable = Some(error.to_string());
+                entry.cannot(&error.into());
                 return entry;
             }
         };
@@ -84,12 +87,16 @@ impl Entry {
             Origin::BuiltIn => entry.signer = Some(Signer::BuiltIn),
             Origin::Installed => match trust.directory(directory) {
                 Ok(signer) => entry.signer = Some(signer),
-                Err(error) => entry.unusable = Some(error.to_string()),
+                Err(error) => entry.cannot(&error.into()),
             },
         }
         entry.manifest = Some(manifest);
         entry.sha256 = sha256;
         entry
+    }
+
+    fn cannot(&mut self, error: &Error) {
+        (self.unusable, self.is_unread) = (Some(error.to_string()), error.kind() == RegistryFault::Io);
     }
 
     pub fn task(&self) -> &str {
@@ -143,7 +150,8 @@ impl Entry {
     /// `Refused` in the words of the check that failed; `Io` when the disk does not let us look.
     pub fn open(&self, trust: &Trust) -> Result<Package, Error> {
         if let Some(unusable) = &self.unusable {
-            return Err(Error::new(RegistryFault::Refused, unusable));
+            let kind = if self.is_unread { RegistryFault::Io } else { RegistryFault::Refused };
+            return Err(Error::new(kind, unusable));
         }
         if self.origin == Origin::Installed {
             trust.directory(&self.directory)?;

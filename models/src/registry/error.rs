@@ -53,13 +53,19 @@ impl From<archive::Error> for Error {
 
 impl From<package::Error> for Error {
     fn from(error: package::Error) -> Self {
-        let disk = matches!(&error, package::Error::Unreadable { source, .. } if source.kind() != ErrorKind::NotFound);
-        Self::new(if disk { RegistryFault::Io } else { RegistryFault::Refused }, error.to_string())
+        let is_disk = matches!(&error, package::Error::Unreadable { source, .. } if is_of_disk(source));
+        Self::new(if is_disk { RegistryFault::Io } else { RegistryFault::Refused }, error.to_string())
     }
 }
 
 impl From<signature::Error> for Error {
     fn from(error: signature::Error) -> Self {
-        Self::new(RegistryFault::Refused, error.to_string())
+        let is_disk = matches!(&error, signature::Error::Unreadable { source, .. } if is_of_disk(source));
+        Self::new(if is_disk { RegistryFault::Io } else { RegistryFault::Refused }, error.to_string())
     }
+}
+
+/// Whether it may pass, and says nothing about the package: a file that is missing, or whose text is none, does.
+fn is_of_disk(error: &std::io::Error) -> bool {
+    !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidData)
 }

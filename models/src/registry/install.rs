@@ -96,7 +96,8 @@ impl Registry {
         }
     }
 
-    /// Gives a staged package its place. What is there already with the same content stays as it is.
+    /// Gives a staged package its place. What is there already with the same content stays as it is, and may be tried again when it
+    /// was refused.
     ///
     /// # Errors
     /// `Refused` when this version is there with other content; `Io`.
@@ -109,17 +110,29 @@ impl Registry {
                 return Err(Error::new(RegistryFault::Refused, message));
             }
             if present.open(&self.trust).is_ok() {
-                return Ok((staged.key.clone(), Change::Already));
+                return Ok((staged.key.clone(), self.forget_refusal(&staged.key)?));
             }
             // Damaged on the disk: the new copy replaces it.
             self.discard(&place)?;
         }
-        disk::place(&staged.directory, &place).map_err(Error::io(&place))?;
         let key = staged.key.clone();
+        // Before the new copy is there: a crash between the two must not leave it refused.
         self.forget_record(&key)?;
+        disk::place(&staged.directory, &place).map_err(Error::io(&place))?;
         let entry = Entry::read(key.clone(), &place, Origin::Installed, &self.trust, &self.tasks);
         self.entries.insert(key.clone(), entry);
         Ok((key, Change::Changed))
+    }
+
+    fn forget_refusal(&mut self, key: &Key) -> Result<Change, Error> {
+        if self.entries.get(key).is_none_or(|entry| entry.refusal().is_none()) {
+            return Ok(Change::Already);
+        }
+        self.forget_record(key)?;
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.record = None;
+        }
+        Ok(Change::Changed)
     }
 
     /// Takes a directory away in one step; clearing it may take longer.

@@ -43,6 +43,10 @@ pub struct Registry {
     /// The tasks of this software.
     tasks: Arc<Vec<String>>,
     entries: BTreeMap<Key, Entry>,
+    /// All that came with the software, as at the start, also where an installed one of the same name and version is in `entries`.
+    built_in: BTreeMap<Key, Entry>,
+    /// Some package could not be read at the start, so that it is not known whether a choice is gone.
+    is_unread: bool,
     /// Of the tasks for which someone chose.
     selections: BTreeMap<String, Selection>,
 }
@@ -50,6 +54,11 @@ pub struct Registry {
 impl Registry {
     pub fn directory(&self) -> &Path {
         &self.directory
+    }
+
+    /// Another process may use the directory; without a directory there is none to change.
+    pub fn is_read_only(&self) -> bool {
+        self.read_only
     }
 
     pub fn trust(&self) -> Arc<Trust> {
@@ -112,6 +121,20 @@ impl Registry {
     fn usable(&self, choice: &Choice) -> Option<&Entry> {
         let entry = self.entries.get(&choice.key)?;
         (entry.sha256 == choice.sha256 && entry.refusal().is_none()).then_some(entry)
+    }
+
+    /// Packages that were refused for what they did on an accelerator.
+    pub fn refused_by_run(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.values().filter(|entry| entry.record.as_ref().is_some_and(Record::is_of_run))
+    }
+
+    /// Forgets what was found on another accelerator than this one: its library or its driver was updated since. The next build
+    /// decides again. The files stay: another start comes to the same.
+    pub fn forget_refusals_elsewhere(&mut self, accelerator: &str) {
+        for entry in self.entries.values_mut() {
+            entry.record =
+                entry.record.take().filter(|record| !record.is_of_run() || record.accelerator == accelerator);
+        }
     }
 
     /// What the error of [`Registry::active`] says of a task that has nothing usable.
@@ -228,6 +251,9 @@ impl Registry {
         self.discard(&place)?;
         self.forget_record(key)?;
         self.entries.remove(key);
+        if let Some(shipped) = self.built_in.get(key) {
+            self.entries.insert(key.clone(), shipped.clone());
+        }
         Ok(())
     }
 
@@ -260,8 +286,13 @@ impl Registry {
         let (task, was_active) = (entry.task().to_owned(), self.is_active(entry));
         self.keep(&layout::record(&self.directory, key), &record)?;
         let refused = matches!(record.outcome, Outcome::Refused { .. });
+        let shipped = self.built_in.get(key).filter(|shipped| refused && shipped.sha256 != record.sha256).cloned();
         if let Some(entry) = self.entries.get_mut(key) {
             entry.record = Some(record);
+            // A site's own content of this version is bad: that of the software is another one.
+            if let Some(shipped) = shipped {
+                *entry = shipped;
+            }
         }
         if !(was_active && refused) {
             return Ok(None);

@@ -10,7 +10,7 @@ use crate::choice::Measured;
 pub struct Record {
     /// Of `model.toml`.
     pub sha256: String,
-    /// As `hal` names provider, library, device and driver.
+    /// As `hal` names provider, library, device and driver; empty when its files were refused, whatever would run it.
     pub accelerator: String,
     pub outcome: Outcome,
     /// The network that is used; empty when the package was refused, or by a record of an older version.
@@ -19,6 +19,18 @@ pub struct Record {
     /// Every network that fits the accelerator, as it was found.
     #[serde(default)]
     pub measured: Vec<Measured>,
+}
+
+impl Record {
+    /// It was refused for what it did on its accelerator.
+    pub(super) fn is_of_run(&self) -> bool {
+        matches!(self.outcome, Outcome::Refused { .. }) && !self.accelerator.is_empty()
+    }
+
+    /// A file was found to be damaged, or the signature not good; nothing was run.
+    pub(super) fn is_of_files(&self) -> bool {
+        matches!(self.outcome, Outcome::Refused { .. }) && self.accelerator.is_empty()
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]

@@ -145,6 +145,35 @@ fn what_was_damaged_on_the_disk_is_mended_by_installing_it_again() {
 }
 
 #[test]
+fn what_was_refused_may_be_tried_again_after_it_is_installed_again() {
+    let home = Home::new();
+    let mut registry = home.open();
+    Home::install(&mut registry, "1.0.0").unwrap();
+    Home::refused(&mut registry, "1.0.0", "does not load");
+    assert_eq!(Home::install(&mut registry, "1.0.0").unwrap().1, Change::Changed);
+    for registry in [&registry, &home.open()] {
+        assert_eq!(states(registry), [("1.0.0".into(), "installed")]);
+    }
+    assert_eq!(Home::install(&mut registry, "1.0.0").unwrap().1, Change::Already);
+}
+
+#[test]
+fn a_package_that_was_repaired_in_place_is_not_refused_any_more_at_the_next_start() {
+    let home = Home::new();
+    Specimen::version("0.1.0").write(&home.built_in().join("specimen")).unwrap();
+    let mut registry = home.open();
+    let outcome = Outcome::Refused { reason: "sha256".into() };
+    let record = Record { outcome, accelerator: String::new(), ..Home::ready(&registry, "0.1.0") };
+    let network = home.built_in().join("specimen/network.onnx");
+    let good = std::fs::read(&network).unwrap();
+    std::fs::write(&network, b"rot").unwrap();
+    registry.built(&key("0.1.0"), record).unwrap();
+    assert_eq!(active(&home.open()), None, "still damaged");
+    std::fs::write(&network, good).unwrap();
+    assert_eq!(active(&home.open()).as_deref(), Some("0.1.0"));
+}
+
+#[test]
 fn a_package_for_a_task_that_this_software_does_not_have_is_refused() {
     let home = Home::new();
     let mut registry = home.open();
@@ -236,6 +265,86 @@ fn a_software_update_brings_its_own_package_unless_someone_chose_another() {
     assert_eq!(active(&home.open()).as_deref(), Some("1.0.0"), "a site's choice stays");
 }
 
+/// The software of this box is another one now.
+fn ships(home: &Home, specimen: &Specimen) {
+    let shipped = home.built_in().join("specimen");
+    let _ = std::fs::remove_dir_all(&shipped);
+    specimen.write(&shipped).unwrap();
+}
+
+#[test]
+fn an_update_that_ships_what_was_installed_before_leaves_no_task_without_a_package() {
+    let home = Home::new();
+    ships(&home, &Specimen::version("0.4.0"));
+    let mut registry = home.open();
+    registry.activate(&key("0.4.0")).unwrap();
+    Home::install(&mut registry, "0.5.0").unwrap();
+    ships(&home, &Specimen::version("0.5.0"));
+    let (registry, swept) = home.start();
+    assert_eq!(swept.fallen_back, [(TASK.to_owned(), Some(key("0.5.0")))]);
+    assert_eq!(active(&registry).as_deref(), Some("0.5.0"));
+    assert_eq!(registry.get(&key("0.5.0")).unwrap().origin, Origin::BuiltIn);
+}
+
+#[test]
+fn a_choice_whose_installed_files_rot_or_lose_their_key_is_still_met_by_the_same_content_of_the_software() {
+    let home = Home::new();
+    let mut registry = home.open();
+    Home::install(&mut registry, "0.5.0").unwrap();
+    registry.activate(&key("0.5.0")).unwrap();
+    let network = registry.get(&key("0.5.0")).unwrap().directory.join("network.onnx");
+    std::fs::write(network, b"rot").unwrap();
+    // Found by a load before the update: of the files, on no accelerator.
+    let outcome = Outcome::Refused { reason: "sha256".into() };
+    let record = Record { outcome, accelerator: String::new(), ..Home::ready(&registry, "0.5.0") };
+    registry.built(&key("0.5.0"), record).unwrap();
+    assert_eq!(active(&registry), None);
+    ships(&home, &Specimen::version("0.5.0"));
+    for trust in [Trust::load(&[home.keys()]).0, Maker::new().trust()] {
+        let (registry, _) = Registry::open(home.path(), &home.built_in(), trust, &[TASK]).unwrap();
+        assert_eq!(active(&registry).as_deref(), Some("0.5.0"));
+        registry.active(TASK).unwrap().open(&registry.trust).unwrap();
+    }
+}
+
+#[test]
+fn of_two_contents_of_one_version_a_sites_choice_is_used_until_it_is_bad_and_otherwise_what_is_shipped() {
+    let home = Home::new();
+    let mut registry = home.open();
+    Home::install(&mut registry, "0.5.0").unwrap();
+    let own = registry.get(&key("0.5.0")).unwrap().sha256.clone();
+    ships(&home, &Specimen { threshold: 0.6, ..Specimen::version("0.5.0") });
+    let used = |registry: &Registry| registry.active(TASK).unwrap().sha256.clone();
+    assert_ne!(used(&home.open()), own, "nobody has chosen it");
+    registry.activate(&key("0.5.0")).unwrap();
+    let mut registry = home.open();
+    assert_eq!(used(&registry), own);
+    Home::refused(&mut registry, "0.5.0", "differs by 0.3");
+    for registry in [&registry, &home.open()] {
+        assert_ne!(used(registry), own);
+        assert_eq!(registry.get(&key("0.5.0")).unwrap().refusal(), None, "that was said of the other one");
+    }
+}
+
+#[test]
+fn removing_what_replaced_a_damaged_package_of_the_software_leaves_that_in_the_list() {
+    let home = Home::new();
+    for version in ["0.1.0", "0.2.0"] {
+        Specimen::version(version).write(&home.built_in().join(version)).unwrap();
+    }
+    std::fs::write(home.built_in().join("0.1.0/network.onnx"), b"rot").unwrap();
+    let mut registry = home.open();
+    Home::install(&mut registry, "0.1.0").unwrap();
+    let of = |registry: &Registry| registry.get(&key("0.1.0")).map(|entry| entry.origin).ok();
+    for mut registry in [registry, home.open()] {
+        assert_eq!(of(&registry), Some(Origin::Installed));
+        registry.get(&key("0.1.0")).unwrap().open(&registry.trust).unwrap();
+        registry.remove(&key("0.1.0")).unwrap();
+        assert_eq!(of(&registry), Some(Origin::BuiltIn));
+        Home::install(&mut registry, "0.1.0").unwrap();
+    }
+}
+
 #[test]
 fn switched_off_means_nothing_runs_until_something_is_activated() {
     let home = Home::new();
@@ -317,6 +426,40 @@ fn a_key_that_was_taken_away_takes_its_packages_out_of_use() {
     let (registry, _) = Registry::open(home.path(), &home.built_in(), trust, &[TASK]).unwrap();
     assert_eq!(states(&registry), [("1.0.0".into(), "refused")]);
     assert!(registry.active(TASK).unwrap_err().to_string().contains("not trusted here"));
+}
+
+#[test]
+fn a_choice_that_cannot_be_read_just_now_is_kept_and_comes_back() {
+    let home = Home::new();
+    let mut registry = home.open();
+    for version in ["1.0.0", "2.0.0"] {
+        Home::install(&mut registry, version).unwrap();
+        Home::built(&mut registry, version);
+        registry.activate(&key(version)).unwrap();
+    }
+    let signature = registry.get(&key("2.0.0")).unwrap().directory.join(crate::package::SIGNATURE);
+    let away = home.path().join("away");
+    std::fs::rename(&signature, &away).unwrap();
+    // A link to itself: reading it fails, and not because it is missing.
+    std::os::unix::fs::symlink(&signature, &signature).unwrap();
+    let (registry, swept) = home.start();
+    assert_eq!((active(&registry).as_deref(), swept.fallen_back.len(), swept.unreadable.len()), (Some("1.0.0"), 0, 1));
+    let error = registry.get(&key("2.0.0")).unwrap().open(&registry.trust).unwrap_err();
+    assert_eq!(error.kind(), RegistryFault::Io, "{error}");
+    std::fs::rename(&away, &signature).unwrap();
+    assert_eq!(active(&home.open()).as_deref(), Some("2.0.0"));
+}
+
+#[test]
+fn what_was_wrong_on_another_accelerator_may_be_tried_again_and_what_was_wrong_on_this_one_not() {
+    let home = Home::new();
+    let mut registry = home.open();
+    Home::install(&mut registry, "1.0.0").unwrap();
+    Home::refused(&mut registry, "1.0.0", "differs by 0.3");
+    registry.forget_refusals_elsewhere(CPU);
+    assert_eq!((states(&registry)[0].1, registry.refused_by_run().count()), ("refused", 1));
+    registry.forget_refusals_elsewhere("cpu, a newer library");
+    assert_eq!((states(&registry)[0].1, registry.refused_by_run().count()), ("installed", 0));
 }
 
 #[test]

@@ -198,7 +198,8 @@ impl Kept {
         }
         self.asked = Some(Instant::now());
         let asked = timeout(ANSWER_WITHIN, async {
-            let manager = ManagerProxy::builder(bus).cache_properties(zbus::proxy::CacheProperties::No).build().await?;
+            let (owner, no) = (owner(bus).await?, zbus::proxy::CacheProperties::No);
+            let manager = ManagerProxy::builder(bus).destination(owner.as_str()).cache_properties(no).build().await?;
             let json = manager.show_retention(Options::from([("limit", 1u32.into())])).await?;
             Ok::<_, zbus::Error>(serde_json::from_str(&json).ok())
         });
@@ -217,15 +218,23 @@ async fn look(address: &str, bus: &mut Option<zbus::Connection>, kept: &mut Kept
     seen
 }
 
+/// The daemon that owns the name now, by the bus's own name of it. A call by the well-known name would start a daemon that somebody
+/// has stopped, also between the question and the call.
+async fn owner(connection: &zbus::Connection) -> zbus::Result<zbus::names::OwnedUniqueName> {
+    let name = zbus::names::BusName::try_from(crate::BUS_NAME)?;
+    Ok(zbus::fdo::DBusProxy::new(connection).await?.get_name_owner(name).await?)
+}
+
 async fn ask(address: &str, bus: &mut Option<zbus::Connection>) -> zbus::Result<(Status, Option<Live>)> {
     let connection = match bus {
         Some(connection) => connection.clone(),
         None => bus.insert(crate::connect(address).await?).clone(),
     };
     let no = zbus::proxy::CacheProperties::No;
-    let manager = ManagerProxy::builder(&connection).cache_properties(no).build().await?;
+    let owner = owner(&connection).await?;
+    let manager = ManagerProxy::builder(&connection).destination(owner.as_str()).cache_properties(no).build().await?;
     let status = Status::read(&manager).await?;
-    let live = LiveProxy::builder(&connection).cache_properties(no).build().await?;
+    let live = LiveProxy::builder(&connection).destination(owner.as_str()).cache_properties(no).build().await?;
     // A box without live video has none.
     Ok((status, Live::read(&live).await.ok().filter(|live| live.sign != "off")))
 }

@@ -74,6 +74,20 @@ async fn a_light_tells_how_the_box_is_that_the_daemon_is_gone_and_goes_out_at_th
     assert_eq!((end.code(), light.read("brightness").as_str()), (Some(0), "0"), "a light of nobody does not shine");
 }
 
+#[test]
+fn a_light_does_not_start_a_daemon_that_somebody_has_stopped() {
+    let (folder, light) = (tempfile::tempdir().unwrap(), Light::make());
+    let Some(bus) = Bus::activating(folder.path()) else { return };
+    assert!(light.command(&bus.address).arg("--once").output().unwrap().status.success());
+    assert!(light.blinks("150"), "it tells that no daemon answers");
+    let is_started = || folder.path().join("started").exists();
+    assert!(!is_started());
+    // The bus would have done so.
+    let status = ["--bus", &bus.address, "status"];
+    Command::new(env!("CARGO_BIN_EXE_scansidectl")).args(status).output().unwrap();
+    assert!(is_started());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_light_that_is_not_there_or_not_configured_is_said_with_the_remedy() {
     let light = Light::make();

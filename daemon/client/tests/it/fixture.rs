@@ -46,12 +46,23 @@ impl Bus {
     }
 
     pub fn start_at(address: Option<&str>) -> Option<Self> {
-        let daemon = Command::new("dbus-daemon")
-            .args(["--session", "--print-address", "--nofork"])
-            .args(address.map(|address| format!("--address={address}")))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn();
+        Self::start_with(|daemon| daemon.args(address.map(|address| format!("--address={address}"))))
+    }
+
+    /// One that starts a program when the daemon's name is called and nobody has it: this program makes the file `started` there.
+    pub fn activating(folder: &Path) -> Option<Self> {
+        let (services, started) = (folder.join("dbus-1/services"), folder.join("started"));
+        std::fs::create_dir_all(&services).unwrap();
+        let service =
+            format!("[D-BUS Service]\nName={}\nExec=/bin/touch {}\n", scanside_client::BUS_NAME, started.display());
+        std::fs::write(services.join("daemon.service"), service).unwrap();
+        Self::start_with(|daemon| daemon.env("XDG_DATA_HOME", folder))
+    }
+
+    fn start_with(with: impl FnOnce(&mut Command) -> &mut Command) -> Option<Self> {
+        let mut command = Command::new("dbus-daemon");
+        command.args(["--session", "--print-address", "--nofork"]).stdout(Stdio::piped()).stderr(Stdio::null());
+        let daemon = with(&mut command).spawn();
         let Ok(mut daemon) = daemon else {
             needs::skip(Lack::Software, "dbus-daemon is not installed");
             return None;

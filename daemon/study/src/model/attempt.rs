@@ -6,8 +6,9 @@ use hal::accel::{self, Provider};
 use hal::{Accelerator, LoadedModel};
 use models::choice::{self, Measured};
 use models::manifest::{Precision, Variant};
-use models::registry::Entry;
-use models::{golden, package::Package, task};
+use models::package::{self, Package};
+use models::registry::{self, Entry, RegistryFault};
+use models::{golden, task};
 
 /// Called with stage and completed fraction during a load.
 pub type Progress<'a> = &'a (dyn Fn(&str, f64) + Sync);
@@ -26,9 +27,24 @@ pub(super) enum Tried {
     Wrong(String),
     /// The device failed, which says nothing about the network.
     Device(accel::Error),
+    /// The disk did not let us look, which says nothing either.
+    Disk(registry::Error),
 }
 
 impl Tried {
+    fn of_package(error: package::Error) -> Self {
+        let error = registry::Error::from(error);
+        if error.kind() == RegistryFault::Io { Self::Disk(error) } else { Self::Wrong(error.to_string()) }
+    }
+
+    fn of_golden(error: golden::Error) -> Self {
+        match error {
+            golden::Error::Run(error) if error.kind() != accel::AccelFault::BadInput => Self::Device(error),
+            golden::Error::Package(error) => Self::of_package(error),
+            error => Self::Wrong(error.to_string()),
+        }
+    }
+
     fn of(error: accel::Error) -> Self {
         if error.kind() == accel::AccelFault::BadModel { Self::Wrong(error.to_string()) } else { Self::Device(error) }
     }
@@ -75,7 +91,7 @@ pub(super) fn precision(provider: &str, of_network: Precision) -> String {
 impl Attempt<'_> {
     /// `progress` goes from [`ENGINE`] to [`GOLDEN`].
     pub fn load(&self, variant: &Variant, progress: Progress<'_>) -> Result<Box<dyn LoadedModel>, Tried> {
-        let network = self.package.read(&variant.network).map_err(|error| Tried::Wrong(error.to_string()))?;
+        let network = self.package.read(&variant.network).map_err(Tried::of_package)?;
         // Told by hundredths: a build has hundreds of steps, and each change is announced.
         let told = Mutex::new(0.0);
         let watch = |done: f64| {
@@ -97,17 +113,12 @@ impl Attempt<'_> {
         is_timed: bool,
         progress: Progress<'_>,
     ) -> Result<(Ready, Option<f64>), Tried> {
-        let wrong = |error: &dyn std::fmt::Display| Tried::Wrong(error.to_string());
         let mut model = self.load(variant, &|stage, done| progress(stage, (done - ENGINE) / (1.0 - ENGINE)))?;
         progress("golden", (GOLDEN - ENGINE) / (1.0 - ENGINE));
-        task::check(self.entry.task(), model.as_mut()).map_err(|error| wrong(&error))?;
-        let of_golden = |error: golden::Error| match error {
-            golden::Error::Run(error) if error.kind() != accel::AccelFault::BadInput => Tried::Device(error),
-            error => wrong(&error),
-        };
-        let passed = choice::prove(self.package, variant, model.as_mut()).map_err(of_golden)?;
+        task::check(self.entry.task(), model.as_mut()).map_err(|error| Tried::Wrong(error.to_string()))?;
+        let passed = choice::prove(self.package, variant, model.as_mut()).map_err(Tried::of_golden)?;
         let run_ms = if is_timed {
-            Some(choice::time(self.package, model.as_mut()).map_err(of_golden)?.as_secs_f64() * 1e3)
+            Some(choice::time(self.package, model.as_mut()).map_err(Tried::of_golden)?.as_secs_f64() * 1e3)
         } else {
             None
         };
@@ -132,4 +143,25 @@ fn shapes(package: &Package) -> Vec<Vec<usize>> {
         vec![1, volume.input.windows_hu.len(), depth, rows, columns]
     });
     golden.into_iter().chain(patch).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Error, ErrorKind};
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_cannot_be_read_just_now_is_no_fault_of_the_package_and_one_that_is_missing_is() {
+        let of = |error: Error| package::Error::Unreadable { path: "network.onnx".into(), source: error };
+        for passing in [Error::from_raw_os_error(5), Error::from_raw_os_error(24), ErrorKind::PermissionDenied.into()] {
+            let again = Error::new(passing.kind(), passing.to_string());
+            assert!(matches!(Tried::of_package(of(passing)), Tried::Disk(_)));
+            assert!(matches!(Tried::of_golden(of(again).into()), Tried::Disk(_)));
+        }
+        for kind in [ErrorKind::NotFound, ErrorKind::InvalidData] {
+            assert!(matches!(Tried::of_golden(of(kind.into()).into()), Tried::Wrong(_)));
+        }
+        assert!(matches!(Tried::of_golden(golden::Error::Missing), Tried::Wrong(_)));
+    }
 }

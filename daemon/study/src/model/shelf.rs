@@ -136,7 +136,7 @@ impl Shelf {
             tensorrt: accelerator.tensorrt.clone(),
             ..AcceleratorConfig::default()
         };
-        Self {
+        let shelf = Self {
             registry: Arc::new(Mutex::new(registry)),
             config,
             open: OpenAccelerator(Arc::new(accel::open)),
@@ -146,7 +146,27 @@ impl Shelf {
             clock: Arc::new(System),
             load_patience: LOAD_PATIENCE,
             events: None,
+        };
+        shelf.forget_refusals_elsewhere();
+        shelf
+    }
+
+    /// A network that was wrong on another version of the library may be right on this one. What decides is the CPU, or what is
+    /// configured instead of a GPU; it is opened only when a package was refused.
+    fn forget_refusals_elsewhere(&self) {
+        if self.registry().refused_by_run().next().is_none() {
+            return;
         }
+        let is_gpu = Provider::parse(&self.config.provider).is_ok_and(Provider::builds_engines);
+        let config = if is_gpu { self.on_cpu() } else { self.config.clone() };
+        match (self.open.0)(&config) {
+            Ok(accelerator) => self.registry().forget_refusals_elsewhere(&accelerator.fingerprint()),
+            Err(error) => tracing::warn!(%error, "whether refused packages may be tried again is not known"),
+        }
+    }
+
+    fn on_cpu(&self) -> AcceleratorConfig {
+        AcceleratorConfig { provider: Provider::Cpu.name().into(), ..self.config.clone() }
     }
 
     /// Opens accelerators in another way: for tests of accelerators that fail.
@@ -256,7 +276,7 @@ impl Shelf {
         work: &'static str,
         progress: Progress<'_>,
     ) -> Result<(Box<dyn LoadedModel>, Device, Variant), Error> {
-        let cpu = AcceleratorConfig { provider: Provider::Cpu.name().into(), ..self.config.clone() };
+        let cpu = self.on_cpu();
         let first = match self.on_gpu(entry, package, progress) {
             Ok(opened) => First::Gpu(opened),
             // Also when the network answers wrongly there: that is said of the GPU, and the CPU is asked before the package is refused.
@@ -364,6 +384,7 @@ impl Shelf {
         at.load(variant, progress).map_err(|tried| match tried {
             Tried::Wrong(why) => self.wrong(at, why),
             Tried::Device(error) => error.into(),
+            Tried::Disk(error) => error.into(),
         })
     }
 
@@ -371,7 +392,7 @@ impl Shelf {
     /// outcome is recorded.
     ///
     /// # Errors
-    /// `Refused` when none answers rightly, with the reason of the first; `Accelerator` when the device failed.
+    /// `Refused` when none answers rightly, with the reason of the first; `Accelerator` when the device failed, `Registry` when the disk.
     fn choose(
         &self,
         at: Attempt<'_>,
@@ -379,17 +400,18 @@ impl Shelf {
         progress: Progress<'_>,
     ) -> Result<(Variant, Box<dyn LoadedModel>), Error> {
         let Attempt { entry, fingerprint, .. } = at;
-        let kept = |outcome, network, measured| match at.manner {
+        let keep = |difference, network, measured| {
             // The record is that of the accelerator that is configured, or of what stands in for it from the start.
-            Manner::BehindGpu => Ok(()),
-            _ => self.record(entry, fingerprint.to_owned(), outcome, network, measured),
+            if at.manner != Manner::BehindGpu {
+                self.keep(entry, fingerprint, Outcome::Ready { difference }, network, measured);
+            }
         };
         // A simulated accelerator returns scripted answers, so comparing them with the golden output is pointless.
         // All results are marked as simulated.
         if at.accelerator.describe().simulated {
             let model = self.load_one(at, fitting[0], progress)?;
             let network = fitting[0].network.clone();
-            kept(Outcome::Ready { difference: None }, network, Vec::new())?;
+            keep(None, network, Vec::new());
             return Ok((fitting[0].clone(), model));
         }
         let (mut measured, mut differences, mut failed) = (Vec::new(), Vec::new(), None);
@@ -407,18 +429,15 @@ impl Shelf {
                     (Measured { run_ms, ..unmeasured(variant) }, Some(difference))
                 }
                 Err(Tried::Wrong(why)) => (Measured { refused: Some(why), ..unmeasured(variant) }, None),
-                Err(Tried::Device(error)) => {
-                    let refused = Some(error.to_string());
-                    failed.get_or_insert(error);
-                    (Measured { refused, ..unmeasured(variant) }, None)
-                }
+                Err(Tried::Device(error)) => not_now(error.into(), variant, &mut failed),
+                Err(Tried::Disk(error)) => not_now(error.into(), variant, &mut failed),
             };
             measured.push(found);
             differences.push(difference);
         }
         let Some(index) = choice::fastest(&measured) else {
             return Err(match failed {
-                Some(error) => error.into(),
+                Some(error) => error,
                 None => self.wrong(at, measured.first().and_then(|one| one.refused.clone()).unwrap_or_default()),
             });
         };
@@ -434,7 +453,7 @@ impl Shelf {
         let network = fitting[index].network.clone();
         // Of several, one that the device could not run now may be run later: then all are looked at again.
         if failed.is_none() {
-            kept(Outcome::Ready { difference }, network, measured)?;
+            keep(difference, network, measured);
         }
         Ok((fitting[index].clone(), model))
     }
@@ -455,10 +474,12 @@ impl Shelf {
         })
     }
 
-    /// The network is wrong on this device: refuses the package where that decides, is a failure of the device elsewhere.
+    /// The network is wrong on this device: refuses the package where that decides, is a failure of the device elsewhere, and on a GPU
+    /// always (a neighbour's request has no CPU behind it).
     fn wrong(&self, at: Attempt<'_>, why: String) -> Error {
+        let is_gpu = Provider::parse(&at.accelerator.describe().provider).is_ok_and(Provider::builds_engines);
         match at.manner {
-            Manner::Decides => self.refuse(at.entry, at.fingerprint, why),
+            Manner::Decides if !is_gpu => self.refuse(at.entry, at.fingerprint, why),
             _ => accel::Error::new(accel::AccelFault::Device, why).into(),
         }
     }
@@ -469,6 +490,14 @@ impl Shelf {
         match self.record(entry, fingerprint.to_owned(), outcome, String::new(), Vec::new()) {
             Ok(()) => Error::Refused { key: entry.key.clone(), reason },
             Err(error) => error,
+        }
+    }
+
+    /// Records what was found to be good. Where that cannot be written down (a full disk) the package is used all the same, and
+    /// proved again at its next load.
+    fn keep(&self, entry: &Entry, fingerprint: &str, outcome: Outcome, network: String, measured: Vec<Measured>) {
+        if let Err(error) = self.record(entry, fingerprint.to_owned(), outcome, network, measured) {
+            tracing::warn!(package = %entry.key, %error, "that the package is good here cannot be written down");
         }
     }
 
@@ -497,14 +526,22 @@ impl Shelf {
     }
 
     /// Directory in which TensorRT keeps its engines for this package, device and driver. Engines for other devices and
-    /// drivers are removed, because they would never be used again; not while something stands in for what is configured.
+    /// drivers are removed, because they would never be used again; not while something stands in for what is configured, and not by
+    /// a command beside the daemon. None without a registry: a path without its directory would be one of the caller's.
     fn engine_cache(&self, entry: &Entry, accelerator: &dyn Accelerator) -> Option<PathBuf> {
         if !keeps_engines(accelerator) {
             return None;
         }
-        let engines = layout::engines(self.registry().directory());
+        let (directory, is_read_only) = {
+            let registry = self.registry();
+            (registry.directory().to_owned(), registry.is_read_only())
+        };
+        if directory.as_os_str().is_empty() {
+            return None;
+        }
+        let engines = layout::engines(&directory);
         let hash = hex::encode(&Sha256::digest(accelerator.fingerprint())[..8]);
-        let is_own = accelerator.describe().fallback.is_none();
+        let is_own = !is_read_only && accelerator.describe().fallback.is_none();
         let cache = engines.join(&hash).join(&entry.sha256);
         for old in std::fs::read_dir(&engines).into_iter().flatten().flatten() {
             if is_own && old.file_name() != *hash {
@@ -519,6 +556,13 @@ impl Shelf {
             }
         }
     }
+}
+
+/// Of a network that was not proved, for a reason that says nothing about it; the first reason is kept.
+fn not_now(error: Error, variant: &Variant, failed: &mut Option<Error>) -> (Measured, Option<f32>) {
+    let refused = Some(error.to_string());
+    failed.get_or_insert(error);
+    (Measured { refused, ..unmeasured(variant) }, None)
 }
 
 /// An unreadable key must not prevent the daemon from starting; packages that it signed are refused.

@@ -23,6 +23,9 @@ pub use self::standing::Standing;
 
 /// Before the GPU is tried again.
 const PAUSES: Pauses = Pauses::new(Duration::from_secs(10), Duration::from_secs(600));
+/// A GPU that came back is trusted once it has worked for as long as the pause before, and no less than this: until then the next
+/// failure lengthens the pause, and the CPU's network stays loaded (to load and prove it again would take a live picture's time).
+const TRUSTED_AFTER: Duration = Duration::from_secs(60);
 /// A run that takes longer hangs: the golden run was made in milliseconds to seconds.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The first run of a shape, where engines are built for it.
@@ -213,6 +216,8 @@ pub(super) struct Standby {
     left: Left,
     clock: Arc<dyn Clock>,
     backoff: Backoff,
+    /// Since when the GPU works again, while it is not trusted yet.
+    works_since: Option<Duration>,
     patience: Duration,
     /// Shapes of inputs that have run on the GPU since it was opened; `None` where no engine is built for a shape.
     shapes: Option<Vec<Vec<usize>>>,
@@ -233,6 +238,19 @@ pub(super) enum First {
     Cpu(Opened, String),
 }
 
+/// Says that the network runs on a GPU, and whether by another library than the configured one.
+fn works_on(place: &Place, on: &Description) {
+    match &on.fallback {
+        None => place.back(),
+        Some(why) => place.say(why.clone(), true),
+    }
+}
+
+/// Of a device that has just been opened: no shape has run. `None` where no engine is built for one.
+fn no_shapes(on: &Description) -> Option<Vec<Vec<usize>>> {
+    Provider::parse(&on.provider).is_ok_and(Provider::keeps_engines).then(Vec::new)
+}
+
 impl Standby {
     /// # Errors
     /// When no thread can be started.
@@ -241,10 +259,7 @@ impl Standby {
         let names = |model: &dyn LoadedModel| (model.inputs().to_vec(), model.outputs().to_vec(), model.signature());
         let (gpu, cpu, device, (inputs, outputs, signature)) = match first {
             First::Gpu(Opened { model, on, .. }) => {
-                match &on.fallback {
-                    None => place.back(),
-                    Some(why) => place.say(why.clone(), true),
-                }
+                works_on(&place, &on);
                 let names = names(model.as_ref());
                 (Gpu::Ready(Apart::start(model, &left)?), None, Device::of(Some(on), None, None), names)
             }
@@ -255,9 +270,7 @@ impl Standby {
                 (Gpu::Lost, Some(model), Device::of(None, Some(on), Some(why)), names)
             }
         };
-        let on = device.now();
-        let builds = |on: &Description| Provider::parse(&on.provider).is_ok_and(Provider::keeps_engines);
-        let shapes = builds(&on).then(Vec::new);
+        let shapes = no_shapes(&device.now());
         Ok(Self {
             gpu,
             cpu,
@@ -267,6 +280,7 @@ impl Standby {
             left,
             clock,
             backoff,
+            works_since: None,
             patience: PATIENCE,
             shapes,
             inputs,
@@ -315,6 +329,7 @@ impl Standby {
     }
 
     fn take(&mut self, apart: Apart, on: Description) {
+        self.shapes = no_shapes(&on);
         let mut runs = self.device.runs();
         let made = runs.gpu.as_ref().map_or(0, |(_, made)| *made);
         (runs.gpu, runs.is_gpu) = (Some((on, made)), true);
@@ -322,16 +337,27 @@ impl Standby {
         self.gpu = Gpu::Ready(apart);
     }
 
-    /// Its first run since it failed has come: only now is it believed, and the memory of the other network given back.
-    fn is_back(&mut self) {
-        tracing::info!("the GPU is used again");
-        self.backoff.succeeded();
-        self.place.back();
-        self.cpu = None;
+    /// It has made a run since it failed. With the first it is believed; only when it has gone on for a while is the failure forgotten,
+    /// and the memory of the other network given back.
+    fn works_again(&mut self) {
+        let now = self.clock.now();
+        let Some(since) = self.works_since else {
+            tracing::info!("the GPU is used again");
+            self.works_since = Some(now);
+            let on = self.device.runs().gpu.as_ref().map(|(on, _)| on.clone());
+            if let Some(on) = on {
+                works_on(&self.place, &on);
+            }
+            return;
+        };
+        if now.saturating_sub(since) >= self.backoff.pause().max(TRUSTED_AFTER) {
+            self.backoff.succeeded();
+            (self.works_since, self.cpu) = (None, None);
+        }
     }
 
     fn lose(&mut self, why: String) {
-        self.gpu = Gpu::Lost;
+        (self.gpu, self.works_since) = (Gpu::Lost, None);
         let again_secs = self.backoff.failed(self.clock.now()).as_secs();
         tracing::warn!(why, again_secs, "the GPU is not used: the CPU does it");
         let mut runs = self.device.runs();
@@ -384,7 +410,7 @@ impl LoadedModel for Standby {
                         shapes.push(shape);
                     }
                     if self.backoff.has_failed() {
-                        self.is_back();
+                        self.works_again();
                     }
                     if let Some((_, made)) = &mut self.device.runs().gpu {
                         *made += 1;

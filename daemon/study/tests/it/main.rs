@@ -5,6 +5,7 @@
 
 mod commitment;
 mod corrected;
+mod engines;
 mod exam;
 mod exam_support;
 mod golden_pixels;

@@ -158,6 +158,31 @@ fn real_an_active_package_that_rots_on_the_disk_gives_way_to_the_last_good() {
 }
 
 #[test]
+fn real_a_package_that_was_proved_is_used_though_that_cannot_be_written_down_and_a_bad_one_is_not() {
+    let Some(home) = Home::real() else { return };
+    let shelf = home.shelf();
+    std::fs::write(home.0.path().join("models/records"), "in the way, as a full disk").unwrap();
+    assert_eq!(shelf.load_active(CT_CHEST).unwrap().key, key("1.0.0"));
+    std::fs::write(home.0.path().join("packages/specimen/network.onnx"), b"rot").unwrap();
+    assert!(matches!(shelf.load_active(CT_CHEST), Err(Error::Registry(_))));
+}
+
+#[test]
+fn real_a_refusal_by_another_version_of_the_library_does_not_outlive_its_update() {
+    let Some(home) = Home::real() else { return };
+    let wrong = Specimen { golden_error: 0.3, ..Specimen::default() };
+    std::fs::remove_dir_all(home.0.path().join("packages/specimen")).unwrap();
+    wrong.write(&home.0.path().join("packages/specimen")).unwrap();
+    assert!(home.shelf().load_active(CT_CHEST).is_err());
+    assert!(home.shelf().active(CT_CHEST).is_err(), "of the same library it is kept");
+    let record = home.0.path().join("models/records/specimen/1.0.0.toml");
+    let text = std::fs::read_to_string(&record).unwrap().replace("ONNX Runtime ", "ONNX Runtime 0.");
+    std::fs::write(&record, text).unwrap();
+    assert!(home.shelf().active(CT_CHEST).is_ok());
+    assert!(home.shelf().load_active(CT_CHEST).unwrap_err().to_string().contains("differs by"), "and decided again");
+}
+
+#[test]
 fn without_an_accelerator_no_package_is_blamed() {
     let home = Home(tempfile::tempdir().unwrap());
     Specimen::default().write(&home.0.path().join("packages/specimen")).unwrap();

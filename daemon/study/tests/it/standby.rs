@@ -227,6 +227,22 @@ fn real_a_network_that_is_wrong_on_the_gpu_only_condemns_the_gpu() {
 }
 
 #[test]
+fn real_a_neighbours_request_on_a_gpu_that_computes_wrongly_leaves_the_package_to_the_box() {
+    let Some(home) = Home::new() else { return };
+    home.card.is_wrong.store(true, Ordering::SeqCst);
+    let shelf = home.shelf();
+    let mut own = shelf.load_active(CT_CHEST).unwrap();
+    let error = shelf.clone().without_standby().load_active(CT_CHEST).unwrap_err();
+    assert!(
+        matches!(&error, study::model::Error::Accelerator(why) if why.to_string().contains("golden run")),
+        "{error}"
+    );
+    own.model.run(&[patch()]).unwrap();
+    let entry = shelf.active(CT_CHEST).unwrap();
+    assert_eq!((entry.refusal(), shelf.load_active(CT_CHEST).unwrap().on().provider.as_str()), (None, "cpu"));
+}
+
+#[test]
 fn real_a_card_that_hangs_at_the_load_holds_up_no_study_and_is_not_asked_again() {
     let Some(home) = Home::new() else { return };
     let clock = Manual::default();

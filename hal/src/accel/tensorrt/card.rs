@@ -149,6 +149,23 @@ impl Engine for Running {
             let given: Vec<_> = inputs.iter().map(|input| shape::signed(&input.shape)).collect();
             return Err(Error::new(AccelFault::BadInput, format!("the engine was not built for {given:?}")));
         }
+        // Its extents are right: what the driver calls an invalid value is a failure of ours or of the card.
+        self.made(inputs).map_err(|error| match error.kind() {
+            AccelFault::BadInput => Error::new(AccelFault::Device, error.to_string()),
+            _ => error,
+        })
+    }
+
+    fn kernels(&mut self) -> Option<Vec<u8>> {
+        if !std::mem::take(&mut self.compiles) {
+            return None;
+        }
+        self.session.lock().unwrap_or_else(PoisonError::into_inner).kernels()
+    }
+}
+
+impl Running {
+    fn made(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>, Error> {
         for (given, bound) in inputs.iter().zip(&mut self.inputs) {
             bound.host.write()?.copy_from_slice(&given.data);
             self.stream.upload(&mut bound.host, 0..given.data.len(), &mut bound.device, 0)?;
@@ -161,13 +178,6 @@ impl Engine for Running {
         self.stream.wait(self.patience)?;
         let tensor = |bound: &Bound| Ok(Tensor { shape: bound.shape.clone(), data: bound.host.read()?.to_vec() });
         self.outputs.iter().map(tensor).collect()
-    }
-
-    fn kernels(&mut self) -> Option<Vec<u8>> {
-        if !std::mem::take(&mut self.compiles) {
-            return None;
-        }
-        self.session.lock().unwrap_or_else(PoisonError::into_inner).kernels()
     }
 }
 

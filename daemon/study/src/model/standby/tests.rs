@@ -22,8 +22,9 @@ fn opened(script: &Scripted, provider: &str) -> Opened {
 /// A bench with a GPU that adds 10 and a CPU that adds 1, so that an answer says who made it.
 struct Bench {
     gpu: Scripted,
-    /// How often it was opened.
+    /// How often it was opened, and the CPU.
     openings: Arc<AtomicUsize>,
+    cpu_openings: Arc<AtomicUsize>,
     clock: Manual,
     standing: Standing,
     left: Left,
@@ -31,16 +32,25 @@ struct Bench {
 }
 
 fn bench(gpu: Scripted, first: impl FnOnce(&Scripted, &Scripted) -> First) -> Bench {
+    bench_of("cuda", gpu, first)
+}
+
+fn bench_of(provider: &'static str, gpu: Scripted, first: impl FnOnce(&Scripted, &Scripted) -> First) -> Bench {
     let cpu = Scripted::each_voxel(|v| v + 1.0);
     let (openings, clock) = (Arc::new(AtomicUsize::new(0)), Manual::default());
+    let cpu_openings = Arc::new(AtomicUsize::new(0));
     let (standing, left) = (Standing::default(), Left::default());
     let (counted, again, behind) = (openings.clone(), gpu.clone(), cpu.clone());
+    let cpu_counted = cpu_openings.clone();
     let ways = Ways {
         gpu: Arc::new(move || {
             counted.fetch_add(1, Ordering::SeqCst);
-            Ok(opened(&again, "cuda"))
+            Ok(opened(&again, provider))
         }),
-        cpu: Arc::new(move || Ok(opened(&behind, "cpu"))),
+        cpu: Arc::new(move || {
+            cpu_counted.fetch_add(1, Ordering::SeqCst);
+            Ok(opened(&behind, "cpu"))
+        }),
     };
     let standby = Standby::new(
         first(&gpu, &cpu),
@@ -50,7 +60,7 @@ fn bench(gpu: Scripted, first: impl FnOnce(&Scripted, &Scripted) -> First) -> Be
         Arc::new(clock.clone()),
     )
     .unwrap();
-    Bench { gpu, openings, clock, standing, left, standby }
+    Bench { gpu, openings, cpu_openings, clock, standing, left, standby }
 }
 
 fn on_gpu(gpu: &Scripted, _: &Scripted) -> First {
@@ -135,6 +145,30 @@ fn sim_pauses_grow_while_the_gpu_fails_again_at_once() {
 }
 
 #[test]
+fn sim_a_gpu_that_fails_now_and_then_gets_longer_pauses_and_the_cpu_stays_loaded_until_it_has_worked_for_a_while() {
+    let mut bench = bench(gpu(), on_gpu);
+    let mut pause = PAUSES.first;
+    for _ in 0..4 {
+        drop(bench.gpu.clone().failing_after(0, AccelFault::Device));
+        assert_eq!(bench.run(), 1.0);
+        assert_eq!(bench.standby.backoff.pause(), pause);
+        bench.gpu.heal();
+        bench.clock.advance(pause);
+        bench.until_gpu();
+        assert_eq!((bench.level(), bench.standby.device().now().provider.as_str()), (None, "cuda"));
+        // Good for less than it has to be.
+        bench.clock.advance(pause / 2);
+        assert_eq!(bench.run(), 10.0);
+        pause *= 2;
+    }
+    assert_eq!(bench.cpu_openings.load(Ordering::SeqCst), 1);
+    bench.clock.advance(TRUSTED_AFTER.max(pause));
+    assert_eq!((bench.run(), bench.standby.cpu.is_none()), (10.0, true));
+    drop(bench.gpu.clone().failing_after(0, AccelFault::Device));
+    assert_eq!((bench.run(), bench.standby.backoff.pause()), (1.0, PAUSES.first));
+}
+
+#[test]
 fn sim_a_gpu_that_hangs_is_left_alone_and_nobody_waits_for_it_nor_asks_it_again() {
     let script = gpu();
     script.block();
@@ -186,6 +220,23 @@ fn sim_a_box_that_starts_without_its_gpu_says_so_and_takes_it_when_it_is_there()
 }
 
 #[test]
+fn sim_the_first_run_of_each_shape_has_time_for_a_build_also_on_a_gpu_that_comes_late_or_again() {
+    let mut bench = bench_of("tensorrt", gpu(), |_, cpu| First::Cpu(opened(cpu, "cpu"), "no driver".into()));
+    assert_eq!((bench.run(), bench.standby.shapes.clone()), (1.0, None), "the CPU builds nothing");
+    let it = Some(vec![vec![1, 1]]);
+    for _ in 0..2 {
+        bench.clock.advance(PAUSES.longest);
+        bench.until_gpu();
+        assert_eq!(bench.standby.shapes, it);
+        let mut other = Standby::run(&mut bench.standby, &[Tensor { shape: vec![2, 1], data: vec![0.0; 2] }]).unwrap();
+        assert_eq!((other.remove(0).shape, bench.standby.shapes.as_ref().map(Vec::len)), (vec![2, 1], Some(2)));
+        drop(bench.gpu.clone().failing_after(0, AccelFault::Device));
+        assert_eq!(bench.run(), 1.0);
+        bench.gpu.heal();
+    }
+}
+
+#[test]
 fn sim_without_either_device_both_reasons_are_told() {
     let script = gpu().failing_after(0, AccelFault::Device);
     let ways = Ways {
@@ -232,6 +283,27 @@ fn a_level_outlives_the_unloaded_network_until_any_network_runs_on_the_gpu() {
     assert!(standing.reason(|_| true).unwrap().ends_with("no memory"));
     at_work.back();
     assert_eq!(standing.reason(|_| true), None, "also what the others said at the start");
+}
+
+#[test]
+fn sim_another_library_than_the_configured_one_is_still_said_when_the_gpu_is_back() {
+    let instead = |script: &Scripted| {
+        let Opened { model, on, variant } = opened(script, "cuda");
+        let fallback = Some("tensorrt requested; no library: using cuda".into());
+        Opened { model, on: Description { fallback, ..on }, variant }
+    };
+    let mut bench = bench(gpu(), |gpu, _| First::Gpu(instead(gpu)));
+    let said = bench.level();
+    assert!(said.as_ref().is_some_and(|said| said.starts_with("another library")), "{said:?}");
+    let again = bench.gpu.clone();
+    bench.standby.ways.gpu = Arc::new(move || Ok(instead(&again)));
+    drop(bench.gpu.clone().failing_after(0, AccelFault::Device));
+    assert_eq!(bench.run(), 1.0);
+    assert!(bench.level().unwrap().starts_with("the GPU is not used"));
+    bench.gpu.heal();
+    bench.clock.advance(PAUSES.first);
+    bench.until_gpu();
+    assert_eq!(bench.level(), said);
 }
 
 #[test]
