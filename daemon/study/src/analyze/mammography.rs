@@ -203,7 +203,7 @@ mod tests {
                 laterality: laterality.into(),
                 position: position.into(),
                 code: code.into(),
-                ..Projection::default()
+                modifiers: Vec::new(),
             },
             ..Header::default()
         }
