@@ -20,6 +20,8 @@ use crate::impression::{Advice, Category, Follow};
 use crate::refused::{self, Mixed, Refused};
 use crate::stills::{self, NoSize, NotRead};
 
+mod mammography;
+
 #[derive(Debug)]
 pub struct English;
 

@@ -22,6 +22,8 @@ use crate::impression::{Advice, Category, Follow};
 use crate::refused::Mixed;
 use crate::stills::{self, NoSize, NotRead};
 
+mod mammography;
+
 #[derive(Debug)]
 pub struct Chinese;
 
