@@ -384,7 +384,8 @@ export class Hanging {
     cell.title.replaceChildren(element("strong", { textContent: place?.name ?? "" }), ` ${when}`);
     cell.empty.hidden = !place || Boolean(place.image);
     if (place && !place.image) {
-      const [what, why] = place.gone ? [words.gone(place.name), words.goneWhy] : [words.missing(place.name), words.missingWhy];
+      const [what, why] = place.gone ? [words.gone(place.name), words.goneWhy]
+        : place.parts ? [words.inParts(place.name), words.inPartsWhy(place.parts)] : [words.missing(place.name), words.missingWhy];
       cell.empty.replaceChildren(element("strong", { textContent: what }), element("span", { textContent: why }));
     }
     const said = [];

@@ -7,6 +7,8 @@ const ENGLISH = {
   missingWhy: "no such view in this study",
   gone: (name) => `${name} no longer here`,
   goneWhy: "it came with this study and was evicted, or damaged on the disk",
+  inParts: (name) => `${name} in parts only`,
+  inPartsWhy: (count) => `${count === 1 ? "1 image shows a part of it" : `${count} images show parts of it`}: open them from the list`,
   noPrior: "None of this person is known here.",
   prior: (date) => `prior ${date}`,
   now: "this study",

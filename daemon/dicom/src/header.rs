@@ -127,6 +127,13 @@ pub struct Projection {
     pub code: String,
     /// Code Values of the View Modifier Code Sequence (0054,0222) in that item.
     pub modifiers: Vec<String>,
+    /// It shows only a part of the view: Partial View (0028,1350) is YES, or is not said and a section is. Absent in rows that were
+    /// written before it was read.
+    #[serde(skip_serializing_if = "is_false")]
+    pub partial: bool,
+    /// Code Values of the Partial View Code Sequence (0028,1352), of a part.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sections: Vec<String>,
 }
 
 impl Projection {

@@ -31,7 +31,7 @@ pub struct Mammogram {
     pub magnified: f64,
     /// Breast Implant Present (0028,1300) is YES.
     pub implant: bool,
-    /// Partial View (0028,1350) is YES.
+    /// Only a part of the view is shown, see `header::Projection`.
     pub partial: bool,
     /// A film that was digitised, or a plate.
     pub film: bool,
@@ -75,7 +75,7 @@ pub fn of(header: &Header, data_set: &InMemDicomObject) -> Mammogram {
         mm: spacing(data_set),
         magnified: magnification(data_set),
         implant: yes(tags::BREAST_IMPLANT_PRESENT),
-        partial: yes(tags::PARTIAL_VIEW),
+        partial: header.projection.partial,
         film: header.sop_class_uid == uids::COMPUTED_RADIOGRAPHY_IMAGE_STORAGE
             || said(tags::DETECTOR_TYPE) == "FILM"
             || said(tags::CONVERSION_TYPE) == "DF",

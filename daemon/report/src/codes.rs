@@ -251,6 +251,22 @@ pub const fn posterior_code(posterior: Posterior) -> Code {
     }
 }
 
+// Of a mammography: TID 4201, 4206; CID 6050, 6054, 6059.
+pub const DIGITAL_MAMMOGRAPHY: Code = dcm("111409", "Digital Mammography");
+pub const FILM_MAMMOGRAPHY: Code = dcm("111408", "Film Screen Mammography");
+pub const BREAST_COMPOSITION: Code = sct("129715009", "Breast composition");
+pub const PERCENT_FIBROGLANDULAR: Code = dcm("111046", "Percent Fibroglandular Tissue");
+pub const IMPLANT: Code = sct("40388003", "Implant");
+pub const IMPLANT_TYPE: Code = dcm("111405", "Implant type");
+pub const IMPLANT_NOT_SPECIFIED: Code = sct("2282003", "Breast implant, type not specified");
+/// So that nobody's software takes it for the assessment of a physician.
+pub const ORIGIN: Code = own("ORIGIN", "Origin of what is said");
+pub const MEASURED_BY_SOFTWARE: Code = own("MEASURED", "Measured by software, not validated, assessed by nobody");
+pub const MARKED_BY_SOFTWARE: Code = own("MARKED", "Marked by a network that learnt from phantoms only");
+pub const SAID_BY_HEADER: Code = own("BYHEADER", "Said by the header of an image");
+/// Of a standard view.
+pub const IN_PARTS: Code = own("MGINPARTS", "There in parts only");
+
 // Mammography CAD: TID 4000 to 4021, CID 4014, 6014, 6016, 6034 to 6036, 6042, 6043, 6047.
 pub const MAMMOGRAPHY_CAD_REPORT: Code = dcm("111036", "Mammography CAD Report");
 pub const IMAGE_LATERALITY: Code = dcm("111027", "Image Laterality");

@@ -329,9 +329,14 @@ pub fn comment(words: String) -> Item {
 
 /// A comment that may hold a name or words of a person.
 pub fn said(context: &Context, words: String) -> Item {
+    said_as(context, COMMENT, words)
+}
+
+/// The same under another name.
+pub fn said_as(context: &Context, name: Code, words: String) -> Item {
     match typed::encode(context.source.elements, &words).filter(|_| !words.is_ascii()) {
-        Some(bytes) => Item::new(Relation::Contains, COMMENT, Value::Typed(bytes)),
-        None => comment(words),
+        Some(bytes) => Item::new(Relation::Contains, name, Value::Typed(bytes)),
+        None => Item::text(Relation::Contains, name, words),
     }
 }
 

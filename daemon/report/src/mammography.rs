@@ -2,25 +2,31 @@
 //! 1501), and the marks of a network (`marks`).
 
 mod cad;
+pub(crate) mod examination;
 mod marks;
 mod pairs;
+mod structured;
 
 use models::task::mammography_views::{StandardView, ViewFound};
 
+use self::examination::{Dense, Examination};
 use crate::codes::{
-    ABSENT, Code, MAMMOGRAPHY_VIEWS, NO_UNITS, PRESENT, SOURCE_OF_MEASUREMENT, VIEW_LEFT_CC, VIEW_LEFT_MLO,
-    VIEW_RIGHT_CC, VIEW_RIGHT_MLO, VIEWS_PRESENT,
+    ABSENT, BREAST, CRANIO_CAUDAL, Code, IMAGE_VIEW, IN_PARTS, LEFT, MAMMOGRAPHY_VIEWS, MEASURED_BY_SOFTWARE,
+    MEDIO_LATERAL_OBLIQUE, NO_UNITS, ORIGIN, PERCENT, PERCENT_FIBROGLANDULAR, PRESENT, RIGHT, SOURCE_OF_MEASUREMENT,
+    VIEW_LEFT_CC, VIEW_LEFT_MLO, VIEW_RIGHT_CC, VIEW_RIGHT_MLO, VIEWS_PRESENT,
 };
 use crate::content::{Item, Part, Relation, Value};
-use crate::groups::{algorithm, begin, said};
+use crate::groups::{algorithm, begin, said, site};
 use crate::object::Context;
+use crate::site::Site;
 use crate::views::Mammography;
-use crate::{Error, ResultObject, pages, secondary, sr};
+use crate::words::Language;
+use crate::{Error, ResultObject, encapsulated, identity, pages, pdf, secondary, sr};
 
 /// Our own rules, no network.
 const ALGORITHM: &str = "Scanside mammography views";
 
-/// The key image, where pictures were read, and the report.
+/// The report; where pictures were read also the key image, marks for workstations, the documents and the breast imaging report.
 ///
 /// # Errors
 /// When a value does not fit into an object.
@@ -37,8 +43,36 @@ pub(crate) fn write(context: &Context, study: &Mammography) -> Result<Vec<Result
     groups.extend(study.views.marks.iter().flat_map(|marks| marks::groups(context, study, marks, key.as_ref())));
     let own: Vec<&ResultObject> = key.iter().map(|page| &page.object).collect();
     let report = sr::views(context, groups, &own)?;
-    let cad = cad::write(&context.unsigned(), study)?;
-    Ok(key.map(|page| page.object).into_iter().chain(cad).chain([report]).collect())
+    // A person signs what a network has marked, and nothing of the rest.
+    let draft = context.unsigned();
+    let cad = cad::write(&draft, study)?;
+    let told = if study.views.pictures.is_empty() { Vec::new() } else { told(&draft, study, &own)? };
+    Ok(key.map(|page| page.object).into_iter().chain(cad).chain(told).chain([report]).collect())
+}
+
+/// The documents in every language, and the breast imaging report (TID 4200).
+fn told(context: &Context, study: &Mammography, own: &[&ResultObject]) -> Result<Vec<ResultObject>, Error> {
+    let examination = Examination::new(study);
+    let patient = identity::Patient::of(context.source);
+    let mut objects = Vec::new();
+    for (index, language) in Language::ALL.iter().copied().enumerate() {
+        let drawn = (!study.hung.is_empty()).then(|| pages::hanging_views(study, language));
+        let pictures = pdf::pictures(drawn.as_slice());
+        let provenance = context.provenance;
+        let draft = pdf::mammography::Draft {
+            patient: &patient,
+            examination: &examination,
+            provenance,
+            pictures: &pictures,
+            language,
+        };
+        let document =
+            pdf::mammography::write(&draft).map_err(|e| Error::Encode { kind: "pdf", source: Box::new(e) })?;
+        let title = language.words().mammograms().dicom_title;
+        objects.push(encapsulated::write(context, title, index, document, own)?);
+    }
+    objects.push(structured::write(context, &examination, own)?);
+    Ok(objects)
 }
 
 /// Which views are there and which image shows each, and the sentence of [`verdict`] as a comment.
@@ -55,10 +89,30 @@ fn group(context: &Context, study: &Mammography) -> Item {
     }
     group = group.with(Item::number(VIEWS_PRESENT, views.found.len() as f64, 0, NO_UNITS));
     for view in StandardView::ALL {
-        let presence = if views.missing.contains(&view) { ABSENT } else { PRESENT };
+        let is_whole = views.found.iter().any(|found| found.view == view);
+        let in_parts = views.in_parts.iter().any(|one| one.view == view);
+        let presence = match (is_whole, in_parts) {
+            (true, _) => PRESENT,
+            (false, true) => IN_PARTS,
+            (false, false) => ABSENT,
+        };
         group = group.with(Item::code(Relation::Contains, code(view), presence));
     }
-    group.with(said(context, study.verdict()))
+    group.with_all(densities(study)).with(said(context, study.verdict()))
+}
+
+/// The percentage of each view that has one, with the caution that belongs to it.
+fn densities(study: &Mammography) -> Vec<Item> {
+    let one = |(found, dense): (&ViewFound, Dense)| {
+        let Dense::Measured(density) = dense else { return None };
+        let projection = if found.view.is_oblique() { MEDIO_LATERAL_OBLIQUE } else { CRANIO_CAUDAL };
+        let side = if found.view.is_right() { RIGHT } else { LEFT };
+        let number = Item::number(PERCENT_FIBROGLANDULAR, density.percent.into(), 0, PERCENT);
+        let number = number.with(site(Site { place: BREAST, side: Some(side) }));
+        let modifier = |name, code| Item::code(Relation::HasConceptMod, name, code);
+        Some(number.with(modifier(IMAGE_VIEW, projection)).with(modifier(ORIGIN, MEASURED_BY_SOFTWARE)))
+    };
+    Examination::new(study).densities().filter_map(one).collect()
 }
 
 /// The image that stands for a view.
@@ -87,9 +141,8 @@ mod tests {
     use models::task::mg_breast::{Breast, Nipple, PictureRead, Reading, Side, Sureness};
 
     use super::*;
-    use crate::views::Hung;
     use crate::views::tests::found;
-    use crate::words::Language;
+    use crate::views::{Before, Hung};
     use crate::{Content, NOT_FOR_DIAGNOSIS, Source, testing};
     use models::review::marks::Marked;
     use models::task::mammography_views::MammographyViews;
@@ -103,10 +156,17 @@ mod tests {
         let views = MammographyViews {
             found: vec![found(StandardView::RightCc, &case.instances[1].sop_instance_uid)],
             missing: vec![StandardView::LeftCc, StandardView::RightMlo, StandardView::LeftMlo],
+            in_parts: Vec::new(),
             pictures: Vec::new(),
             marks: None,
         };
-        let study = Mammography { views, hung: Vec::new(), followed: Vec::new(), marked: Marked::default() };
+        let study = Mammography {
+            views,
+            hung: Vec::new(),
+            followed: Vec::new(),
+            marked: Marked::default(),
+            before: Before::Unknown,
+        };
         let make = || crate::write(&source, Content::Views { views: &study }, &case.provenance).unwrap();
         let objects = make();
         assert_eq!(objects, make(), "a retry makes the same bytes");
@@ -125,7 +185,7 @@ mod tests {
     }
 
     /// A drawn picture of a view: half of it is breast, the chest wall at `side`; the middle row of it is bright at the wall.
-    fn read_view(view: StandardView, uid: &str, side: Side) -> (PictureRead, Hung) {
+    pub(super) fn read_view(view: StandardView, uid: &str, side: Side) -> (PictureRead, Hung) {
         let size = [40usize, 80usize];
         let breast = |x: usize| if side == Side::Left { x < 20 } else { x >= 20 };
         let grey = (0..size[0] * size[1]).map(|at| if breast(at % size[0]) { 200 } else { 5 }).collect();
@@ -153,6 +213,7 @@ mod tests {
             sop_instance_uid: uid.into(),
             laterality: if view.is_right() { "R" } else { "L" }.into(),
             view: if view.is_oblique() { "MLO" } else { "CC" }.into(),
+            part: None,
             remarks: Vec::new(),
             read: Ok(reading),
         };
@@ -161,18 +222,25 @@ mod tests {
     }
 
     /// The right CC and the left MLO view; the right one as it should lie, the left one mirrored.
-    fn marked() -> Mammography {
+    pub(super) fn marked() -> Mammography {
         let (right, hung_right) = read_view(StandardView::RightCc, "1.2.3.1", Side::Right);
         let (left, hung_left) = read_view(StandardView::LeftMlo, "1.2.3.2", Side::Right);
         let mut shown = crate::views::marks::tests::marks();
         shown.views[2].sop_instance_uid = "1.2.3.2".into();
         let views = MammographyViews {
             found: vec![found(StandardView::RightCc, "1.2.3.1"), found(StandardView::LeftMlo, "1.2.3.2")],
+            in_parts: Vec::new(),
             missing: vec![StandardView::LeftCc, StandardView::RightMlo],
             pictures: vec![right, left],
             marks: Some(shown),
         };
-        Mammography { views, hung: vec![hung_right, hung_left], followed: Vec::new(), marked: Marked::default() }
+        Mammography {
+            views,
+            hung: vec![hung_right, hung_left],
+            followed: Vec::new(),
+            marked: Marked::default(),
+            before: Before::Unknown,
+        }
     }
 
     #[test]
@@ -182,10 +250,13 @@ mod tests {
         let make = || crate::write(&case.source(), Content::Views { views: &study }, &case.provenance).unwrap();
         let objects = make();
         assert_eq!(objects, make(), "a retry makes the same bytes");
-        assert_eq!(objects.iter().map(|object| object.kind).collect::<Vec<_>>(), ["sc", "mg-cad", "sr"]);
+        assert_eq!(
+            objects.iter().map(|object| object.kind).collect::<Vec<_>>(),
+            ["sc", "mg-cad", "pdf", "pdf", "breast-report", "sr"]
+        );
         let holds = |object: &ResultObject, text: &str| object.part10.windows(text.len()).any(|w| w == text.as_bytes());
         for text in ["Mark 1", "Mark 2", "129788004", "129769006", "POLYLINE", "learnt from phantoms only"] {
-            assert!(holds(&objects[2], text), "{text}");
+            assert!(holds(&objects[5], text), "{text}");
         }
         for object in &objects {
             assert!(holds(object, NOT_FOR_DIAGNOSIS) && holds(object, "1.2.3.1") && holds(object, "1.2.3.2"));
@@ -193,7 +264,7 @@ mod tests {
         let mut fewer = study.clone();
         fewer.views.marks.as_mut().unwrap().views[0].marks.clear();
         let other = crate::write(&case.source(), Content::Views { views: &fewer }, &case.provenance).unwrap();
-        assert_ne!(other[2].sop_uid, objects[2].sop_uid, "other marks are another report");
+        assert_ne!(other[5].sop_uid, objects[5].sop_uid, "other marks are another report");
     }
 
     #[test]

@@ -10,8 +10,8 @@ use models::number::Number;
 use models::{ChestFindings, Volume};
 use rayon::prelude::*;
 
-pub(crate) use self::hanging::page as hanging_page;
-pub(crate) use self::still::page as still_page;
+pub(crate) use self::hanging::{page as hanging_page, views as hanging_views};
+pub(crate) use self::still::{exam_page, page as still_page};
 use crate::canvas::{Canvas, Colour, pixels, whole};
 use crate::letters::Type;
 use crate::picture::{self, Plane, View};

@@ -97,6 +97,10 @@ impl Uids {
             // What is known from earlier exams is in the reports, and a person may change it between two versions.
             Content::Views { views } => {
                 known(&mut hash, &views.followed);
+                // The documents say it.
+                if !views.views.pictures.is_empty() {
+                    field(&mut hash, &format!("{:?}", views.before));
+                }
                 judged(&mut hash, &views.marked);
             }
             Content::Stills { stills } => {

@@ -19,6 +19,7 @@ use dicom_dictionary_std::{tags, uids};
 use models::findings::Side;
 use models::lesion::followed::Followed;
 use models::lesion::sighting::Place;
+use models::task::us_breast::Sector;
 use models::task::us_breast::lesion::Lesion;
 use models::task::us_breast::terms::Terms;
 
@@ -35,7 +36,7 @@ use crate::site::{Site, hour_code};
 use crate::uid::Uids;
 use crate::words::breast::{followed, suggestion};
 use crate::words::{Language, capital};
-use crate::{Error, Provenance, ResultObject, Source, groups, sr};
+use crate::{Error, KeyImage, Provenance, ResultObject, Source, groups, pages, sr};
 
 pub const CLIP: ObjectKind = ObjectKind {
     name: "us",
@@ -118,6 +119,16 @@ impl Seen {
     pub fn tracking_uid(&self, context: &Context) -> String {
         context.uids.lasting(&format!("track breast lesion {}", self.track), self.lesion.id as usize)
     }
+}
+
+/// The image area of a key image, for the documents.
+#[derive(Debug, Clone)]
+pub struct ExamPicture {
+    /// Index of the key image.
+    pub key: usize,
+    pub sector: Sector,
+    /// Of the sector, row by row.
+    pub grey: Vec<u8>,
 }
 
 /// A picture to which outlines refer, pixel for pixel.
@@ -233,12 +244,13 @@ impl<'a> Writer<'a> {
                 groups.push(nothing(context, none_seen(course).into()));
             }
             let images: Vec<&ResultObject> = clips.iter().chain(keys).collect();
-            let said = self.remark.iter().map(|remark| groups::comment(remark.clone())).collect();
+            let non_mass = Language::English.words().breast().non_mass.to_owned();
+            let said = self.remark.iter().cloned().chain([non_mass]).map(groups::comment).collect();
             sr::ultrasound(context, groups, &images, US, IMAGING_PROCEDURE, said)
         })
     }
 
-    /// The documents in every language, and the breast imaging report (TID 4200).
+    /// The documents in every language, with `pictures`, and the breast imaging report (TID 4200).
     ///
     /// # Errors
     /// When a value does not fit into an object.
@@ -248,6 +260,7 @@ impl<'a> Writer<'a> {
         keys: &[ResultObject],
         seen: &[Seen],
         course: Course,
+        pictures: &[ExamPicture],
     ) -> Result<Vec<ResultObject>, Error> {
         let exam = Examination {
             looked: Looked::Recorded { clips: clips.len(), pictures: keys.len(), course },
@@ -256,7 +269,11 @@ impl<'a> Writer<'a> {
         };
         let images: Vec<&ResultObject> = clips.iter().chain(keys).collect();
         self.knowing(seen, |context| {
-            let mut objects = breast::documents(context, &exam, &[], &images)?;
+            let draw = |language: &Language| -> Vec<KeyImage> {
+                pictures.iter().map(|one| pages::exam_page(one, seen, self.provenance, *language)).collect()
+            };
+            let drawn: Vec<Vec<KeyImage>> = Language::ALL.iter().map(draw).collect();
+            let mut objects = breast::documents(context, &exam, &drawn, &images)?;
             objects.push(structured::write(context, &exam, &images)?);
             Ok(objects)
         })

@@ -2,13 +2,14 @@
 //! sentence. Pure.
 
 pub mod marks;
-mod pictures;
+pub(crate) mod pictures;
 
 use models::lesion::followed::Followed;
 use models::review::marks::Marked;
-use models::task::mammography_views::{MammographyViews, StandardView, ViewFound};
+use models::task::mammography_views::{MammographyViews, StandardView, ViewInParts};
 
-use crate::words::Language;
+use crate::words::mammography::sections;
+use crate::words::{Language, Words};
 
 /// What came of a mammography.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +21,19 @@ pub struct Mammography {
     pub marked: Marked,
     /// Marks of lesions that are surely known from the list over the years, by the numbers of the marks.
     pub followed: Vec<(usize, Followed)>,
+    pub before: Before,
+}
+
+/// The mammography of the same person before this one.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Before {
+    /// Nobody has looked, or it is not certain whose it would be.
+    #[default]
+    Unknown,
+    /// This box has none.
+    Nothing,
+    /// Study Date (DA) of the last one that is here.
+    On(String),
 }
 
 impl Mammography {
@@ -52,48 +66,36 @@ pub struct Hung {
 
 /// One sentence: how many of the standard views there are, which are missing, and where an image had to be chosen.
 pub fn verdict(views: &MammographyViews) -> String {
-    let all = StandardView::ALL.len();
-    let mut said = format!("mammography: {} of {all} standard views", views.found.len());
-    if !views.missing.is_empty() {
-        let names: Vec<&str> = views.missing.iter().map(|view| view.name()).collect();
-        let verb = if names.len() == 1 { "is" } else { "are" };
-        said.push_str(&format!(", {} {verb} missing", listed(&names)));
-    }
+    let w = Language::English.words();
+    let mut said = there(views, w);
+    said.extend(views.pictures.iter().map(|picture| pictures::said(picture, w)));
+    said.extend(views.marks.iter().flat_map(|marks| marks::said(marks, w)));
+    format!("mammography: {}", said.join("; "))
+}
+
+/// How many of the standard views there are, which are missing or there in parts, and where an image had to be chosen.
+pub(crate) fn there(views: &MammographyViews, w: &dyn Words) -> Vec<String> {
+    let mut said = vec![w.views_there(views.found.len(), &views.missing)];
+    said.extend(views.only_in_parts().map(|one| w.only_in_parts(one.view, one.parts.len(), &named(one, w))));
+    let beside = views.in_parts.iter().filter(|one| views.found.iter().any(|found| found.view == one.view));
+    said.extend(beside.map(|one| w.parts_beside(one.view, one.parts.len())));
     for found in &views.found {
-        said.push_str(&remarks(found));
-    }
-    for picture in &views.pictures {
-        said.push_str(&format!("; {}", pictures::said(picture)));
-    }
-    if let Some(marks) = &views.marks {
-        said.push_str(&format!("; {}", marks::said(marks, Language::English.words()).join("; ")));
+        said.extend((found.candidates > 1).then(|| w.last_is_taken(found.view, found.candidates)));
+        said.extend((!found.for_presentation).then(|| w.only_raw(found.view)));
     }
     said
 }
 
-/// `a`, `a and b`, `a, b and c`.
-fn listed(names: &[&str]) -> String {
-    match names {
-        [] => String::new(),
-        [only] => (*only).to_owned(),
-        [rest @ .., last] => format!("{} and {last}", rest.join(", ")),
-    }
-}
-
-fn remarks(found: &ViewFound) -> String {
-    let name = found.view.name();
-    let mut said = String::new();
-    if found.candidates > 1 {
-        said.push_str(&format!("; {} images of {name}, the last is taken", found.candidates));
-    }
-    if !found.for_presentation {
-        said.push_str(&format!("; {name} only for processing"));
-    }
-    said
+/// The sections of each part, as far as its header names them.
+fn named(one: &ViewInParts, w: &dyn Words) -> String {
+    let each = one.parts.iter().map(|part| sections(&part.sections, w));
+    each.filter(|said| !said.is_empty()).collect::<Vec<_>>().join(w.separator())
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use models::task::mammography_views::{PartFound, Section, ViewFound};
+
     use super::*;
 
     pub(crate) fn found(view: StandardView, uid: &str) -> ViewFound {
@@ -104,6 +106,7 @@ pub(crate) mod tests {
     fn the_sentence_names_what_is_missing_and_what_was_chosen() {
         let mut views = MammographyViews {
             found: StandardView::ALL.into_iter().map(|view| found(view, "1.2")).collect(),
+            in_parts: Vec::new(),
             missing: Vec::new(),
             pictures: Vec::new(),
             marks: None,
@@ -120,6 +123,19 @@ pub(crate) mod tests {
             verdict(&views),
             "mammography: 2 of 4 standard views, right CC and left MLO are missing; 2 images of left CC, the last is \
              taken; right MLO only for processing"
+        );
+        let part = |sections: &[Section]| PartFound { sop_instance_uid: "1.3".into(), sections: sections.to_vec() };
+        let parts = vec![part(&[Section::Superior]), part(&[Section::Inferior, Section::Posterior])];
+        views.missing = vec![StandardView::RightCc];
+        views.in_parts = vec![
+            ViewInParts { view: StandardView::RightMlo, parts: vec![part(&[])] },
+            ViewInParts { view: StandardView::LeftMlo, parts },
+        ];
+        views.found[0].candidates = 1;
+        assert_eq!(
+            verdict(&views),
+            "mammography: 2 of 4 standard views, right CC is missing; left MLO is there in parts only (2 images: superior; \
+             inferior, posterior); 1 image of a part of right MLO beside the whole one; right MLO only for processing"
         );
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod breast;
 mod en;
+pub mod mammography;
 mod zh;
 
 #[cfg(test)]
@@ -90,7 +91,7 @@ impl Denoised {
 }
 
 /// How a language says things. Nothing has a default: a language that lacks a word does not compile.
-pub trait Words: Sync + breast::Breast {
+pub trait Words: Sync + breast::Breast + mammography::Mammograms {
     /// BCP 47.
     fn tag(&self) -> &'static str;
     fn document(&self) -> &'static Document;

@@ -8,7 +8,7 @@ use custody::store::members::MemberRow;
 use custody::store::{conflicts, instances, jobs, members, results, series};
 use dicom::header::Header;
 use dicom::kind::SeriesKind;
-use dicom::patient::{Identity, is_placeholder_id, persons};
+use dicom::patient::{is_placeholder_id, persons};
 use models::lesion::book::Seen;
 use rusqlite::Connection;
 use serde::Serialize;
@@ -17,6 +17,7 @@ use study::analyze::task::StudyTask;
 use study::lesions::is_same_person;
 use study::lesions::listed::{self as book, Shown};
 use study::lesions::visit::person_of;
+use study::priors::here;
 
 use super::Error;
 use super::hanging::{Hanging, hang};
@@ -105,20 +106,14 @@ pub(super) fn one_person<'a>(headers: impl IntoIterator<Item = &'a Header>) -> R
     }
 }
 
-/// An ID alone does not say that it is the same person.
 fn priors(connection: &Connection, header: &Header) -> Result<Vec<Prior>, Error> {
-    if is_placeholder_id(&header.patient_id) || header.study_date.len() != 8 {
-        return Ok(Vec::new());
-    }
-    let patient = Identity::of(header);
-    let mut found: Vec<Prior> = Vec::new();
-    for (study_uid, other) in instances::earlier_of_kind(connection, header, SeriesKind::Mammography)? {
-        let is_new = !found.iter().any(|prior| prior.study_uid == study_uid);
-        if is_new && found.len() < MOST_PRIORS && patient.is_same_person(&Identity::of(&other)) {
-            found.push(Prior { study_uid, study_date: other.study_date, description: other.study_description });
-        }
-    }
-    Ok(found)
+    let found = here::mammographies(connection, header)?.unwrap_or_default();
+    let prior = |(study_uid, header): (String, Header)| Prior {
+        study_uid,
+        study_date: header.study_date,
+        description: header.study_description,
+    };
+    Ok(found.into_iter().take(MOST_PRIORS).map(prior).collect())
 }
 
 pub fn lesions(connection: &Connection, study_uid: &str) -> Result<Lesions, Error> {

@@ -29,6 +29,8 @@ pub struct Place {
     pub gone: bool,
     /// Images that could stand for the view.
     pub candidates: usize,
+    /// Images that show only a part of it: they hang nowhere and stand for nothing.
+    pub parts: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -60,7 +62,7 @@ pub struct Turn {
 pub fn hang(images: &[Instance], here: &BTreeSet<i64>) -> Hanging {
     let shown: Vec<Image<'_>> =
         images.iter().map(|instance| Image { header: &instance.header, complete: true }).collect();
-    let MammographyViews { found, .. } = judge(&shown);
+    let MammographyViews { found, in_parts, .. } = judge(&shown);
     let of = |view: StandardView| found.iter().find(|found| found.view == view);
     let image = |found: &ViewFound| images.iter().find(|one| one.header.sop_instance_uid == found.sop_instance_uid);
     let is_here = |one: &&Instance| here.contains(&one.id);
@@ -70,6 +72,7 @@ pub fn hang(images: &[Instance], here: &BTreeSet<i64>) -> Hanging {
         image: of(view).and_then(image).filter(is_here).map(hung),
         gone: of(view).and_then(image).is_some_and(|one| !is_here(&one)),
         candidates: of(view).map_or(0, |found| found.candidates),
+        parts: in_parts.iter().find(|one| one.view == view).map_or(0, |one| one.parts.len()),
     };
     let taken = |one: &&Instance| found.iter().any(|found| found.sop_instance_uid == one.header.sop_instance_uid);
     let others = images.iter().filter(|one| !taken(one)).filter(is_here).map(hung).collect();
@@ -104,7 +107,7 @@ fn name(header: &Header) -> String {
     let view = view_name(&shown.code, &shown.position);
     let modifier = |code: &String| match code.as_str() {
         "399163009" | "R-102D6" => Some("magnified"),
-        "399161006" | "R-102D7" => Some("spot compression"),
+        "399055006" | "R-102D7" => Some("spot compression"),
         "399209000" | "R-102D5" => Some("implant displaced"),
         _ => None,
     };
@@ -112,6 +115,9 @@ fn name(header: &Header) -> String {
     let mut name = if parts.is_empty() { "view not named".to_owned() } else { parts.join(" ") };
     for said in shown.modifiers.iter().filter_map(modifier) {
         name.push_str(&format!(", {said}"));
+    }
+    if shown.partial {
+        name.push_str(", a part");
     }
     if for_processing(header) {
         name.push_str(", for processing");
@@ -198,7 +204,7 @@ mod tests {
     #[test]
     fn a_missing_view_is_an_empty_place_and_a_repeated_or_additional_one_hangs_nowhere_but_is_there() {
         let mut spot = image(3, "R", "CC");
-        spot.header.projection.modifiers = vec!["399161006".into()];
+        spot.header.projection.modifiers = vec!["399055006".into()];
         let mut raw = image(4, "R", "CC");
         raw.header.sop_class_uid = uids::DIGITAL_MAMMOGRAPHY_X_RAY_IMAGE_STORAGE_FOR_PROCESSING.into();
         let hanging = hang(&[image(1, "R", "CC"), image(2, "R", "CC"), spot, raw, image(5, "L", "ML")]);
@@ -206,6 +212,20 @@ mod tests {
         assert_eq!(hanging.places[0].candidates, 2);
         let others: Vec<_> = hanging.others.iter().map(|other| (other.instance, other.name.as_str())).collect();
         assert_eq!(others, [(1, "R CC"), (3, "R CC, spot compression"), (4, "R CC, for processing"), (5, "L ML")]);
+    }
+
+    #[test]
+    fn a_view_of_which_there_are_parts_only_is_an_empty_place_that_says_so() {
+        let part = |id| {
+            let mut part = image(id, "L", "MLO");
+            part.header.projection.partial = true;
+            part
+        };
+        let hanging = hang(&[image(1, "R", "CC"), part(2), part(3)]);
+        assert_eq!(ids(&hanging), [Some(1), None, None, None]);
+        assert_eq!(hanging.places.iter().map(|place| place.parts).collect::<Vec<_>>(), [0, 0, 0, 2]);
+        let others: Vec<_> = hanging.others.iter().map(|other| other.name.as_str()).collect();
+        assert_eq!(others, ["L MLO, a part", "L MLO, a part"]);
     }
 
     /// "No such view in this study" would be false.

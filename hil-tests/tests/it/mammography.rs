@@ -7,6 +7,10 @@ use std::time::Duration;
 
 use dicom::mammogram;
 use dicom::pixels::pictures::Pictures;
+use dicom_core::value::DataSetSequence;
+use dicom_core::{DataElement, PrimitiveValue, VR};
+use dicom_dictionary_std::tags;
+use dicom_object::InMemDicomObject;
 use hil_tests::appliance::{Appliance, Setup};
 use hil_tests::modality::Modality;
 use hil_tests::part10::Instance;
@@ -38,17 +42,25 @@ fn wanted(intents: &[Intent]) -> Wanted {
     Wanted { intents: intents.to_vec(), script: None, day: Day::default(), magnification: false }
 }
 
-/// The verdict of the study of each vendor, and the kinds of its results.
-async fn verdict(vendor: Vendor, intents: &[Intent], analyze: &str) -> (String, Vec<String>) {
+/// The pictures of a woman, as files.
+async fn pictures(vendor: Vendor, intents: &[Intent]) -> Vec<Vec<u8>> {
     let case = woman(vendor);
     let wanted = wanted(intents);
     let made = tokio::task::spawn_blocking(move || phantom::mammography::dicom::study(&case, &wanted)).await.unwrap();
-    let (study, _) = made.unwrap();
+    made.unwrap().0.instances.into_iter().map(|one| one.part10).collect()
+}
+
+/// The verdict of the study of each vendor, and the kinds of its results.
+async fn verdict(vendor: Vendor, intents: &[Intent], analyze: &str) -> (String, Vec<String>) {
+    told(&pictures(vendor, intents).await, analyze).await
+}
+
+/// The same of these files.
+async fn told(files: &[Vec<u8>], analyze: &str) -> (String, Vec<String>) {
     let extra = format!("[study]\nquiet_secs = 2.0\n[analyze]\n{analyze}\n");
     let appliance = Appliance::start(&Setup { extra, ..Setup::default() }).await.unwrap();
     let sent = Modality::new(appliance.address, "MG1", Appliance::AE_TITLE);
-    let instances: Vec<Instance> =
-        study.instances.iter().map(|one| Instance::from_part10(&one.part10).unwrap()).collect();
+    let instances: Vec<Instance> = files.iter().map(|file| Instance::from_part10(file).unwrap()).collect();
     assert_eq!(sent.send(&instances, |_, _| ()).await.unwrap().acknowledged(), instances.len());
     let records = Records::open(&appliance).unwrap();
     let done = || {
@@ -91,7 +103,41 @@ async fn a_received_study_of_a_phantom_is_marked_and_gives_a_page_and_a_report()
         assert!(said.contains(text), "{text}: {said}");
     }
     assert!(!said.contains("withheld"), "{said}");
-    assert_eq!(kinds, ["sc", "mg-cad", "sr"]);
+    assert_eq!(kinds, ["sc", "mg-cad", "pdf", "pdf", "breast-report", "sr"]);
+}
+
+/// The same file whose header says that it shows the upper part of its view.
+fn as_part(part10: &[u8]) -> Vec<u8> {
+    let mut file = dicom_object::from_reader(part10).unwrap();
+    file.put(DataElement::new(tags::PARTIAL_VIEW, VR::CS, PrimitiveValue::from("YES")));
+    let mut code = InMemDicomObject::new_empty();
+    code.put(DataElement::new(tags::CODE_VALUE, VR::SH, PrimitiveValue::from("264217000")));
+    code.put(DataElement::new(tags::CODING_SCHEME_DESIGNATOR, VR::SH, PrimitiveValue::from("SCT")));
+    code.put(DataElement::new(tags::CODE_MEANING, VR::LO, PrimitiveValue::from("Superior")));
+    let section = DataSetSequence::from(vec![code]);
+    file.put(DataElement::new(tags::PARTIAL_VIEW_CODE_SEQUENCE, VR::SQ, section));
+    let mut bytes = Vec::new();
+    file.write_all(&mut bytes).unwrap();
+    bytes
+}
+
+#[tokio::test]
+async fn a_received_study_with_a_part_of_a_view_ends_in_a_report_that_names_it_and_measures_nothing_in_it() {
+    let mut files = pictures(Vendor::Ge, &[Intent::Presentation]).await;
+    let last = files.pop().unwrap();
+    files.push(as_part(&last));
+    let (said, kinds) = told(&files, "mg_breast = true").await;
+    println!("{said}");
+    assert!(
+        said.starts_with("mammography: 3 of 4 standard views; left MLO is there in parts only (1 image: superior)"),
+        "{said}"
+    );
+    let part = said.split("; ").find(|one| one.starts_with("left MLO, a part")).unwrap();
+    assert_eq!(
+        part.replace(", muscle seen", ""),
+        "left MLO, a part (superior): outline seen, the header says that only a part of the view is shown"
+    );
+    assert_eq!(kinds, ["sc", "pdf", "pdf", "breast-report", "sr"], "no network was asked");
 }
 
 pub fn has_runtime() -> bool {

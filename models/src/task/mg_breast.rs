@@ -70,6 +70,20 @@ pub struct Reading {
     pub density: Option<Density>,
 }
 
+impl Reading {
+    /// What holds where the picture shows only a part of the breast: areas and depths would be those of the part, and the nipple
+    /// may be elsewhere.
+    #[must_use]
+    pub fn of_part(self) -> Self {
+        Self {
+            breast: Breast { area_cm2: None, depth_mm: None, ..self.breast },
+            nipple: Nipple { to_chest_wall_mm: None, to_muscle_mm: None, ..self.nipple },
+            density: None,
+            ..self
+        }
+    }
+}
+
 /// Reads one picture.
 ///
 /// # Errors

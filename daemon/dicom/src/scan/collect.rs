@@ -29,6 +29,8 @@ pub(super) enum Place {
     ViewCode,
     /// Inside a modifier of that view code.
     ViewModifier,
+    /// Inside a code of the section that a partial view shows.
+    PartialView,
     Elsewhere,
 }
 
@@ -146,6 +148,7 @@ const FACTS: &[Tag] = &[
     tags::RESCALE_TYPE,
     tags::VIEW_POSITION,
     tags::IMAGE_LATERALITY,
+    tags::PARTIAL_VIEW,
     tags::ACQUISITION_DATE_TIME,
     tags::CTD_IVOL,
 ];
@@ -194,6 +197,8 @@ const MOST_CODED: usize = 64;
 
 /// No view has more modifiers (CID 4015 has 15 codes).
 const MOST_MODIFIERS: usize = 16;
+/// A part of a view has one or two codes (PS3.3 section C.8.11.7.1.3).
+const MOST_SECTIONS: usize = 4;
 
 #[derive(Debug, Default)]
 pub(super) struct Values {
@@ -202,6 +207,7 @@ pub(super) struct Values {
     scheduled: Vec<(RawElement, Syntax)>,
     view_code: Vec<(RawElement, Syntax)>,
     view_modifiers: Vec<(RawElement, Syntax)>,
+    partial_view: Vec<(RawElement, Syntax)>,
     protocol_codes: Vec<(RawElement, Syntax)>,
     requested_codes: Vec<(RawElement, Syntax)>,
     referenced_studies: Vec<(RawElement, Syntax)>,
@@ -240,6 +246,7 @@ impl Values {
             Place::MultiEnergy => tag == tags::MONOENERGETIC_ENERGY_EQUIVALENT && find(&self.grouped, tag).is_none(),
             Place::ViewCode => tag == tags::CODE_VALUE && self.view_code.is_empty(),
             Place::ViewModifier => tag == tags::CODE_VALUE && self.view_modifiers.len() < MOST_MODIFIERS,
+            Place::PartialView => tag == tags::CODE_VALUE && self.partial_view.len() < MOST_SECTIONS,
             Place::ProtocolCode => CODE.contains(&tag) && self.protocol_codes.len() < MOST_CODED,
             Place::RequestedCode => CODE.contains(&tag) && self.requested_codes.len() < MOST_CODED,
             Place::ReferencedStudy => REFERENCE.contains(&tag) && self.referenced_studies.len() < MOST_CODED,
@@ -253,6 +260,7 @@ impl Values {
             Place::ScheduledStep => &mut self.scheduled,
             Place::ViewCode => &mut self.view_code,
             Place::ViewModifier => &mut self.view_modifiers,
+            Place::PartialView => &mut self.partial_view,
             Place::ProtocolCode => &mut self.protocol_codes,
             Place::RequestedCode => &mut self.requested_codes,
             Place::ReferencedStudy => &mut self.referenced_studies,
@@ -368,11 +376,20 @@ impl Values {
             list.iter().map(|(element, _)| text::code(&element.value)).filter(|text| !text.is_empty()).collect()
         };
         let of_image = text::code(self.bytes(tags::IMAGE_LATERALITY));
+        let sections = texts(&self.partial_view);
+        // Some write the section and forget to say YES.
+        let partial = match text::code(self.bytes(tags::PARTIAL_VIEW)).as_str() {
+            "YES" => true,
+            "NO" => false,
+            _ => !sections.is_empty(),
+        };
         Projection {
             laterality: if of_image.is_empty() { text::code(self.bytes(tags::LATERALITY)) } else { of_image },
             position: text::code(self.bytes(tags::VIEW_POSITION)),
             code: texts(&self.view_code).pop().unwrap_or_default(),
             modifiers: texts(&self.view_modifiers),
+            partial,
+            sections: if partial { sections } else { Vec::new() },
         }
     }
 

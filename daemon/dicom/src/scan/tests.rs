@@ -439,6 +439,32 @@ fn a_mammogram_says_which_view_it_is() {
 }
 
 #[test]
+fn a_part_of_a_view_says_that_it_is_one_and_which() {
+    let said = |value: &[u8], codes: &[&[u8]], syntax| {
+        let mut builder = Builder::new(syntax);
+        builder.identity().image();
+        if !value.is_empty() {
+            builder.value(0x0028, 0x1350, "CS", value);
+        }
+        builder.head(0x0028, 0x1352, "SQ", u32::MAX);
+        for code in codes {
+            builder.item(0xE000, u32::MAX).value(0x0008, 0x0100, "SH", code).item(0xE00D, 0);
+        }
+        builder.item(0xE0DD, 0);
+        let projection = builder.value(0x7FE0, 0x0010, "OW", &[7; 24]).scan(syntax).unwrap().header.projection;
+        (projection.partial, projection.sections)
+    };
+    let codes: [&[u8]; 2] = [b"49370004", b"255551008 "];
+    let both = vec!["49370004".to_owned(), "255551008".to_owned()];
+    for syntax in [IMPLICIT, EXPLICIT, BIG_ENDIAN, DEFLATED] {
+        assert_eq!(said(b"YES ", &codes, syntax), (true, both.clone()), "{syntax}");
+        assert_eq!(said(b"", &codes[..1], syntax), (true, both[..1].to_vec()), "{syntax}: the section is said");
+        assert_eq!(said(b"NO", &codes, syntax), (false, Vec::new()), "{syntax}");
+        assert_eq!(said(b"", &[], syntax), (false, Vec::new()), "{syntax}");
+    }
+}
+
+#[test]
 fn the_laterality_of_the_series_stands_in_and_a_ct_has_no_projection() {
     let mut builder = Builder::new(EXPLICIT);
     builder.identity().value(0x0020, 0x0060, "CS", b"R ").image().value(0x7FE0, 0x0010, "OW", &[7; 24]);

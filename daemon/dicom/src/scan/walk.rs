@@ -217,6 +217,7 @@ fn place(stack: &[Level]) -> Place {
         Some(LevelKind::Sequence(tags::REFERENCED_STUDY_SEQUENCE)) if stack.len() == 2 => Place::ReferencedStudy,
         Some(LevelKind::Sequence(tags::MULTIENERGY_CT_CHARACTERISTICS_SEQUENCE)) => Place::MultiEnergy,
         Some(LevelKind::Sequence(tags::VIEW_CODE_SEQUENCE)) => view_place(stack),
+        Some(LevelKind::Sequence(tags::PARTIAL_VIEW_CODE_SEQUENCE)) if stack.len() == 2 => Place::PartialView,
         Some(_) => Place::Elsewhere,
     }
 }

@@ -1,7 +1,6 @@
 //! The breast imaging report (TID 4200) as Enhanced SR: a summary in words, and for each breast its findings with descriptors,
 //! place, size and suggested category. Text is English (decision 0013).
 
-use dicom::typed;
 use models::findings::Side;
 use models::task::us_breast::assessment::Category;
 use models::task::us_breast::terms::Term;
@@ -15,12 +14,12 @@ use crate::codes::{
     SUGGESTED_BY_SOFTWARE, SUPPLEMENTARY_DATA, ULTRASOUND_OF_BREAST, echo_code, margin_code, orientation_code,
     posterior_code, shape_code,
 };
-use crate::content::{Item, Relation, Value};
+use crate::content::{Item, Relation};
 use crate::object::{BREAST, Context};
 use crate::site::hour_code;
 use crate::words::breast::rules;
 use crate::words::{Language, Words, capital};
-use crate::{Error, ResultObject, sr};
+use crate::{Error, ResultObject, groups, sr};
 
 /// The report; `own` are objects of ours that it refers to.
 ///
@@ -39,13 +38,15 @@ pub fn write(context: &Context, exam: &Examination<'_>, own: &[&ResultObject]) -
 fn summary(context: &Context, exam: &Examination<'_>) -> Item {
     let w = Language::English.words();
     let mark = context.provenance.mark().map(str::to_owned);
-    let section = |title: Code, name: Code, text: String| Item::container(title, None).with(said(context, name, text));
+    let section =
+        |title: Code, name: Code, text: String| Item::container(title, None).with(groups::said_as(context, name, text));
     // What was ordered; why is not known here.
     let ordered = context.request.map(|request| request.step_description.clone()).filter(|text| !text.is_empty());
     let procedure: Vec<String> =
         std::iter::once("Ultrasonography of the breast".to_owned()).chain(ordered).chain(exam.looked(w)).collect();
     let found: Vec<String> = exam.lesions.iter().map(|one| finding(one, w)).collect();
     let found = if found.is_empty() { capital(&exam.nothing(w)) } else { found.join("\n") };
+    let found = [found, w.breast().non_mass.to_owned()].join("\n");
     let comparison = exam.comparison(w);
     let comparison = (!comparison.is_empty()).then(|| comparison.join("\n"));
     let impression = [Some(exam.impression(w)), Some(rules(w)), mark, Some(context.provenance.line())]
@@ -59,14 +60,6 @@ fn summary(context: &Context, exam: &Examination<'_>) -> Item {
         Some(section(IMPRESSIONS, IMPRESSION, impression.join("\n"))),
     ];
     Item::container(NARRATIVE_SUMMARY, Some("4202")).with_all(sections.into_iter().flatten())
-}
-
-/// Text of ours, or of a person in the character set of the source.
-fn said(context: &Context, name: Code, text: String) -> Item {
-    match typed::encode(context.source.elements, &text).filter(|_| !text.is_ascii()) {
-        Some(bytes) => Item::new(Relation::Contains, name, Value::Typed(bytes)),
-        None => Item::text(Relation::Contains, name, text),
-    }
 }
 
 fn finding(one: &Found<'_>, w: &dyn Words) -> String {

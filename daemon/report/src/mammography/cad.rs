@@ -230,9 +230,13 @@ fn analyses(context: &Context, study: &Mammography, marks: &Marks) -> Item {
 
 /// Places of the standard views that are there and of which nothing is said.
 fn withheld(context: &Context, study: &Mammography, marks: &Marks) -> Vec<Vec<u32>> {
-    let found = |view| study.views.found.iter().find(|found| found.view == view);
-    let images = marks.withheld.iter().filter_map(|one| found(one.view));
-    images.filter_map(|found| place(context, &found.sop_instance_uid)).collect()
+    let whole = |view| study.views.found.iter().filter(move |found| found.view == view);
+    let parts = |view| study.views.only_in_parts().filter(move |one| one.view == view).flat_map(|one| &one.parts);
+    let of = |view| {
+        let whole = whole(view).map(|found| &found.sop_instance_uid);
+        whole.chain(parts(view).map(|part| &part.sop_instance_uid)).collect::<Vec<_>>()
+    };
+    marks.withheld.iter().flat_map(|one| of(one.view)).filter_map(|uid| place(context, uid)).collect()
 }
 
 fn performed(context: &Context, name: Code, code: Code, images: &[Vec<u32>]) -> Item {

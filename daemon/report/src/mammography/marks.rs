@@ -58,7 +58,7 @@ fn group(context: &Context, view: &MarkedView, mark: &Mark, page: Option<&Page>)
     )
 }
 
-fn code(kind: Kind) -> Code {
+pub(super) fn code(kind: Kind) -> Code {
     match kind {
         Kind::Mass => BREAST_MASS,
         Kind::Calcifications => CALCIFICATION_CLUSTER,

@@ -10,6 +10,7 @@ use super::{
     shortened,
 };
 use crate::canvas::{Canvas, Colour, pixels, whole};
+use crate::letters::Type;
 use crate::views::{Hung, Mammography, marks};
 use crate::words::{Language, Words, capital, signed};
 use crate::{Provenance, dataset};
@@ -21,6 +22,8 @@ const PICTURES: [usize; 2] = [24, 800];
 const TOP: usize = 64;
 const GAP: usize = 6;
 const WORDS: usize = 820;
+/// Of the picture for a document: wide and high.
+const VIEWS: [usize; 2] = [880, 940];
 /// Around the breast in a picture, mm.
 const MARGIN_MM: f32 = 6.0;
 /// Of pictures without millimetres: about that of a detector in 640 pixels.
@@ -42,21 +45,7 @@ pub fn page(study: &Mammography, provenance: &Provenance, language: Language) ->
     canvas.text([beside, 25], reviewed.as_deref().unwrap_or_else(|| w.page().draft), BODY, DIM);
     canvas.text_right(WIDTH - 24, 25, &made(provenance), BODY, DIM);
     let bottom = footer_top_of(HEIGHT, provenance, [24, WIDTH - 24]) - 12;
-    let shown: Vec<Shown<'_>> = study.hung.iter().filter_map(|hung| Shown::of(study, hung)).collect();
-    let cell = [(PICTURES[1] - PICTURES[0] - GAP) / 2, (bottom - TOP - GAP) / 2];
-    // One scale for all: a breast that is smaller looks smaller.
-    let scale = shown.iter().map(|one| one.most(cell)).fold(f32::MAX, f32::min);
-    for (place, view) in StandardView::ALL.into_iter().enumerate() {
-        let corner = [PICTURES[0] + (place % 2) * (cell[0] + GAP), TOP + (place / 2) * (cell[1] + GAP)];
-        let area = [corner[0], corner[1], corner[0] + cell[0], corner[1] + cell[1]];
-        canvas.fill(corner, cell, BLACK);
-        if let Some(one) = shown.iter().find(|one| one.hung.view == view) {
-            one.draw(&mut canvas, area, scale);
-        }
-        let name = w.standard_view(view);
-        let left = if view.is_right() { area[0] + 8 } else { area[2] - 8 - whole(SMALL.width(name)) };
-        canvas.label([left, area[1] + 6], name, SMALL, TEXT);
-    }
+    hang(&mut canvas, study, [PICTURES[0], TOP, PICTURES[1], bottom], SMALL, w);
     words(&mut canvas, study, bottom, w);
     footer(&mut canvas, provenance, [24, WIDTH - 24]);
     // The title goes into text of DICOM, which is plain ASCII in every object.
@@ -64,12 +53,52 @@ pub fn page(study: &Mammography, provenance: &Provenance, language: Language) ->
     KeyImage::new(title, w.mammography().to_owned(), canvas)
 }
 
+/// The four views alone, for a document that says the rest itself.
+pub fn views(study: &Mammography, language: Language) -> KeyImage {
+    let w = language.words();
+    let mut canvas = Canvas::new(VIEWS[0], VIEWS[1], BACKGROUND);
+    hang(&mut canvas, study, [0, 0, VIEWS[0], VIEWS[1]], BODY, w);
+    let title = dataset::ascii(Language::English.words().mammography(), dicom_core::VR::UT);
+    KeyImage::new(title, w.mammography().to_owned(), canvas)
+}
+
+/// The four views in their places, with their names and why a place is empty.
+fn hang(canvas: &mut Canvas, study: &Mammography, area: [usize; 4], style: Type, w: &dyn Words) {
+    let shown: Vec<Shown<'_>> = study.hung.iter().filter_map(|hung| Shown::of(study, hung)).collect();
+    let cell = [(area[2] - area[0] - GAP) / 2, (area[3] - area[1] - GAP) / 2];
+    // One scale for all: a breast that is smaller looks smaller.
+    let scale = shown.iter().map(|one| one.most(cell)).fold(f32::MAX, f32::min);
+    for (place, view) in StandardView::ALL.into_iter().enumerate() {
+        let corner = [area[0] + (place % 2) * (cell[0] + GAP), area[1] + (place / 2) * (cell[1] + GAP)];
+        let area = [corner[0], corner[1], corner[0] + cell[0], corner[1] + cell[1]];
+        canvas.fill(corner, cell, BLACK);
+        let mut words = vec![(w.standard_view(view), TEXT)];
+        match shown.iter().find(|one| one.hung.view == view) {
+            Some(one) => one.draw(canvas, area, scale),
+            None => words.push((empty(study, view, w), AMBER)),
+        }
+        for (row, (text, colour)) in words.into_iter().enumerate() {
+            let left = if view.is_right() { area[0] + 8 } else { area[2] - 8 - whole(style.width(text)) };
+            canvas.label([left, area[1] + 6 + row * 24], text, style, colour);
+        }
+    }
+}
+
+/// Why no picture is in a place.
+fn empty(study: &Mammography, view: StandardView, w: &dyn Words) -> &'static str {
+    let (views, fixed) = (&study.views, w.mammograms());
+    if views.found.iter().any(|found| found.view == view) {
+        return fixed.not_read;
+    }
+    if views.in_parts.iter().any(|one| one.view == view) { fixed.in_parts } else { fixed.missing }
+}
+
 /// What is said beside the pictures.
 fn words(canvas: &mut Canvas, study: &Mammography, bottom: usize, w: &dyn Words) {
     let width = pixels(WIDTH - 24 - WORDS);
     let mut y = TOP;
     let mut put = |canvas: &mut Canvas, text: &str, style, colour, gap: usize| {
-        for line in shortened(crate::letters::Type::wrap(style, text, width), 6) {
+        for line in shortened(Type::wrap(style, text, width), 6) {
             if y + 20 <= bottom {
                 canvas.text([WORDS, y], &line, style, colour);
             }

@@ -43,6 +43,7 @@ pub fn write(draft: &Draft<'_>) -> Result<Vec<u8>, Error> {
         paragraph(&mut font, &mut flow, document.comparison, &comparison, INK);
     }
     findings(draft, &mut font, &mut flow);
+    paragraph(&mut font, &mut flow, fixed.not_found_by_it, fixed.non_mass, INK);
     impression(draft, &mut font, &mut flow);
     paragraph(&mut font, &mut flow, fixed.rules, &rules(w), GREY);
     paragraph(&mut font, &mut flow, document.made, &draft.provenance.line(), GREY);

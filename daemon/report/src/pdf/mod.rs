@@ -4,6 +4,7 @@
 pub mod breast;
 mod font;
 mod layout;
+pub mod mammography;
 mod printable;
 pub mod protocol;
 

@@ -117,6 +117,7 @@ fn remarks(context: &Context, stills: &Stills) -> Vec<Item> {
         said.push(format!("Coloured callipers, marks or text were painted out: {}", counted(painted, "image")));
     }
     said.push("White callipers and text within the ultrasound image are not painted out".into());
+    said.push(Language::English.words().breast().non_mass.to_owned());
     std::iter::once(typed(context, stills.verdict())).chain(said.into_iter().map(comment)).collect()
 }
 

@@ -48,12 +48,18 @@ pub struct Fixed {
     /// Document Title (0042,0010): ASCII, whatever the character set of the source is.
     pub dicom_title: &'static str,
     pub examination: &'static str,
+    /// Who has reviewed it.
+    pub reviewed: &'static str,
     pub findings: &'static str,
     pub impression: &'static str,
     /// Where the category comes from.
     pub rules: &'static str,
     /// None of the lesions is known from earlier exams.
     pub none_known: &'static str,
+    /// Lesions that are no masses, for which the network has no output.
+    pub non_mass: &'static str,
+    /// Its heading.
+    pub not_found_by_it: &'static str,
     /// No network looked at the pictures of an exam.
     pub not_evaluated: &'static str,
     /// An exam that ended before its time, or of which something is missing.
@@ -134,6 +140,9 @@ pub(super) mod tests {
         all.extend([
             fixed.rules,
             fixed.none_known,
+            fixed.reviewed,
+            fixed.non_mass,
+            fixed.not_found_by_it,
             fixed.not_evaluated,
             fixed.cut_short,
             fixed.not_measured,

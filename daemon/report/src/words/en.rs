@@ -20,6 +20,8 @@ use crate::impression::{Advice, Category, Follow};
 use crate::refused::{self, Mixed, Refused};
 use crate::stills::{self, NoSize, NotRead};
 
+mod mammography;
+
 #[derive(Debug)]
 pub struct English;
 
@@ -670,10 +672,13 @@ const BREAST: breast::Fixed = breast::Fixed {
     title: "Breast ultrasound AI findings (draft)",
     dicom_title: "Breast ultrasound AI findings (draft)",
     examination: "Examination",
+    reviewed: "Review",
     findings: "Findings",
     impression: "Impression",
     rules: "Suggested categories",
     none_known: "None of these lesions is surely known from earlier exams on this box.",
+    not_found_by_it: "Not evaluated",
+    non_mass: "Non-mass lesions were not evaluated: the network has no output for them.",
     not_evaluated: "lesions not evaluated: no network looked at the pictures",
     cut_short: "the exam was cut short, or not all of it is kept",
     not_measured: "not measured",

@@ -77,6 +77,7 @@ fn fixed(language: Language) -> Vec<&'static str> {
     all.extend([d.title, d.dicom_title, d.head, d.comparison, d.lungs, d.quality, d.made, d.draft, d.note]);
     all.extend([d.reviewed_title, d.reviewed_dicom_title]);
     all.extend(breast::tests::fixed(w));
+    all.extend(mammography::tests::fixed(w));
     all.extend(d.extents);
     all.extend(d.states);
     all.extend(d.patient);
@@ -134,7 +135,8 @@ fn sentences(language: Language) -> Vec<(String, String)> {
     let page =
         page.into_iter().chain(pictures).chain(least).chain(lesions).chain(advice).chain(changes).chain(differences);
     let breast = breast::tests::sentences(w).into_iter().map(|said| ("breast".to_owned(), said));
-    let page = page.chain(breast).chain(unmatched).chain(technique).chain(compared).chain(marks);
+    let mammograms = mammography::tests::sentences(w).into_iter().map(|said| ("mammogram".to_owned(), said));
+    let page = page.chain(breast).chain(mammograms).chain(unmatched).chain(technique).chain(compared).chain(marks);
     reasons.chain(remarks).chain(refused).chain(quality).chain(received).chain(page).collect()
 }
 

@@ -22,6 +22,8 @@ use crate::impression::{Advice, Category, Follow};
 use crate::refused::Mixed;
 use crate::stills::{self, NoSize, NotRead};
 
+mod mammography;
+
 #[derive(Debug)]
 pub struct Chinese;
 
@@ -947,10 +949,13 @@ const BREAST: breast::Fixed = breast::Fixed {
     title: "乳腺超声 AI 所见（草稿）",
     dicom_title: "Breast ultrasound AI findings (draft), in Chinese",
     examination: "检查",
+    reviewed: "审阅",
     findings: "所见",
     impression: "印象",
     rules: "建议分类",
     none_known: "这些病灶均不能确定为本机既往检查中已知的病灶。",
+    not_found_by_it: "未评估的内容",
+    non_mass: "非肿块型病灶未评估：网络没有相应的输出。",
     not_evaluated: "病灶未评估：没有网络分析过图像",
     cut_short: "检查中途中断，或未全部保留",
     not_measured: "未测量",

@@ -7,14 +7,17 @@ use std::path::Path;
 use dicom::pixels::SliceRef;
 use models::findings::Side;
 use models::lesion::followed::{Earlier, Followed};
-use models::task::mammography_views::{MammographyViews, StandardView, ViewFound};
+use models::task::mammography_views::{MammographyViews, PartFound, Section, StandardView, ViewFound, ViewInParts};
 use models::task::mg_breast::kind::{Kind, Stage};
 use models::task::mg_breast::marks::{Mark, MarkedView, Marks, WithheldView};
 use models::task::mg_breast::withheld::Withheld;
+use models::task::mg_breast::{
+    Breast, Category, Density, Nipple, NotRead as Unreadable, PictureRead, Reading, Remark, Side as At, Sureness,
+};
 use models::task::us_breast::Sector;
 use models::task::us_breast::lesion::Lesion;
 use report::stills::{KeyPicture, NotRead, StillImage, StillLesion, Stills, Unread};
-use report::views::Mammography;
+use report::views::{Before, Hung, Mammography};
 use report::{Content, ResultObject, Source};
 
 use crate::support;
@@ -71,12 +74,116 @@ fn mammography(with_marks: bool) -> Mammography {
     let found = |view| ViewFound { view, sop_instance_uid: uid(view), for_presentation: true, candidates: 1 };
     let views = MammographyViews {
         found: StandardView::ALL.into_iter().map(found).collect(),
+        in_parts: Vec::new(),
         missing: Vec::new(),
         pictures: Vec::new(),
         marks: Some(marks),
     };
     let followed = if with_marks { vec![(1, earlier(12))] } else { Vec::new() };
-    Mammography { views, hung: Vec::new(), followed, marked: models::review::marks::Marked::default() }
+    Mammography {
+        views,
+        hung: Vec::new(),
+        followed,
+        marked: models::review::marks::Marked::default(),
+        before: Before::Unknown,
+    }
+}
+
+/// A drawn picture of a view, as it was read: half an ellipse of breast at the chest wall, brighter in its middle.
+fn pictured(view: StandardView, percent: Option<f32>, remarks: &[Remark]) -> (PictureRead, Hung) {
+    let size = [160usize, 260usize];
+    let is_right = view.is_right();
+    let across = |x: usize| if is_right { (size[0] - x) as f32 } else { x as f32 };
+    let inside = |x: usize, y: usize| (across(x) / 130.0).powi(2) + ((y as f32 - 130.0) / 115.0).powi(2);
+    let level = |at: usize| {
+        let far = inside(at % size[0], at / size[0]);
+        if far > 1.0 { 4 } else { (210.0 - 120.0 * far) as u8 }
+    };
+    let skin = (0..=40).map(|step| {
+        let angle = std::f32::consts::PI * step as f32 / 40.0;
+        let x = 130.0 * angle.sin();
+        [if is_right { size[0] as f32 - x } else { x }, 130.0 - 115.0 * angle.cos()]
+    });
+    let reading = Reading {
+        mm_per_pixel: Some(0.4),
+        chest_wall: if is_right { At::Right } else { At::Left },
+        breast: Breast { outline: skin.collect(), part_of_picture: 0.5, area_cm2: Some(90.0), depth_mm: Some(52.0) },
+        muscle: None,
+        nipple: Nipple {
+            at: [if is_right { 30.0 } else { 130.0 }, 130.0],
+            sureness: Sureness::Estimated,
+            to_chest_wall_mm: Some(52.0),
+            to_muscle_mm: None,
+        },
+        density: percent.map(|percent| Density { percent, category: Category::of(percent) }),
+    };
+    let read = PictureRead {
+        sop_class_uid: MAMMOGRAM.into(),
+        sop_instance_uid: format!("1.2.3.{}", view as usize + 1),
+        laterality: if is_right { "R" } else { "L" }.into(),
+        view: if view.is_oblique() { "MLO" } else { "CC" }.into(),
+        part: None,
+        remarks: remarks.to_vec(),
+        read: Ok(reading),
+    };
+    let (sop_class_uid, sop_instance_uid) = (read.sop_class_uid.clone(), read.sop_instance_uid.clone());
+    let grey = (0..size[0] * size[1]).map(level).collect();
+    (read, Hung { view, sop_class_uid, sop_instance_uid, grey, size })
+}
+
+/// A study whose pictures were read: four views, without marks unless `marked`.
+fn read_study(marked: bool) -> Mammography {
+    let mut study = mammography(marked);
+    if !marked {
+        study.views.marks = None;
+    }
+    let percents = [Some(12.4), Some(22.6), Some(17.0), None];
+    for (view, percent) in StandardView::ALL.into_iter().zip(percents) {
+        let remarks: &[Remark] = if percent.is_none() { &[Remark::NoMuscle] } else { &[] };
+        let (read, hung) = pictured(view, percent, remarks);
+        study.views.pictures.push(read);
+        study.hung.push(hung);
+    }
+    study.before = Before::On("20240203".into());
+    study
+}
+
+/// An implant on the left, whose MLO is there in two parts only; no right MLO; a magnification view and a negative.
+fn incomplete() -> Mammography {
+    let mut study = read_study(false);
+    let parts = [vec![Section::Superior], vec![Section::Inferior, Section::Posterior]];
+    study.views.found.truncate(2);
+    study.views.missing = vec![StandardView::RightMlo];
+    study.views.pictures.truncate(2);
+    study.hung.truncate(2);
+    for (sections, number) in parts.iter().zip([3, 4]) {
+        let (mut part, _) = pictured(StandardView::LeftMlo, None, &[Remark::Partial, Remark::Implant]);
+        part.sop_instance_uid = format!("1.2.3.{number}");
+        part.part = Some(sections.clone());
+        part.read = part.read.map(Reading::of_part);
+        study.views.pictures.push(part);
+    }
+    let found =
+        |(sections, number): (Vec<Section>, i32)| PartFound { sop_instance_uid: format!("1.2.3.{number}"), sections };
+    let parts = parts.into_iter().zip([3, 4]).map(found).collect();
+    study.views.in_parts = vec![ViewInParts { view: StandardView::LeftMlo, parts }];
+    let left = &mut study.views.pictures[1];
+    left.remarks = vec![Remark::Implant];
+    if let Ok(reading) = &mut left.read {
+        reading.density = None;
+    }
+    let unread = |laterality: &str, why| PictureRead {
+        sop_instance_uid: "1.2.3.4".into(),
+        laterality: laterality.into(),
+        part: None,
+        remarks: Vec::new(),
+        read: Err(why),
+        ..study.views.pictures[0].clone()
+    };
+    let more = [unread("R", Unreadable::Additional), unread("L", Unreadable::OtherKind)];
+    study.views.pictures.extend(more);
+    study.before = Before::Nothing;
+    study
 }
 
 /// Three lesions: suspicious and known, probably benign, a cyst without scale.
@@ -137,6 +244,7 @@ fn mammography_cad_and_breast_reports_conform() {
     let mut withheld = mammography(true);
     let marks = withheld.views.marks.as_mut().unwrap();
     marks.views.clear();
+    let (plain, both, parts) = (read_study(false), read_study(true), incomplete());
     let (stills, empty) = (stills(), Stills { images: stills().images, ..Stills::default() });
     let mut no_side = stills.clone();
     no_side.images[1].side = None;
@@ -145,6 +253,9 @@ fn mammography_cad_and_breast_reports_conform() {
         ("marked", written(&case, &mammograms, Content::Views { views: &marked })),
         ("unmarked", written(&case, &mammograms, Content::Views { views: &unmarked })),
         ("withheld", written(&case, &mammograms, Content::Views { views: &withheld })),
+        ("read", written(&case, &mammograms, Content::Views { views: &plain })),
+        ("read-marked", written(&case, &mammograms, Content::Views { views: &both })),
+        ("parts", written(&case, &mammograms, Content::Views { views: &parts })),
         ("stills", written(&case, &ultrasound, Content::Stills { stills: &stills })),
         ("no-side", written(&case, &ultrasound, Content::Stills { stills: &no_side })),
         ("empty", written(&case, &ultrasound, Content::Stills { stills: &empty })),
@@ -167,7 +278,7 @@ fn mammography_cad_and_breast_reports_conform() {
         }
     }
     let count = |kind: &str| cases.iter().flat_map(|(_, all)| all).filter(|object| object.kind == kind).count();
-    assert_eq!((count("mg-cad"), count("breast-report"), count("pdf")), (3, 3, 6));
+    assert_eq!((count("mg-cad"), count("breast-report"), count("pdf")), (4, 6, 12));
     complaints.extend(support::templates(&reports));
     assert_eq!(complaints, Vec::<String>::new());
 }

@@ -23,6 +23,7 @@ use models::{Acquisition, Remark, Volume};
 use report::Refused;
 use report::refused::Mixed;
 use report::stills::NotRead;
+use report::views::Before;
 use rusqlite::Connection;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
@@ -175,6 +176,7 @@ fn series(
         review: review.as_ref(),
         marks_review: None,
         history: None,
+        before: Before::Unknown,
     };
     let examined = examine::examine(engine, &parts.settings.device, &subject, control)?;
     timings_ms.extend(examined.timings_ms.iter().cloned());
@@ -240,6 +242,7 @@ fn pictures(
         review: None,
         marks_review: review.as_ref(),
         history: history.as_ref(),
+        before: Before::Unknown,
     };
     let examined = examine::examine(engine, &parts.settings.device, &subject, control)?;
     let timings_ms = examined.timings_ms.clone();
@@ -347,6 +350,7 @@ fn study(
         review: None,
         marks_review: review.as_ref(),
         history: history.as_ref(),
+        before: here::mammography_before(connection, &first.header)?,
     };
     let examined = examine::examine(engine, &parts.settings.device, &subject, control)?;
     let timings_ms = examined.timings_ms.clone();

@@ -12,6 +12,7 @@ use models::review::marks::MarkReview;
 use models::task::Control;
 use models::{ChestFindings, Refusal, Volume};
 use report::settings::Device;
+use report::views::Before;
 use report::{self, Content, ModelIdentity, Provenance, Refused, ResultObject, Source};
 
 use super::engine::{self, Engine, Used};
@@ -59,6 +60,8 @@ pub struct Subject<'a> {
     pub marks_review: Option<&'a MarkReview>,
     /// What is known of lesions of the patient.
     pub history: Option<&'a History>,
+    /// Of a mammography: the one before it.
+    pub before: Before,
 }
 
 /// Stands for the volume of so many images that are looked at one by one.

@@ -18,6 +18,7 @@ use models::task::us_breast::lesion::Lesion;
 use report::Refused;
 use report::refused::Mixed;
 use report::stills::{StillLesion, Stills};
+use report::views::Before;
 use serde::Serialize;
 
 use super::engine::Engine;
@@ -375,6 +376,7 @@ fn one(
         review: None,
         marks_review: None,
         history: None,
+        before: Before::Unknown,
     };
     let examined = match examine::examine(engine, &options.settings.device, &subject, control) {
         Err(error) if error.lacks_package() => {
@@ -484,6 +486,7 @@ fn whole(
         review: None,
         marks_review: None,
         history: None,
+        before: Before::Unknown,
     };
     let examined = match examine::examine(engine, &options.settings.device, &subject, control) {
         Err(error) if error.lacks_package() => {

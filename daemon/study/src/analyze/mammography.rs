@@ -7,7 +7,7 @@ use hal::LoadedModel;
 use models::Package;
 use models::review;
 use models::review::marks::Marked;
-use models::task::mammography_views::{MammographyViews, StandardView, ViewFound};
+use models::task::mammography_views::{MammographyViews, PartFound, Section, StandardView, ViewFound, ViewInParts};
 use models::task::mg_breast::marks::{self, Marks, WithheldView};
 use models::task::mg_breast::scorer::Scorer;
 use models::task::mg_breast::withheld::{self, Marking};
@@ -33,14 +33,14 @@ pub(super) const VIEWS: &[View] = &[
 ];
 
 const fn view(view: StandardView, shows: fn(&Header) -> bool) -> View {
-    View { name: view.name(), needed: true, shows, preferred }
+    View { name: view.name(), needed: true, shows, part, preferred }
 }
 
 /// Which views there are. `images` are in the order of arrival.
 pub fn judge(images: &[Image<'_>]) -> MammographyViews {
-    let mut found = Vec::new();
-    let mut missing = Vec::new();
+    let (mut found, mut in_parts, mut missing) = (Vec::new(), Vec::new(), Vec::new());
     for (view, shown) in StandardView::ALL.into_iter().zip(views::find(VIEWS, images)) {
+        let parts = parts(view, images);
         match shown {
             Some(shown) => {
                 let header = images[shown.taken].header;
@@ -51,18 +51,46 @@ pub fn judge(images: &[Image<'_>]) -> MammographyViews {
                     candidates: shown.candidates,
                 });
             }
-            None => missing.push(view),
+            None if parts.is_empty() => missing.push(view),
+            None => {}
+        }
+        if !parts.is_empty() {
+            in_parts.push(ViewInParts { view, parts });
         }
     }
-    MammographyViews { found, missing, pictures: Vec::new(), marks: None }
+    MammographyViews { found, in_parts, missing, pictures: Vec::new(), marks: None }
+}
+
+/// The images that show a part of a view.
+fn parts(view: StandardView, images: &[Image<'_>]) -> Vec<PartFound> {
+    let own = images.iter().map(|image| image.header);
+    let own = own.filter(|header| part(header) && standard_view(header) == Some(view));
+    let one =
+        |header: &Header| PartFound { sop_instance_uid: header.sop_instance_uid.clone(), sections: sections(header) };
+    own.map(one).collect()
+}
+
+/// The sections that the header of a part names. Codes of vendors are left out.
+fn sections(header: &Header) -> Vec<Section> {
+    header.projection.sections.iter().filter_map(|code| Section::of_code(code)).collect()
+}
+
+/// Only a part of a view, as its header says.
+fn part(header: &Header) -> bool {
+    header.projection.partial
 }
 
 /// # Errors
 /// What a repetition may mend; what a picture does not allow is said of it.
 pub(super) fn run(engine: &mut Engine, subject: &Subject<'_>, control: &dyn Control) -> Result<Ran, Error> {
     let begun = std::time::Instant::now();
-    let mut study =
-        Mammography { views: judge(subject.study), hung: Vec::new(), followed: Vec::new(), marked: Marked::default() };
+    let mut study = Mammography {
+        views: judge(subject.study),
+        hung: Vec::new(),
+        followed: Vec::new(),
+        marked: Marked::default(),
+        before: subject.before.clone(),
+    };
     let mut used = None;
     match subject.pictures {
         None => {}
@@ -124,6 +152,8 @@ fn marked(
             (why, _) => held.push(WithheldView { view, why: why.unwrap_or(withheld::Withheld::NotRead) }),
         }
     }
+    let only = study.views.only_in_parts().map(|one| WithheldView { view: one.view, why: withheld::Withheld::Partial });
+    held.extend(only);
     read.into_study(study);
     marks::run(&given, held, &package.manifest, &scorer, model, control).map_err(|error| match error.kind() {
         TaskFault::Cancelled => Error::Cancelled,
@@ -136,7 +166,7 @@ fn standard_view(header: &Header) -> Option<StandardView> {
     if !for_presentation(header) && !for_processing(header) {
         return None;
     }
-    if header.projection.modifiers.iter().any(|modifier| !leaves_standard(modifier)) {
+    if is_additional(header) || is_other_kind(header) {
         return None;
     }
     let right = match header.projection.laterality.as_str() {
@@ -174,6 +204,18 @@ fn leaves_standard(modifier: &str) -> bool {
     DISPLACED.contains(&modifier) || matches!(modifier, "442581004" | "R-40AB3")
 }
 
+fn is_additional(header: &Header) -> bool {
+    header.projection.modifiers.iter().any(|modifier| !leaves_standard(modifier))
+}
+
+/// Of a biopsy (value 3 of Image Type), or the sum, the difference or the high energy of exposures with contrast agent (values 4
+/// and 5): no plain mammogram (PS3.3 section C.8.11.7.1.4). One of low energy is.
+fn is_other_kind(header: &Header) -> bool {
+    let value = |number: usize| header.image_type.get(number - 1).map_or("", String::as_str);
+    let biopsy = ["STEREO_", "PREFIRE_", "POSTFIRE_"].iter().any(|begins| value(3).starts_with(begins));
+    biopsy || matches!(value(4), "ADDITION" | "SUBTRACTION") || value(5) == "HIGH_ENERGY"
+}
+
 /// Implant displaced (CID 4015), SCT and its older SRT form.
 const DISPLACED: [&str; 2] = ["399209000", "R-102D5"];
 
@@ -203,7 +245,7 @@ mod tests {
                 laterality: laterality.into(),
                 position: position.into(),
                 code: code.into(),
-                modifiers: Vec::new(),
+                ..Projection::default()
             },
             ..Header::default()
         }
@@ -231,12 +273,59 @@ mod tests {
     #[test]
     fn a_magnified_or_spot_view_is_an_additional_one_and_a_displaced_implant_is_not() {
         let mut header = header("R", "399162004", "CC");
-        for (modifier, standard) in
-            [("399163009", false), ("R-102D7", false), ("399161006", false), ("399209000", true), ("R-40AB3", true)]
-        {
+        for (modifier, standard) in [
+            ("399163009", false),
+            ("R-102D7", false),
+            ("399055006", false),
+            ("399161006", false),
+            ("399209000", true),
+            ("R-40AB3", true),
+        ] {
             header.projection.modifiers = vec![modifier.into()];
             assert_eq!(standard_view(&header).is_some(), standard, "{modifier}");
         }
+    }
+
+    #[test]
+    fn a_picture_of_a_biopsy_or_with_contrast_agent_stands_for_no_view() {
+        let of = |values: &str| Header {
+            image_type: values.split('\\').map(str::to_owned).collect(),
+            ..header("R", "399162004", "CC")
+        };
+        for (values, standard) in [
+            ("ORIGINAL\\PRIMARY\\", true),
+            ("DERIVED\\PRIMARY\\TOMOSYNTHESIS\\GENERATED_2D", true),
+            ("ORIGINAL\\PRIMARY\\\\\\LOW_ENERGY", true),
+            ("ORIGINAL\\PRIMARY\\STEREO_SCOUT", false),
+            ("ORIGINAL\\PRIMARY\\PREFIRE_MINUS", false),
+            ("DERIVED\\PRIMARY\\\\SUBTRACTION", false),
+            ("ORIGINAL\\PRIMARY\\\\\\HIGH_ENERGY", false),
+        ] {
+            assert_eq!(standard_view(&of(values)).is_some(), standard, "{values}");
+        }
+    }
+
+    #[test]
+    fn a_part_never_stands_for_its_view_and_is_named_with_its_sections() {
+        let part = |uid: &str, codes: &[&str]| {
+            let mut part = Header { sop_instance_uid: uid.into(), ..header("L", "", "MLO") };
+            part.projection.partial = true;
+            part.projection.sections = codes.iter().map(|code| (*code).to_owned()).collect();
+            part
+        };
+        let whole = Header { sop_instance_uid: "1".into(), ..header("R", "", "MLO") };
+        let mut beside = part("4", &["264217000"]);
+        beside.projection.laterality = "R".into();
+        let headers = [whole, part("2", &["264217000", "255551008"]), part("3", &["99PART"]), beside];
+        let images: Vec<Image<'_>> = headers.iter().map(|header| Image { header, complete: true }).collect();
+        let judged = judge(&images);
+        assert_eq!(judged.found.iter().map(|found| found.sop_instance_uid.as_str()).collect::<Vec<_>>(), ["1"]);
+        assert_eq!(judged.missing, [StandardView::RightCc, StandardView::LeftCc]);
+        let only: Vec<_> = judged.only_in_parts().collect();
+        let [ViewInParts { view: StandardView::LeftMlo, parts }] = only.as_slice() else { panic!("{only:?}") };
+        assert_eq!(parts[0].sections, [Section::Superior, Section::Posterior]);
+        assert!(parts[1].sections.is_empty(), "a code of a vendor");
+        assert_eq!(judged.in_parts.len(), 2, "the part beside the whole view is named, too");
     }
 
     #[test]

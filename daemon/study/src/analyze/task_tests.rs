@@ -120,6 +120,7 @@ fn the_quality_of_a_series_is_one_report_and_one_line_without_any_package() {
             review: None,
             marks_review: None,
             history: None,
+            before: Default::default(),
         };
         let mut engine = Engine::new(Shelf::view(&Settings::default()));
         examine::examine(&mut engine, &Device::default(), &subject, &task::Unattended).unwrap()

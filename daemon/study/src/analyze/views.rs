@@ -9,8 +9,10 @@ pub struct View {
     pub name: &'static str,
     /// Without it the set is incomplete.
     pub needed: bool,
-    /// Does an image with this header show it?
+    /// Does an image with this header show it, or a part of it?
     pub shows: fn(&Header) -> bool,
+    /// Does it show only a part? No number of parts stands for the view.
+    pub part: fn(&Header) -> bool,
     /// Of several images that show it: is this one to be preferred?
     pub preferred: fn(&Header) -> bool,
 }
@@ -44,7 +46,7 @@ pub enum Selection {
     Incomplete { missing: Vec<&'static str> },
 }
 
-/// What shows each of the views, in their order. `images` are in the order of arrival.
+/// What shows each of the views as a whole, in their order. `images` are in the order of arrival.
 pub fn find(views: &[View], images: &[Image<'_>]) -> Vec<Option<Shown>> {
     views.iter().map(|view| find_one(view, images)).collect()
 }
@@ -53,7 +55,7 @@ fn find_one(view: &View, images: &[Image<'_>]) -> Option<Shown> {
     let mut best: Option<Shown> = None;
     let mut preferred = false;
     for (place, image) in images.iter().enumerate() {
-        if !(view.shows)(image.header) {
+        if !(view.shows)(image.header) || (view.part)(image.header) {
             continue;
         }
         let better = (view.preferred)(image.header);
@@ -78,12 +80,13 @@ fn was_earlier(one: &Header, other: &Header) -> bool {
 }
 
 /// May a task begin on these images? `closed`: nothing more is expected of the study. `None` when no image shows any of the
-/// views.
+/// views, nor a part of one. How many parts a view has is not said anywhere, so they are waited for until the study is closed.
 pub fn select(views: &[View], images: &[Image<'_>], closed: bool) -> Option<Selection> {
-    let found = find(views, images);
-    if found.iter().all(Option::is_none) {
+    let shows_any = |image: &Image<'_>| views.iter().any(|view| (view.shows)(image.header));
+    if !images.iter().any(shows_any) {
         return None;
     }
+    let found = find(views, images);
     let mut missing = Vec::new();
     for (view, shown) in views.iter().zip(&found) {
         let there = shown.is_some_and(|shown| closed || images[shown.taken].complete);
@@ -109,7 +112,8 @@ mod tests {
     }
 
     fn view(name: &'static str, shows: fn(&Header) -> bool) -> View {
-        View { name, needed: true, shows, preferred: |header| header.kernel != "processing" }
+        let part: fn(&Header) -> bool = |header| header.projection.partial;
+        View { name, needed: true, shows, part, preferred: |header| header.kernel != "processing" }
     }
 
     /// A set as mammography has it, with a prior that may be absent.
@@ -183,6 +187,23 @@ mod tests {
         assert_eq!(select(&set(), &all[..4], true), Some(Selection::Ready), "it never came");
         let prior = select(&set(), &all[4..], true);
         assert_eq!(prior, Some(Selection::Incomplete { missing: FOUR.to_vec() }), "it alone is not enough");
+    }
+
+    #[test]
+    fn a_part_stands_for_no_view_and_is_waited_for_until_the_study_is_closed() {
+        let part = |name: &str| {
+            let mut part = header(name);
+            part.projection.partial = true;
+            part
+        };
+        let headers = [header("R-CC"), header("L-CC"), header("R-MLO"), part("L-MLO"), part("L-MLO"), part("R-CC")];
+        let all = images(&headers);
+        assert_eq!(taken(&set(), &all), [Some(0), Some(1), Some(2), None, None], "nor the later part for the whole");
+        let missing = vec!["L-MLO"];
+        assert_eq!(select(&set(), &all, false), Some(Selection::Waiting { missing: missing.clone() }));
+        assert_eq!(select(&set(), &all, true), Some(Selection::Incomplete { missing }));
+        let only = select(&set(), &all[3..5], true);
+        assert_eq!(only, Some(Selection::Incomplete { missing: FOUR.to_vec() }), "parts alone are named");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use hal::capture::convert::{self, Part};
 use live::record::journal::{self, Moment, Story};
 use live::record::pictures::{self, Shot};
 use live::record::ring::{self, Window};
@@ -11,14 +12,18 @@ use live::settings::Record;
 use models::findings::Side;
 use models::lesion::followed::Followed;
 use models::task::Control;
+use models::task::us_breast::Sector;
 use report::settings::Device;
-use report::ultrasound::{Clip, Course, Exam, Seen, Shown, Writer};
+use report::ultrasound::{Clip, Course, Exam, ExamPicture, Seen, Shown, Writer};
 use report::{self, Provenance, ResultObject};
 
 use crate::lesions::visit::{self, Common, Visit};
 
 /// Overlapping clips are merged up to this many times the length of a single one.
 const MOST_CLIPS_IN_ONE: f64 = 3.0;
+
+/// Key images that the documents show, at most: those of the gravest lesions, then marks. The archive has all.
+const MOST_IN_DOCUMENTS: usize = 8;
 
 /// The name that was read is nowhere; who it was can be seen in the pictures.
 const ANOTHER_ON_SCREEN: &str = "WRONG PATIENT? the scanner's screen showed another patient in this exam";
@@ -94,22 +99,29 @@ pub fn develop<E: From<Error>>(
         }
     }
     control.progress("report", 0.8);
-    let mut keys = Keys { writer: &writer, parts: &parts, story: &story, objects: Vec::new(), sizes: Vec::new() };
+    let mut keys = Keys {
+        writer: &writer,
+        parts: &parts,
+        story: &story,
+        objects: Vec::new(),
+        sizes: Vec::new(),
+        shown: Vec::new(),
+    };
     let mut seen = Vec::new();
-    for one in &story.seen {
+    for (one, is_shown) in story.seen.iter().zip(in_documents(&story.seen)) {
         let place = story.place(one);
-        if let Some(key) = keys.make(one.moment, place.side, put).map_err(|error| error.at(recording))? {
+        if let Some(key) = keys.make(one.moment, place.side, is_shown, put).map_err(|error| error.at(recording))? {
             seen.push(Seen { key, track: key, lesion: one.lesion.clone(), place, followed: None });
         }
     }
     for mark in &story.marks {
-        keys.make(*mark, None, put).map_err(|error| error.at(recording))?;
+        keys.make(*mark, None, true, put).map_err(|error| error.at(recording))?;
     }
     // An exam without a finding keeps its last picture, because the report must refer to an image.
     if let (true, Some(last)) = (keys.objects.is_empty(), parts.last().map_err(failed)?) {
-        keys.make(last, None, put).map_err(|error| error.at(recording))?;
+        keys.make(last, None, true, put).map_err(|error| error.at(recording))?;
     }
-    let Keys { objects: keys, sizes, .. } = keys;
+    let Keys { objects: keys, sizes, shown, .. } = keys;
     let mut used: Vec<[u16; 2]> = seen.iter().map(|one| sizes[one.key]).collect();
     used.sort_unstable();
     used.dedup();
@@ -124,7 +136,7 @@ pub fn develop<E: From<Error>>(
     }
     let course =
         Course { is_looked_at: story.is_looked_at(), is_whole: is_whole(&story) && seen.len() == story.seen.len() };
-    for object in writer.breast(&clips, &keys, &seen, course).map_err(Error::from)? {
+    for object in writer.breast(&clips, &keys, &seen, course, &shown).map_err(Error::from)? {
         put(&object)?;
     }
     put(&writer.report(&clips, &keys, &seen, course).map_err(Error::from)?)?;
@@ -140,6 +152,31 @@ pub fn develop<E: From<Error>>(
     let (ended_utc, interrupted) = story.ended.clone().unwrap_or_else(|| (begun.started_utc.clone(), true));
     let latency = format!("{latency:#}\n");
     Ok(Developed { verdict, latency, ended_utc, interrupted, simulated: provenance.simulated, visit })
+}
+
+/// Which lesions the documents show: the gravest.
+fn in_documents(seen: &[journal::Seen]) -> Vec<bool> {
+    let mut order: Vec<usize> = (0..seen.len()).collect();
+    order.sort_by(|a, b| seen[*b].lesion.malignant.total_cmp(&seen[*a].lesion.malignant));
+    order.truncate(MOST_IN_DOCUMENTS);
+    (0..seen.len()).map(|index| order.contains(&index)).collect()
+}
+
+/// The image area of a picture in grey: what the scanner writes around it stays outside. `None` for one that cannot be decoded,
+/// which the archive has as it is.
+fn area(picture: &Clip, key: usize) -> Option<ExamPicture> {
+    let jpeg = picture.frames.first()?.jpeg.clone();
+    let side = |side: u32| usize::try_from(side).ok();
+    let [left, top, right, bottom] = picture.sector;
+    let (x, y) = (side(left)?, side(top)?);
+    let (width, height) = (side(right.checked_sub(left)?)?, side(bottom.checked_sub(top)?)?);
+    let frame = live::jpeg::frame(jpeg, picture.columns, picture.rows);
+    let mut grey = Vec::new();
+    if let Err(error) = convert::grey_part(&frame, Part { x, y, width, height }, &mut grey) {
+        tracing::warn!(%error, "a key image of an exam is not in its document");
+        return None;
+    }
+    Some(ExamPicture { key, sector: Sector { x, y, width, height }, grey })
 }
 
 /// A person has ended it, and its pictures were recorded and looked at.
@@ -307,6 +344,8 @@ struct Keys<'a> {
     story: &'a Story,
     objects: Vec<ResultObject>,
     sizes: Vec<[u16; 2]>,
+    /// For the documents.
+    shown: Vec<ExamPicture>,
 }
 
 enum KeyError<E> {
@@ -324,11 +363,12 @@ impl<E: From<Error>> KeyError<E> {
 }
 
 impl Keys<'_> {
-    /// Makes a key image and returns its index; `None` when the recording no longer has the picture.
+    /// Makes a key image (`is_shown`: also for the documents) and returns its index; `None` when the recording no longer has the picture.
     fn make<E: From<Error>>(
         &mut self,
         moment: Moment,
         side: Option<Side>,
+        is_shown: bool,
         put: &mut dyn FnMut(&ResultObject) -> Result<(), E>,
     ) -> Result<Option<usize>, KeyError<E>> {
         let Some(picture) = self.parts.picture(moment, self.story).map_err(KeyError::Io)? else { return Ok(None) };
@@ -336,6 +376,12 @@ impl Keys<'_> {
         let index = self.objects.len();
         let object = self.writer.key(&picture, index).map_err(|error| KeyError::Other(Error::from(error).into()))?;
         put(&object).map_err(KeyError::Other)?;
+        // Where the image area is not known, what is burnt in would be shown.
+        let size = [picture.columns, picture.rows].map(usize::from);
+        let is_known = self.story.scenes.iter().any(|scene| scene.size == size);
+        if is_shown && is_known && self.shown.len() < MOST_IN_DOCUMENTS {
+            self.shown.extend(area(&picture, index));
+        }
         self.objects.push(without_bytes(object));
         self.sizes.push([picture.columns, picture.rows]);
         Ok(Some(index))
@@ -344,6 +390,8 @@ impl Keys<'_> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use live::record::journal::{Begun, JournalEntry, Moment, Scene, line};
     use live::view::{Latency, MadeBy, Stats};
     use models::identity::ModelIdentity;
@@ -380,6 +428,24 @@ mod tests {
             JournalEntry::Ended { utc: "2026-11-24T03:05:00.000Z".into(), interrupted: false },
         ];
         Story::read(&entries.iter().map(line).collect::<String>()).unwrap()
+    }
+
+    #[test]
+    fn documents_show_the_gravest_lesions_and_no_more_than_they_may() {
+        let seen: Vec<journal::Seen> = (0..20)
+            .map(|n| {
+                let lesion = json!({ "id": n, "outline": [], "bounds": [0.0, 0.0, 1.0, 1.0], "confidence": 0.9,
+                    "malignant": f64::from((n * 7) % 20) / 20.0, "descriptors": [], "size_mm": null });
+                let moment = json!({ "sequence": n, "captured": { "secs": 0, "nanos": 0 } });
+                let seen = json!({ "moment": moment, "score": 1.0, "mm_per_pixel": null, "lesion": lesion });
+                serde_json::from_value(seen).unwrap()
+            })
+            .collect();
+        let shown: Vec<f32> =
+            seen.iter().zip(in_documents(&seen)).filter_map(|(one, is)| is.then_some(one.lesion.malignant)).collect();
+        assert_eq!(shown.len(), MOST_IN_DOCUMENTS);
+        assert!(shown.iter().all(|score| *score >= 0.6), "{shown:?}");
+        assert_eq!(in_documents(&seen[..2]), [true, true]);
     }
 
     #[test]

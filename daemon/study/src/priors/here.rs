@@ -5,9 +5,11 @@
 
 use std::collections::HashSet;
 
-use custody::store::{self, jobs};
+use custody::store::{self, instances, jobs};
 use dicom::header::Header;
+use dicom::kind::SeriesKind;
 use dicom::patient::{Identity, is_placeholder_id};
+use report::views::Before;
 use rusqlite::Connection;
 use serde_json::Value;
 
@@ -67,6 +69,37 @@ pub fn all(connection: &Connection, header: &Header) -> Result<Vec<Prior>, store
         }
     }
     Ok(if read.is_empty() { unread.into_iter().take(1).collect() } else { read })
+}
+
+/// Earlier mammographies of this person that are here, newest first; an ID alone does not say that it is the same person. `None`
+/// where it is not certain whose they would be.
+///
+/// # Errors
+/// When the database fails.
+pub fn mammographies(connection: &Connection, header: &Header) -> Result<Option<Vec<(String, Header)>>, store::Error> {
+    if is_placeholder_id(&header.patient_id) || header.study_date.len() != 8 {
+        return Ok(None);
+    }
+    let patient = Identity::of(header);
+    let mut found: Vec<(String, Header)> = Vec::new();
+    for (study_uid, other) in instances::earlier_of_kind(connection, header, SeriesKind::Mammography)? {
+        let is_new = !found.iter().any(|(uid, _)| *uid == study_uid);
+        if is_new && patient.is_same_person(&Identity::of(&other)) {
+            found.push((study_uid, other));
+        }
+    }
+    Ok(Some(found))
+}
+
+/// The last of them, for a report.
+///
+/// # Errors
+/// When the database fails.
+pub fn mammography_before(connection: &Connection, header: &Header) -> Result<Before, store::Error> {
+    Ok(match mammographies(connection, header)? {
+        None => Before::Unknown,
+        Some(found) => found.first().map_or(Before::Nothing, |(_, header)| Before::On(header.study_date.clone())),
+    })
 }
 
 #[cfg(test)]

@@ -63,6 +63,11 @@ async fn what_was_found_and_marked_is_kept_and_everybody_can_read_it() {
     assert_eq!(developed.verdict, "breast ultrasound: 1 lesion, 1 mark, 2 clips");
     assert!(developed.latency.contains("\"started_utc\": \"2026-11-24T03:00:00.000Z\""));
     assert_eq!(kinds(&objects), ["us", "us", "us-key", "us-key", "seg", "pdf", "pdf", "breast-report", "sr"]);
+    for document in objects.iter().filter(|object| object.kind == "pdf") {
+        let image = b"/Subtype /Image";
+        let pictures = document.part10.windows(image.len()).filter(|bytes| bytes == image).count();
+        assert_eq!(pictures, 2, "the lesion and the mark are in each document");
+    }
     let clip = read(&objects[0]);
     let frames: usize = clip.element(tags::NUMBER_OF_FRAMES).unwrap().to_int().unwrap();
     assert!((60..=61).contains(&frames), "{frames} frames are 2 s");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use custody::series::SeriesState;
 use custody::store::{deliveries, members};
 
-use super::mammography_support::{FOR_PROCESSING, NEVER, Unit, four, mammogram, until};
+use super::mammography_support::{FOR_PROCESSING, Mammogram, NEVER, Unit, four, mammogram, until};
 
 const COMPLETE: &str = "mammography: 4 of 4 standard views";
 
@@ -81,6 +81,41 @@ async fn a_missing_view_is_named_once_the_study_is_closed_and_a_late_one_makes_a
     let pending: Vec<_> = deliveries::list(&unit.rows(), None, 10).unwrap();
     let open: Vec<_> = pending.iter().filter(|delivery| delivery.state == deliveries::PENDING).collect();
     assert_eq!(open.len(), 1, "the older report need not leave any more: {pending:?}");
+    unit.kill().await;
+}
+
+/// How many parts a view has is said nowhere, so no number of them is the view.
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_of_a_view_are_waited_for_named_and_never_stand_for_it_and_a_whole_one_takes_its_place() {
+    let mut unit = Unit::new(0.5);
+    unit.start().await;
+    let mut images = four(true);
+    images[3].part = true;
+    images.push(Mammogram { part: true, ..mammogram(5, 1, "L", "MLO") });
+    images.push(Mammogram { part: true, ..mammogram(6, 1, "R", "CC") });
+    unit.send(&images).await;
+    unit.until_done(1).await;
+    let beside = "1 image of a part of right CC beside the whole one";
+    let parts = "left MLO is there in parts only (2 images)";
+    assert_eq!(unit.verdict(), format!("mammography: 3 of 4 standard views; {parts}; {beside}"));
+    let report = unit.object(&unit.results(unit.jobs()[0].id)[0]);
+    assert!(contains(&report, "MGINPARTS"), "neither there nor absent");
+
+    unit.send(&[mammogram(7, 2, "L", "MLO")]).await;
+    unit.until_done(2).await;
+    let both = "2 images of parts of left MLO beside the whole one";
+    assert_eq!(unit.verdict(), format!("{COMPLETE}; {beside}; {both}"));
+    unit.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mammography_in_parts_only_is_reported_as_such() {
+    let mut unit = Unit::new(0.2);
+    unit.start().await;
+    unit.send(&[Mammogram { part: true, ..mammogram(1, 1, "L", "CC") }]).await;
+    unit.until_done(1).await;
+    let missing = "0 of 4 standard views, right CC, right MLO and left MLO are missing";
+    assert_eq!(unit.verdict(), format!("mammography: {missing}; left CC is there in parts only (1 image)"));
     unit.kill().await;
 }
 

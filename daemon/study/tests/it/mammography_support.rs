@@ -44,6 +44,8 @@ pub struct Mammogram {
     pub instance: String,
     pub laterality: &'static str,
     pub view: &'static str,
+    /// Its header says that it is a part of the view.
+    pub part: bool,
     pub patient: Who,
 }
 
@@ -60,6 +62,7 @@ pub fn mammogram(number: u32, series: u32, laterality: &'static str, view: &'sta
         instance: format!("{STUDY}.9.{number}"),
         laterality,
         view,
+        part: false,
         patient: EVA,
     }
 }
@@ -88,6 +91,9 @@ impl Mammogram {
         element(&mut out, 0x0020, 0x000d, STUDY.as_bytes());
         element(&mut out, 0x0020, 0x000e, self.series.as_bytes());
         element(&mut out, 0x0020, 0x0062, self.laterality.as_bytes());
+        if self.part {
+            element(&mut out, 0x0028, 0x1350, b"YES");
+        }
         if self.laterality == "R" {
             let mut item = Vec::new();
             let code: &[u8] = if self.view == "CC" { b"399162004" } else { b"399368009" };

@@ -199,6 +199,7 @@ fn a_file_that_names_other_numbers_is_no_scorer() {
 fn read(remarks: Vec<Remark>) -> PictureRead {
     let drawn = super::super::tests::drawn(true);
     PictureRead {
+        part: None,
         sop_class_uid: String::new(),
         sop_instance_uid: String::new(),
         laterality: "L".into(),

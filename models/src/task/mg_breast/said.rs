@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use super::{Reading, Unreadable};
+use crate::task::mammography_views::Section;
 
 /// One mammogram of a study.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -14,6 +15,9 @@ pub struct PictureRead {
     pub laterality: String,
     /// `CC`, `MLO`, `ML`, `LM` or what the header says; empty where it says nothing.
     pub view: String,
+    /// It shows only a part of the view: the sections that its header names, maybe none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part: Option<Vec<Section>>,
     pub remarks: Vec<Remark>,
     pub read: Result<Reading, NotRead>,
 }
@@ -28,7 +32,7 @@ pub enum Remark {
     Film,
     /// The header says that there is an implant: no density.
     Implant,
-    /// The header says that only a part of the breast is shown: no density.
+    /// The header says that only a part of the view is shown: no area, no depth, no density.
     Partial,
     /// The header gives no size of a pixel: no lengths.
     NoSpacing,
@@ -46,6 +50,8 @@ pub enum Remark {
 pub enum NotRead {
     /// Magnification, spot compression and other additional views do not show the whole breast.
     Additional,
+    /// Taken for a biopsy, or computed of several exposures with contrast agent (Image Type): no plain mammogram.
+    OtherKind,
     /// A picture for presentation of the same view is read.
     Processed,
     /// Decoding it would need more memory than is allowed.

@@ -12,7 +12,7 @@ use models::task::mg_breast::withheld;
 use models::task::mg_breast::{self, Channels, Expected, NotRead, Picture, PictureRead, Place, Reading, Remark, Side};
 use report::views::{Hung, Mammography};
 
-use super::{for_presentation, for_processing, leaves_standard};
+use super::{for_presentation, for_processing, is_additional, is_other_kind, part, sections};
 use crate::analyze::examine::Error;
 use crate::analyze::ultrasound::{Pictures, Stored};
 use crate::volume;
@@ -60,7 +60,7 @@ pub(super) fn read(
     // Raw pictures last: they are left out where the picture for presentation of the same view could be read.
     let mut order: Vec<usize> = (0..pictures.all.len()).collect();
     order.sort_by_key(|place| for_processing(&pictures.all[*place].header));
-    let mut shown: Vec<(&str, &str)> = Vec::new();
+    let mut shown: Vec<Named<'_>> = Vec::new();
     let mut said_at = Vec::new();
     for (number, place) in order.into_iter().enumerate() {
         let stored = &pictures.all[place];
@@ -75,7 +75,8 @@ pub(super) fn read(
         if let Some(standard) = standard {
             read.keep(standard.view, &said, looked, input.is_some());
         }
-        let is_shown = said.read.is_ok() && for_presentation(&stored.header) && !is_additional(&stored.header);
+        let is_plain = !is_additional(&stored.header) && !is_other_kind(&stored.header);
+        let is_shown = said.read.is_ok() && for_presentation(&stored.header) && is_plain;
         if is_shown && !view.0.is_empty() && !view.1.is_empty() {
             shown.push(view);
         }
@@ -111,9 +112,14 @@ impl Read {
     }
 }
 
-/// Which breast and which view a header says.
-fn by_header(header: &Header) -> (&str, &str) {
-    (&header.projection.laterality, view_name(&header.projection.code, &header.projection.position))
+/// Breast, view, and for a part its sections.
+type Named<'a> = (&'a str, &'a str, Option<&'a [String]>);
+
+/// What a header says that is shown. A part is another thing than the whole view, and than another part.
+fn by_header(header: &Header) -> Named<'_> {
+    let view = view_name(&header.projection.code, &header.projection.position);
+    let part = part(header).then_some(header.projection.sections.as_slice());
+    (&header.projection.laterality, view, part)
 }
 
 /// What its elements say of a picture, what was read in it, and the picture itself.
@@ -143,6 +149,8 @@ fn one(
     let needed = volume::picture_bytes(header, stored.file_bytes);
     let looked = if is_additional(header) {
         Looked::not(Mammogram::default(), NotRead::Additional)
+    } else if is_other_kind(header) {
+        Looked::not(Mammogram::default(), NotRead::OtherKind)
     } else if twin {
         Looked::not(Mammogram::default(), NotRead::Processed)
     } else if needed > limit_bytes {
@@ -159,6 +167,7 @@ fn one(
         sop_instance_uid: header.sop_instance_uid.clone(),
         laterality: laterality.to_owned(),
         view: view.to_owned(),
+        part: (part(header) || facts.partial).then(|| sections(header)),
         remarks,
         read: looked.read.clone(),
     };
@@ -208,6 +217,9 @@ fn look(stored: &Stored<'_>, input: Option<&Input>) -> Result<Looked, Error> {
         Ok((reading, prepared)) => (Ok(reading), prepared),
         Err(why) => (Err(NotRead::Picture(why)), None),
     };
+    if facts.partial {
+        read = read.map(Reading::of_part);
+    }
     // With the muscle in it the dense part of a breast is too large.
     if let Ok(reading) = &mut read
         && expected.muscle
@@ -234,12 +246,17 @@ fn remarks(header: &Header, facts: &Mammogram, reading: &Reading, laterality: &s
         (facts.partial, Remark::Partial),
         (facts.mm.is_none(), Remark::NoSpacing),
         (!matches!(laterality, "L" | "R") || view.is_empty(), Remark::Unnamed),
-        (chest_wall(&facts.orientation).is_some_and(|side| side != reading.chest_wall), Remark::OtherSide),
-        (shows_muscle(view) && reading.muscle.is_none(), Remark::NoMuscle),
+        // A part need not show the chest wall, nor the muscle.
+        (!facts.partial && lies_at_other_side(facts, reading), Remark::OtherSide),
+        (!facts.partial && shows_muscle(view) && reading.muscle.is_none(), Remark::NoMuscle),
     ]
     .into_iter()
     .filter_map(|(holds, remark)| holds.then_some(remark))
     .collect()
+}
+
+fn lies_at_other_side(facts: &Mammogram, reading: &Reading) -> bool {
+    chest_wall(&facts.orientation).is_some_and(|side| side != reading.chest_wall)
 }
 
 /// The side of the chest wall by Patient Orientation, which names the directions to the right and down: `P` is towards the
@@ -267,16 +284,13 @@ pub fn view_name<'a>(code: &str, position: &'a str) -> &'a str {
         "399188001" | "R-102D0" => "SIO",
         "399192008" | "R-1024A" => "XCCL",
         "399101009" | "R-1024B" => "XCCM",
+        "441555000" | "R-40AAA" => "ISO",
         _ => position,
     }
 }
 
 fn shows_muscle(view: &str) -> bool {
     matches!(view, "MLO" | "ML" | "LM" | "LMO")
-}
-
-fn is_additional(header: &Header) -> bool {
-    header.projection.modifiers.iter().any(|modifier| !leaves_standard(modifier))
 }
 
 #[cfg(test)]
