@@ -5,6 +5,7 @@
 //! language is such a file and one row of [`Language`].
 
 pub mod breast;
+pub mod edits;
 mod en;
 mod zh;
 
@@ -70,7 +71,7 @@ languages! {
 }
 
 /// How a language says things. Nothing has a default: a language that lacks a word does not compile.
-pub trait Words: Sync + breast::Breast {
+pub trait Words: Sync + breast::Breast + edits::Edits {
     /// BCP 47.
     fn tag(&self) -> &'static str;
     fn document(&self) -> &'static Document;
@@ -505,6 +506,11 @@ fn short(findings: &ChestFindings, finding: ChestFinding, w: &dyn Words) -> Stri
 /// By whom and when the findings were reviewed, if they were.
 pub fn reviewed(findings: &ChestFindings, language: Language) -> Option<String> {
     Some(signed(findings.review.as_ref()?.signature(), language.words()))
+}
+
+/// What a person has edited of the findings, a sentence each.
+pub fn edited(findings: &ChestFindings, language: Language) -> Vec<String> {
+    edits::of_findings(findings, language.words()).into_iter().map(|(_, said)| said).collect()
 }
 
 /// By whom and on which day.
