@@ -143,10 +143,12 @@ export class FindingList {
     const picture = listed.sop_instance_uid ? { uid: listed.sop_instance_uid, frame: listed.frame ?? 1 } : null;
     const place = { centre: listed.centre_mm, picture, slice: segments[0]?.key ?? null };
     const number = listed.id.split("-").at(-1);
-    const label = listed.words ? `${number}: ${listed.words}` : title(listed.id);
-    const found = listed.values ?? {};
-    const row = this.#item({ id: listed.id, label, segments, place, decision: null, comment: "", found, before: decided?.edit ?? null, edit: null, form: null });
-    const can = Object.keys(BUTTONS).filter((decision) => decision !== "edited" || Object.keys(found).length);
+    // What stands now is among the facts.
+    const found = decided?.edit ? "as found: " : "";
+    const label = listed.words ? `${number}: ${found}${listed.words}` : title(listed.id);
+    const values = listed.values ?? {};
+    const row = this.#item({ id: listed.id, label, segments, place, decision: null, comment: "", found: values, before: decided?.edit ?? null, edit: null, form: null });
+    const can = Object.keys(BUTTONS).filter((decision) => decision !== "edited" || Object.keys(values).length);
     const buttons = can.map((decision) => {
       const button = element("button", { type: "button", textContent: BUTTONS[decision] });
       button.dataset.decision = decision;
@@ -163,7 +165,7 @@ export class FindingList {
     row.item.append(element("span", { className: "judge" }, ...buttons));
     // A volume of another size than a person measured does not stand.
     const isResized = decided?.edit?.values.long_mm !== undefined;
-    const facts = [listed.volume_ml >= 0.1 && !isResized ? `${listed.volume_ml.toFixed(1)} ml` : "", decided?.edit ? changes(decided.edit, found) : decided ? `${WORDS[decided.decision]} by ${review.by}` : "", decided?.comment ?? ""];
+    const facts = [listed.volume_ml >= 0.1 && !isResized ? `${listed.volume_ml.toFixed(1)} ml` : "", decided?.edit ? changes(decided.edit, values) : decided ? `${WORDS[decided.decision]} by ${review.by}` : "", decided?.comment ?? ""];
     const words = facts.filter(Boolean).join(" · ");
     if (words) row.item.append(element("p", { className: "facts", textContent: words }));
     row.item.append(row.comment);

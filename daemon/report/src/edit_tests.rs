@@ -81,7 +81,9 @@ fn an_edited_size_takes_its_place_everywhere_and_what_it_makes_false_is_withheld
     assert!(segments(&objects(&plain)).contains("Nodule 2") && !segments(&made).contains("Nodule 2"), "another size");
     assert!(segments(&made).contains("Nodule 1"));
     let groups = groups(&report, "Nodule 2");
-    assert_eq!(groups.len(), 2, "one of them shows where it is");
+    assert_eq!(groups.len(), 1, "with a circle where it is");
+    let regions = items(&groups[0], tags::CONTENT_SEQUENCE);
+    assert_eq!(regions.iter().filter(|one| text(one, tags::VALUE_TYPE) == "SCOORD").count(), 2);
     let chosen = |name: &str, value: &str| (name.to_owned(), value.to_owned(), "121410".to_owned());
     for group in &groups {
         let numbers = numbers(group);
@@ -154,7 +156,8 @@ fn recommendations_follow_the_edited_values_by_the_same_rule() {
     let one = nodules(&case).iter().find(|one| one.number == 1).unwrap();
     assert_eq!((one.kind, one.lung_rads), (Some(NoduleType::PartSolid), None), "nobody measured the solid part");
     let sentence = words::edited(&case.findings, Language::English).concat();
-    assert!(sentence.contains("no Lung-RADS size class: the solid part was not measured"), "{sentence}");
+    assert!(sentence.contains("no Lung-RADS size class of it, nor a category of all"), "{sentence}");
+    assert_eq!(category(&case), None, "that of this nodule may be the highest");
     assert!(follow(&case) >= Some(Follow::SeveralSolid));
     let benign = edited("nodule-1", &[("type", "calcified")]);
     assert_eq!(nodules(&benign)[0].lung_rads, Some("1"));

@@ -76,7 +76,7 @@ impl GroupParts<'_> {
 
 /// A value that a person has given in place of that of the software.
 pub fn chosen(value: Item) -> Item {
-    value.with(Item::code(Relation::HasProperties, SELECTION_STATUS, USER_CHOSEN))
+    value.with(Item::code(Relation::HasConceptMod, SELECTION_STATUS, USER_CHOSEN))
 }
 
 /// A measurement, unless it was withheld.
@@ -90,7 +90,9 @@ pub fn all(parts: &GroupParts, findings: &ChestFindings) -> Vec<Item> {
     let mut groups = Vec::new();
     for nodule in measure::nodules(findings) {
         groups.push(nodule_volume(parts, nodule));
-        groups.push(nodule_outlines(parts, nodule));
+        if !nodule.volume_mm3.is_nan() {
+            groups.push(nodule_outlines(parts, nodule));
+        }
     }
     groups.extend(nine::groups(parts, findings));
     groups.extend(measure::lungs(findings).into_iter().map(|l| lung(parts, l)));
@@ -207,7 +209,13 @@ pub fn refusal(context: &Context, reason: &Refused, page: &Page) -> Item {
 
 fn nodule_volume(parts: &GroupParts, nodule: &Nodule) -> Item {
     let subject = Subject::of_nodule(nodule);
-    let mut group = volumetric(parts, subject, subject.code());
+    // Of another size than the software measured there is no segment: a circle of that size shows where it is.
+    let mut group = if nodule.volume_mm3.is_nan() {
+        let uid = subject.tracking_uid(parts.context);
+        begin("1411", &subject.label(), uid, subject.code()).with_all(regions(parts, nodule))
+    } else {
+        volumetric(parts, subject, subject.code())
+    };
     if let Some(page) = parts.pages.iter().find(|p| p.finding == Some(ChestFinding::Nodule)) {
         group = group.with(illustration(page));
     }

@@ -59,7 +59,7 @@ async fn a_size_that_was_measured_on_the_page_is_in_the_signed_report_at_the_arc
     let study: Vec<_> = study.instances.iter().map(|one| Instance::from_part10(&one.part10).unwrap()).collect();
     Modality::new(appliance.address, "CT", Appliance::AE_TITLE).send(&study, |_, _| {}).await.unwrap();
     let records = Records::open(&appliance).unwrap();
-    deadline::until_true("the results", SETTLED_WITHIN, || records.is_settled(1).unwrap()).await.unwrap();
+    deadline::until_true("the results", SETTLED_WITHIN, || records.is_settled(2).unwrap()).await.unwrap();
     let first = reports(&pacs).pop().unwrap().0;
 
     browser.open(&appliance.page().unwrap()).await.unwrap();

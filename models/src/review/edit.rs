@@ -9,8 +9,9 @@ use crate::findings::{LobeName, NoduleType, Side};
 use crate::task::mg_breast::kind::Kind;
 use crate::task::us_breast::terms::{Echo, Margin, Orientation, Posterior, Shape};
 
-/// Lengths that can be entered, mm.
+/// Lengths and distances that can be entered, mm.
 const LENGTH_MM: [f64; 2] = [0.1, 500.0];
+const DISTANCE_MM: [f64; 2] = [0.0, 500.0];
 
 /// What of a finding can be edited. The names are those of the command line, of D-Bus and of what is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -144,7 +145,8 @@ impl Field {
             Self::Side => words(&[Side::Right, Side::Left], Side::as_str),
             Self::Lobe => words(&LobeName::ALL, LobeName::as_str),
             Self::Rib | Self::Clock => Allowed::Whole([1, 12]),
-            Self::LongMm | Self::ShortMm | Self::DistanceMm => Allowed::Millimetres(LENGTH_MM),
+            Self::LongMm | Self::ShortMm => Allowed::Millimetres(LENGTH_MM),
+            Self::DistanceMm => Allowed::Millimetres(DISTANCE_MM),
             Self::Shape => words(Shape::ALL, Shape::word),
             Self::Orientation => words(Orientation::ALL, Orientation::word),
             Self::Margin => words(Margin::ALL, Margin::word),

@@ -45,7 +45,19 @@ fn instance(parts: &GroupParts, subject: Subject, at: Site, found: &Region, more
     let counted = |edit: &Edit| [Field::Rib, Field::LongMm].iter().any(|field| edit.values.contains_key(field));
     let is_edited = parts.review.and_then(|review| review.edit(&id)).is_some_and(counted);
     let more = more.into_iter().map(|item| if is_edited { chosen(item) } else { item });
-    let group = illustrated(parts, subject, volumetric(parts, subject, subject.code()))
+    // Of another size than the software measured there is no segment: only the place is known.
+    let group = if found.volume_ml.is_nan() {
+        let [x, y, _] = measure::to_image(&parts.volume.geometry, found.centre_mm);
+        begin("1410", &subject.label(), subject.tracking_uid(parts.context), subject.code()).with(region(
+            parts,
+            found.key_slice,
+            "POINT",
+            vec![[single(x), single(y)]],
+        ))
+    } else {
+        volumetric(parts, subject, subject.code())
+    };
+    let group = illustrated(parts, subject, group)
         .with_all(model(parts.context))
         .with(site(at))
         .with_all(measured(VOLUME, found.volume_ml, 2, MILLILITRE))

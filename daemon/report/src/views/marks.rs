@@ -40,8 +40,9 @@ pub fn listed(marks: &Marks, package: String, as_found: String) -> Marked {
 /// What of a mark can be edited, as it was found.
 fn values(mark: &Mark) -> Values {
     let [long, short] = mark.size_mm.map(|mm| millimetres(mm.into()));
-    let behind =
-        if mark.behind_nipple_mm.is_finite() { millimetres(mark.behind_nipple_mm.into()) } else { String::new() };
+    // What lies before the foremost place of the outline has no distance behind it.
+    let behind = Some(mark.behind_nipple_mm).filter(|mm| *mm >= 0.0);
+    let behind = behind.map_or_else(String::new, |mm| millimetres(mm.into()));
     let kind = mark.kind.name().to_owned();
     Values::from([(Field::Kind, kind), (Field::LongMm, long), (Field::ShortMm, short), (Field::DistanceMm, behind)])
 }

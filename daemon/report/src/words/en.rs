@@ -595,7 +595,7 @@ impl Edits for English {
     }
 
     fn class_withheld(&self) -> &'static str {
-        "no Lung-RADS size class: the solid part was not measured"
+        "no Lung-RADS size class of it, nor a category of all nodules below 4B: the solid part was not measured"
     }
 
     fn not_enlarged(&self) -> &'static str {

@@ -867,7 +867,7 @@ impl Edits for Chinese {
     }
 
     fn class_withheld(&self) -> &'static str {
-        "未测量实性成分，不给出 Lung-RADS 分类"
+        "未测量实性成分，不给出其 Lung-RADS 分类，也不给出低于 4B 的总体分类"
     }
 
     fn not_enlarged(&self) -> &'static str {
