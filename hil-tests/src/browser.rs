@@ -146,6 +146,18 @@ impl Browser {
         self.call("Input.insertText", json!({ "text": text })).await.map(drop)
     }
 
+    /// The pointer goes down at the first point, pixels of the page, and up at the second.
+    pub async fn drag(&mut self, from: [f64; 2], to: [f64; 2]) -> Result<()> {
+        let middle = [0, 1].map(|axis| f64::midpoint(from[axis], to[axis]));
+        for (kind, [x, y]) in
+            [("mousePressed", from), ("mouseMoved", middle), ("mouseMoved", to), ("mouseReleased", to)]
+        {
+            let event = json!({ "type": kind, "x": x, "y": y, "button": "left", "buttons": 1, "clickCount": 1 });
+            self.call("Input.dispatchMouseEvent", event).await?;
+        }
+        Ok(())
+    }
+
     /// Writes a screenshot as PNG.
     pub async fn screenshot(&mut self, file: &Path) -> Result<()> {
         let answer = self.call("Page.captureScreenshot", json!({ "format": "png" })).await?;

@@ -180,6 +180,16 @@ impl LobeName {
     pub const ALL: [Self; 5] =
         [Self::RightUpper, Self::RightMiddle, Self::RightLower, Self::LeftUpper, Self::LeftLower];
 
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::RightUpper => "right_upper",
+            Self::RightMiddle => "right_middle",
+            Self::RightLower => "right_lower",
+            Self::LeftUpper => "left_upper",
+            Self::LeftLower => "left_lower",
+        }
+    }
+
     pub fn side(self) -> Side {
         match self {
             Self::RightUpper | Self::RightMiddle | Self::RightLower => Side::Right,
@@ -195,6 +205,8 @@ pub struct Region {
     pub number: usize,
     /// Centroid, mm, LPS.
     pub centre_mm: [f64; 3],
+    /// Of its voxels; so is `mean_hu`. Not a number (null in JSON) where a person measured the size otherwise: then the outline does not hold,
+    /// and there are no voxels.
     pub volume_ml: f64,
     pub mean_hu: f64,
     /// 0 to 1, as the network gives it.

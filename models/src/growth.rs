@@ -3,7 +3,7 @@
 //! Places are compared relative to the box of their lung, because patient, breath and frame of reference differ between
 //! two scans. What cannot be told apart is not matched: a wrong pair is worse than none.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::acquisition::Acquisition;
 use crate::findings::{LobeName, Side};
@@ -26,7 +26,14 @@ pub struct Place {
     pub lobe: Option<LobeName>,
     /// Centroid, mm, LPS.
     pub centre_mm: [f64; 3],
+    /// Not a number where a person measured it otherwise: it is matched with none.
+    #[serde(deserialize_with = "or_none")]
     pub volume_mm3: f64,
+}
+
+/// What is withheld is null in JSON.
+fn or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 
 /// The box of one lung, mm, LPS: lowest and highest corner. Also read from findings that were stored.
@@ -267,6 +274,16 @@ mod tests {
             let found = compared(&[one], &[other]);
             assert_eq!((found.changes.len(), found.unmatched), (0, [1, 1]), "{other:?}");
         }
+    }
+
+    /// Its volume was withheld; written and read again it is so, too.
+    #[test]
+    fn a_nodule_of_which_a_person_measured_another_size_has_no_growth() {
+        let json = r#"{"number":1,"side":"right","lobe":null,"centre_mm":[-60.0,0.0,-100.0],"volume_mm3":null}"#;
+        let one: Place = serde_json::from_str(json).unwrap();
+        let found = compared(&[nodule(1, [-60.0, 0.0, -100.0], 100.0)], &[one]);
+        assert_eq!((found.changes.len(), found.unmatched), (0, [1, 1]));
+        assert_eq!(compared(&[one], &[nodule(1, [-60.0, 0.0, -100.0], 100.0)]).changes.len(), 0);
     }
 
     #[test]

@@ -181,6 +181,9 @@ pub enum Remark {
     /// A person has reviewed what was found; what was rejected is not in the result.
     #[error("{rejected} of {total} findings were rejected on review by {by} and are left out")]
     Rejected { rejected: usize, total: usize, by: String },
+    /// A person has given some of them other values.
+    #[error("{edited} of {total} findings were edited on review by {by}")]
+    Edited { edited: usize, total: usize, by: String },
     /// A person has signed, but these findings are not those that were signed.
     #[error("the review by {by} was not applied, because {why}")]
     ReviewNotApplied { by: String, why: NotApplied },
@@ -196,7 +199,7 @@ impl Remark {
             | Self::Discontinued
             | Self::CutOff { .. }
             | Self::ReviewNotApplied { .. } => true,
-            Self::PixelsNotSquare { .. } | Self::NotRead { .. } | Self::Rejected { .. } => false,
+            Self::PixelsNotSquare { .. } | Self::NotRead { .. } | Self::Rejected { .. } | Self::Edited { .. } => false,
             Self::Shared { .. } | Self::Tilted { .. } | Self::FilledIn { .. } | Self::LeftOut { .. } => {
                 self.is_about_slices()
             }

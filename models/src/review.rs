@@ -1,17 +1,21 @@
 //! A review: a person decides of each finding of a chest CT result, or of each mark in pictures of a breast (`marks`), whether it
-//! stays, and signs. Pure.
+//! stays, perhaps with other values (`edit`), and signs. Pure.
 //!
 //! What is listed has the same id as long as the same package finds the same things in the same images. The place of each
 //! goes with its decision, so that a decision never reaches another finding than the one that a person saw.
 
 mod apply;
+mod change;
+pub mod edit;
 pub mod marks;
 
 use serde::{Deserialize, Serialize};
 
+use self::edit::{Edit, Values};
 use crate::findings::{ChestFinding, ChestFindings, Evaluated, Form, Region};
 
 pub use apply::apply;
+pub use change::is_left_out;
 
 /// One finding that a person can decide about: a nodule, a mass, a fracture. What is measured as a share of the lungs or as a
 /// score (emphysema, coronary calcification) is one finding, and so is each kind of opacity.
@@ -29,11 +33,16 @@ pub struct Listed {
     pub volume_ml: f64,
     /// Slice index at which its largest region is best seen.
     pub key_slice: usize,
+    /// What of it a person can edit, as it was found.
+    #[serde(default, skip_serializing_if = "Values::is_empty")]
+    pub values: Values,
 }
 
 /// What a person can decide about.
 pub trait Item {
     fn id(&self) -> &str;
+    /// What can be edited, as it was found.
+    fn values(&self) -> &Values;
     /// Is it what a person saw, though another run may have measured it a little otherwise?
     fn is_same(&self, other: &Self) -> bool;
 }
@@ -41,6 +50,10 @@ pub trait Item {
 impl Item for Listed {
     fn id(&self) -> &str {
         &self.id
+    }
+
+    fn values(&self) -> &Values {
+        &self.values
     }
 
     fn is_same(&self, other: &Self) -> bool {
@@ -53,19 +66,24 @@ impl Item for Listed {
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
     Accepted,
+    /// It stays, with values of the person.
+    Edited,
     Rejected,
 }
 
 impl Decision {
+    pub const ALL: [Self; 3] = [Self::Accepted, Self::Edited, Self::Rejected];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Accepted => "accepted",
+            Self::Edited => "edited",
             Self::Rejected => "rejected",
         }
     }
 
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Accepted, Self::Rejected].into_iter().find(|one| one.as_str() == text)
+        Self::ALL.into_iter().find(|one| one.as_str() == text)
     }
 }
 
@@ -77,6 +95,8 @@ pub struct Mark {
     pub decision: Decision,
     /// May be empty.
     pub comment: String,
+    /// Of one that is edited: fields and values as they were typed (`edit::check`).
+    pub edit: Vec<(String, String)>,
 }
 
 /// A finding with what was decided about it.
@@ -87,6 +107,17 @@ pub struct Decided<L = Listed> {
     pub decision: Decision,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub comment: String,
+    /// Of one that is edited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edit: Option<Edit>,
+}
+
+/// One finding that is edited: what it is, what was changed, the comment.
+#[derive(Debug)]
+pub struct Edited<'a, L = Listed> {
+    pub listed: &'a L,
+    pub edit: &'a Edit,
+    pub comment: &'a str,
 }
 
 /// Names a structured report.
@@ -156,6 +187,18 @@ impl<L: Item> Review<L> {
         self.decisions.iter().filter(|one| one.decision == decision).count()
     }
 
+    /// What is edited, in the order of the list.
+    pub fn edited(&self) -> impl Iterator<Item = Edited<'_, L>> {
+        self.decisions.iter().filter(|one| one.decision == Decision::Edited).filter_map(|decided| {
+            Some(Edited { listed: &decided.listed, edit: decided.edit.as_ref()?, comment: &decided.comment })
+        })
+    }
+
+    /// The values that a person gave this finding; `None` where it is not edited.
+    pub fn edit(&self, id: &str) -> Option<&Edit> {
+        self.edited().find(|one| one.listed.id() == id).map(|one| one.edit)
+    }
+
     /// What was said of this finding; empty when nothing was.
     pub fn comment(&self, id: &str) -> &str {
         self.decisions.iter().find(|one| one.listed.id() == id).map_or("", |one| one.comment.as_str())
@@ -203,9 +246,11 @@ pub fn list(findings: &ChestFindings) -> Vec<Listed> {
 }
 
 fn of(findings: &ChestFindings, finding: ChestFinding) -> Vec<Listed> {
-    fn each<'a>(finding: ChestFinding, regions: impl Iterator<Item = &'a Region>) -> Vec<Listed> {
-        let one =
-            |region: &'a Region| together(finding, id(finding, Some(region.number)), Some(region.number), &[region]);
+    fn each<'a>(finding: ChestFinding, regions: impl Iterator<Item = (&'a Region, Values)>) -> Vec<Listed> {
+        let one = |(region, values): (&'a Region, Values)| {
+            let listed = together(finding, id(finding, Some(region.number)), Some(region.number), &[region]);
+            Listed { values, ..listed }
+        };
         regions.map(one).collect()
     }
     match finding {
@@ -218,6 +263,7 @@ fn of(findings: &ChestFindings, finding: ChestFinding) -> Vec<Listed> {
                 centre_mm: one.centre_mm,
                 volume_ml: one.volume_mm3 / 1000.0,
                 key_slice: one.key_slice,
+                values: change::of_nodule(one),
             })
             .collect(),
         ChestFinding::Pneumonia => {
@@ -241,11 +287,25 @@ fn of(findings: &ChestFindings, finding: ChestFinding) -> Vec<Listed> {
             }
             _ => Vec::new(),
         },
-        ChestFinding::RibFracture => each(finding, done(&findings.rib_fractures).iter().map(|one| &one.region)),
-        ChestFinding::Bronchiectasis => each(finding, done(&findings.bronchiectasis).iter().map(|one| &one.region)),
-        ChestFinding::PleuralEffusion => each(finding, done(&findings.pleural_effusions).iter().map(|one| &one.region)),
-        ChestFinding::Pneumothorax => each(finding, done(&findings.pneumothoraces).iter().map(|one| &one.region)),
-        ChestFinding::LymphNode => each(finding, done(&findings.lymph_nodes).iter().map(|one| &one.region)),
+        ChestFinding::RibFracture => {
+            let all = done(&findings.rib_fractures).iter();
+            each(finding, all.map(|one| (&one.region, change::of_fracture(one))))
+        }
+        ChestFinding::Bronchiectasis => {
+            let all = done(&findings.bronchiectasis).iter();
+            each(finding, all.map(|one| (&one.region, change::of_bronchiectasis(one))))
+        }
+        ChestFinding::PleuralEffusion => {
+            let all = done(&findings.pleural_effusions).iter();
+            each(finding, all.map(|one| (&one.region, change::of_effusion(one))))
+        }
+        ChestFinding::Pneumothorax => {
+            each(finding, done(&findings.pneumothoraces).iter().map(|one| (&one.region, Values::new())))
+        }
+        ChestFinding::LymphNode => {
+            let all = done(&findings.lymph_nodes).iter();
+            each(finding, all.map(|one| (&one.region, change::of_node(one))))
+        }
     }
 }
 
@@ -262,5 +322,6 @@ fn together(finding: ChestFinding, id: String, number: Option<usize>, regions: &
         centre_mm: largest.map_or([0.0; 3], |region| region.centre_mm),
         volume_ml: regions.iter().map(|region| region.volume_ml).sum(),
         key_slice: largest.map_or(0, |region| region.key_slice),
+        values: Values::new(),
     }
 }

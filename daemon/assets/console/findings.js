@@ -1,10 +1,12 @@
-// What was found in one series: gone to, switched on and off, judged, signed.
+// What was found in one series: gone to, switched on and off, judged, edited, signed.
 
 import { element, local, post } from "./box.js";
+import { EditForm, changes } from "./edit.js";
 
 const by = (id) => document.getElementById(id);
 const NAME = "scanside-reviewer";
-const WORDS = { accepted: "accepted", rejected: "rejected" };
+const WORDS = { accepted: "accepted", edited: "edited", rejected: "rejected" };
+const BUTTONS = { accepted: "Accept", edited: "Edit", rejected: "Reject" };
 
 // Where a segment has another name than its finding.
 const NAMES = { "coronary-calcification": "coronary-artery-calcification" };
@@ -26,6 +28,7 @@ export class FindingList {
   #unseen;
   #redraw;
   #signed;
+  #lengths;
   #series = null;
   #segments = null;
   // What can be judged, then lungs and lobes.
@@ -34,12 +37,13 @@ export class FindingList {
   // What is decided was signed; the results are not written again yet.
   #isSigned = false;
   // By Series Instance UID, what is decided and not signed of series of this study that are not shown: the report that it is about, and for each id
-  // a decision and a comment.
+  // a decision, a comment and the edited values.
   #kept = new Map();
 
   // `goTo`: shows a place, or returns why that cannot be; `unseen`: why a row cannot be judged, empty where it can; `signed`: the results are
-  // written again.
-  constructor(goTo, unseen, redraw, signed) {
+  // written again; `lengths`: of the lines in the picture that is shown, mm.
+  constructor(goTo, unseen, redraw, signed, lengths) {
+    this.#lengths = lengths;
     this.#goTo = goTo;
     this.#unseen = unseen;
     this.#redraw = redraw;
@@ -96,7 +100,7 @@ export class FindingList {
   #keep() {
     const decided = this.#rows.filter((row) => row.id && row.decision);
     if (this.#isSigned || !decided.length) return;
-    const decisions = new Map(decided.map(({ id, decision, comment }) => [id, { decision, comment: comment.value }]));
+    const decisions = new Map(decided.map(({ id, decision, comment, edit }) => [id, { decision, comment: comment.value, edit }]));
     this.#kept.set(this.#series.series_uid, { report: reportOf(this.#series), decisions });
   }
 
@@ -110,8 +114,9 @@ export class FindingList {
       return;
     }
     for (const row of this.#rows.filter(({ id }) => kept.decisions.has(id))) {
-      const { decision, comment } = kept.decisions.get(row.id);
+      const { decision, comment, edit } = kept.decisions.get(row.id);
       row.comment.value = comment;
+      row.edit = edit;
       this.#put(row, decision);
     }
   }
@@ -138,22 +143,29 @@ export class FindingList {
     const picture = listed.sop_instance_uid ? { uid: listed.sop_instance_uid, frame: listed.frame ?? 1 } : null;
     const place = { centre: listed.centre_mm, picture, slice: segments[0]?.key ?? null };
     const number = listed.id.split("-").at(-1);
-    const label = listed.words ? `${number}: ${listed.words}` : title(listed.id);
-    const row = this.#item({ id: listed.id, label, segments, place, decision: null, comment: "" });
-    const buttons = Object.keys(WORDS).map((decision) => {
-      const button = element("button", { type: "button", textContent: decision === "accepted" ? "Accept" : "Reject" });
+    // What stands now is among the facts.
+    const found = decided?.edit ? "as found: " : "";
+    const label = listed.words ? `${number}: ${found}${listed.words}` : title(listed.id);
+    const values = listed.values ?? {};
+    const row = this.#item({ id: listed.id, label, segments, place, decision: null, comment: "", found: values, before: decided?.edit ?? null, edit: null, form: null });
+    const can = Object.keys(BUTTONS).filter((decision) => decision !== "edited" || Object.keys(values).length);
+    const buttons = can.map((decision) => {
+      const button = element("button", { type: "button", textContent: BUTTONS[decision] });
       button.dataset.decision = decision;
       button.setAttribute("aria-label", `${button.textContent} ${row.label}`);
       button.addEventListener("click", () => {
         this.#mark(row);
-        this.#decide(row, row.decision === decision ? null : decision);
+        if (decision === "edited") this.#open(row);
+        else this.#decide(row, row.decision === decision ? null : decision);
       });
       return button;
     });
     row.comment = element("input", { className: "comment", maxLength: 200, placeholder: "Why (may stay empty)", hidden: true });
     row.comment.setAttribute("aria-label", `Comment on ${row.label}`);
     row.item.append(element("span", { className: "judge" }, ...buttons));
-    const facts = [listed.volume_ml >= 0.1 ? `${listed.volume_ml.toFixed(1)} ml` : "", decided ? `${WORDS[decided.decision]} by ${review.by}` : "", decided?.comment ?? ""];
+    // A volume of another size than a person measured does not stand.
+    const isResized = decided?.edit?.values.long_mm !== undefined;
+    const facts = [listed.volume_ml >= 0.1 && !isResized ? `${listed.volume_ml.toFixed(1)} ml` : "", decided?.edit ? changes(decided.edit, values) : decided ? `${WORDS[decided.decision]} by ${review.by}` : "", decided?.comment ?? ""];
     const words = facts.filter(Boolean).join(" · ");
     if (words) row.item.append(element("p", { className: "facts", textContent: words }));
     row.item.append(row.comment);
@@ -225,6 +237,40 @@ export class FindingList {
     if (next) this.#choose(next);
   }
 
+  // Of the finding that was gone to last.
+  edit() {
+    const row = this.#rows[this.#at];
+    if (row?.id) this.#open(row);
+  }
+
+  // The form in which its values are edited.
+  #open(row) {
+    const unseen = this.#unseen(row);
+    if (unseen || !Object.keys(row.found).length) {
+      by("notice").textContent = unseen || "Nothing of this finding can be edited: accept or reject it.";
+      return;
+    }
+    if (!row.form) {
+      const now = { ...row.found, ...row.before?.values, ...row.edit };
+      const done = (values) => {
+        this.#close(row);
+        row.edit = values;
+        this.#decide(row, values ? "edited" : "accepted");
+      };
+      row.form = new EditForm({ label: row.label, found: row.found, now, lengths: this.#lengths, done, leave: () => this.#close(row) });
+      row.item.insertBefore(row.form.node, row.comment);
+    }
+    row.form.focus();
+    this.#count();
+  }
+
+  #close(row) {
+    row.form?.node.remove();
+    row.form = null;
+    row.item.querySelector('[data-decision="edited"]').focus();
+    this.#count();
+  }
+
   // Returns whether it is decided: not about what nobody can see.
   #decide(row, decision) {
     const unseen = this.#unseen(row);
@@ -240,11 +286,13 @@ export class FindingList {
 
   #put(row, decision) {
     row.decision = decision;
+    if (decision !== "edited" && row.form) this.#close(row);
     for (const button of row.item.querySelectorAll(".judge button")) {
       button.setAttribute("aria-pressed", String(button.dataset.decision === decision));
     }
     row.item.classList.toggle("rejected", decision === "rejected");
-    row.comment.hidden = decision !== "rejected";
+    row.item.classList.toggle("edited", decision === "edited");
+    row.comment.hidden = decision !== "rejected" && decision !== "edited";
   }
 
   #acceptRest() {
@@ -253,7 +301,8 @@ export class FindingList {
   }
 
   #count() {
-    const open = this.#rows.filter((row) => row.id && !row.decision).length;
+    // What is being edited is open, too.
+    const open = this.#rows.filter((row) => row.id && (!row.decision || row.form)).length;
     by("review-open").textContent = open ? `${open} ${open === 1 ? "finding is" : "findings are"} not judged yet.` : "Every finding is judged.";
     by("sign").disabled = open > 0;
     by("accept-rest").disabled = open === 0;
@@ -265,7 +314,8 @@ export class FindingList {
     const series = this.#series;
     const isShown = () => this.#series?.series_uid === series.series_uid && reportOf(this.#series) === reportOf(series);
     const judged = this.#rows.filter((row) => row.id);
-    const decisions = judged.map(({ id, decision, comment }) => ({ id, decision, comment: decision === "rejected" ? comment.value.trim() : "" }));
+    const decisions = judged.map(({ id, decision, comment, edit }) =>
+      ({ id, decision, comment: decision === "accepted" ? "" : comment.value.trim(), ...(decision === "edited" ? { edit } : {}) }));
     by("review-error").textContent = "";
     by("sign").disabled = true;
     try {

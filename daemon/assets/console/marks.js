@@ -24,7 +24,12 @@ export class Marks {
   // `marked`: of the box. What a review has rejected is listed and not drawn at first.
   constructor(marked) {
     const gone = (marked.review?.decisions ?? []).filter((one) => one.decision === "rejected").map((one) => one.id);
-    this.listed = marked.listed.map((mark) => ({ ...mark, number: Number(mark.id.split("-").at(-1)) }));
+    const edited = new Map((marked.review?.decisions ?? []).filter(({ edit }) => edit).map(({ id, edit }) => [id, edit.values]));
+    this.listed = marked.listed.map((mark) => {
+      // A score was of the kind that the network saw.
+      const kind = edited.get(mark.id)?.kind;
+      return { ...mark, kind: kind ?? mark.kind, score: kind ? null : mark.score, number: Number(mark.id.split("-").at(-1)) };
+    });
     this.all = this.listed.map(({ id, number, kind, sop_instance_uid: uid }) =>
       ({ number, label: id.replace("-", " "), colour: COLOURS[kind] ?? [255, 255, 255], isAnatomy: false, at: [uid], key: id, starts: !gone.includes(id) }));
     this.#rejected = new Set(gone);
@@ -63,7 +68,7 @@ export class Marks {
       context.strokeRect(x, y, width, height);
     }
     context.setLineDash([]);
-    const text = [mark.number, words.kinds[mark.kind] ?? mark.kind, words.score(mark.score)].join(" ");
+    const text = [mark.number, words.kinds[mark.kind] ?? mark.kind, mark.score === null ? words.edited : words.score(mark.score)].join(" ");
     const size = 13 * ratio;
     context.font = `600 ${size}px system-ui, sans-serif`;
     const wide = context.measureText(text).width + 8 * ratio;

@@ -48,7 +48,7 @@ export class Segments {
     this.#runs.set(number, runs);
   }
 
-  // Colour and mask (one byte per pixel) of each visible segment that has pixels in this plane.
+  // Colour and mask (one byte per pixel) of each visible segment that has pixels in this plane; all of them lie between `from` and `to`.
   masks(stack, plane, index) {
     const { size } = PLANES[plane](stack, index);
     const found = [];
@@ -56,27 +56,29 @@ export class Segments {
       const runs = this.#visible.has(number) && this.#runs.get(number);
       if (!runs || (plane === "slices" && !runs.has(index))) continue;
       const mask = new Uint8Array(size[0] * size[1]);
-      if (this.#paint(mask, size[0], runs, plane, index)) found.push({ colour, mask });
+      const [from, to] = this.#paint(mask, size[0], runs, plane, index);
+      if (from < to) found.push({ colour, mask, from, to });
     }
     return found;
   }
 
   #paint(mask, width, runs, plane, index) {
     const columns = this.#columns;
-    let any = false;
+    let [from, to] = [mask.length, 0];
     for (const [slice, values] of plane === "slices" ? [[index, runs.get(index)]] : runs) {
       for (let i = 0; i < values.length; i += 2) {
         const [first, length] = [values[i], values[i + 1]];
         const row = Math.floor(first / columns);
         const column = first - row * columns;
-        if (plane === "slices") mask.fill(1, first, first + length);
-        else if (plane === "coronal" && row === index) mask.fill(1, slice * width + column, slice * width + column + length);
-        else if (plane === "sagittal" && column <= index && index < column + length) mask[slice * width + row] = 1;
-        else continue;
-        any = true;
+        let [start, end] = [first, first + length];
+        if (plane === "coronal" && row === index) [start, end] = [slice * width + column, slice * width + column + length];
+        else if (plane === "sagittal" && column <= index && index < column + length) [start, end] = [slice * width + row, slice * width + row + 1];
+        else if (plane !== "slices") continue;
+        mask.fill(1, start, end);
+        [from, to] = [Math.min(from, start), Math.max(to, end)];
       }
     }
-    return any;
+    return [from, to];
   }
 }
 

@@ -145,6 +145,18 @@ export class Viewer {
     this.draw();
   }
 
+  // Of the lines on the picture that is shown, mm, the longest first; none where the size of a pixel is not known.
+  get lengths() {
+    if (!this.stack?.spacing) return [];
+    const here = this.lines.filter(({ plane, index }) => plane === this.plane && index === this.index);
+    return here.map((line) => this.#length(line)).sort((a, b) => b - a);
+  }
+
+  #length({ from, to }) {
+    const { spacing } = this.#geometry();
+    return Math.hypot((to[0] - from[0]) * spacing[0], (to[1] - from[1]) * spacing[1]);
+  }
+
   clearLines() {
     this.lines = [];
     this.draw();
@@ -241,11 +253,11 @@ export class Viewer {
     Object.assign(this.#marks, { width, height });
     const data = new ImageData(width, height);
     const out = new Uint32Array(data.data.buffer);
-    for (const { colour, mask } of this.segments.masks(this.stack, this.plane, this.index)) {
+    for (const { colour, mask, from, to } of this.segments.masks(this.stack, this.plane, this.index)) {
       const [red, green, blue] = colour;
       const paint = (blue << 16) | (green << 8) | red;
       const [faint, clear] = [(Math.round(FILL * 255) << 24) | paint, (255 << 24) | paint];
-      for (let i = 0; i < mask.length; i += 1) {
+      for (let i = from; i < to; i += 1) {
         if (!mask[i]) continue;
         const x = i % width;
         const inside = x > 0 && x < width - 1 && mask[i - 1] && mask[i + 1] && mask[i - width] && mask[i + width];
@@ -268,7 +280,6 @@ export class Viewer {
 
   #drawLines(context) {
     const [scaleX, scaleY, left, top] = this.#place();
-    const { spacing } = this.#geometry();
     context.strokeStyle = context.fillStyle = "#ffd54a";
     context.lineWidth = 2;
     context.font = "600 14px system-ui, sans-serif";
@@ -279,9 +290,8 @@ export class Viewer {
       context.moveTo(ax, ay);
       context.lineTo(bx, by);
       context.stroke();
-      const length = Math.hypot((line.to[0] - line.from[0]) * spacing[0], (line.to[1] - line.from[1]) * spacing[1]);
       const unit = this.stack.spacing ? "mm" : "pixels";
-      context.fillText(`${length.toFixed(1)} ${unit}`, bx + 8, by - 8);
+      context.fillText(`${this.#length(line).toFixed(1)} ${unit}`, bx + 8, by - 8);
     }
   }
 

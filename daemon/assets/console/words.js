@@ -22,6 +22,7 @@ const ENGLISH = {
   partial: "part of a breast",
   noScale: "size of pixels not known: not to scale",
   score: (score) => score.toFixed(2),
+  edited: "edited",
   noMarks: "Nothing was marked in these views.",
   nowhere: (id) => `The picture of ${id.replace("-", " ")} is not in this study any more: nobody can see the mark, so it cannot be judged.`,
   notThere: (id) => `The picture of ${id.replace("-", " ")} is not shown: first see the mark, then judge it.`,

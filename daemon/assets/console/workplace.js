@@ -18,7 +18,7 @@ const complain = (error) => {
 };
 
 const TOOLS = { scroll: "Scroll", window: "Window", move: "Move", measure: "Measure" };
-const JUDGES = ["a", "r"];
+const JUDGES = ["a", "e", "r"];
 const PLANES = { slices: "Slices", coronal: "Coronal", sagittal: "Sagittal" };
 
 export class Workplace {
@@ -45,7 +45,7 @@ export class Workplace {
     this.#then = new Viewer(by("then"), "Pictures of the earlier study", () => {});
     this.#breast = new BreastPlace((mark) => this.#findings.chooseId(mark), (mark) => this.#findings.isRejected(mark), () => { location.hash = ""; });
     const unseen = (row) => (this.#breast.isOpen ? this.#breast.unseen(row.id) : this.#viewer.unseen(row.place));
-    this.#findings = new FindingList((finding) => this.#goTo(finding), unseen, () => this.#redraw(), () => this.#load());
+    this.#findings = new FindingList((finding) => this.#goTo(finding), unseen, () => this.#redraw(), () => this.#load(), () => (this.#breast.isOpen ? null : this.#viewer.lengths));
     by("keys").addEventListener("click", () => this.#help());
     this.#keys = this.#shortcuts();
     this.#toolbar();
@@ -342,7 +342,7 @@ export class Workplace {
   // What the keys do now: those of the findings are the same for all pictures.
   #actions() {
     if (!this.#breast.isOpen) return this.#keys;
-    const shared = ["n", "p", "a", "r", "?"].map((key) => [key, this.#keys.get(key)]);
+    const shared = ["n", "p", "a", "e", "r", "?"].map((key) => [key, this.#keys.get(key)]);
     return new Map([...this.#breast.keys, ...shared]);
   }
 
@@ -384,6 +384,7 @@ export class Workplace {
       ["n", { run: () => this.#findings.step(1), name: "N", words: "next finding" }],
       ["p", { run: () => this.#findings.step(-1), name: "P", words: "finding before" }],
       ["a", { run: () => this.#findings.decide("accepted"), name: "A", words: "accept the finding" }],
+      ["e", { run: () => this.#findings.edit(), name: "E", words: "edit the finding" }],
       ["r", { run: () => this.#findings.decide("rejected"), name: "R", words: "reject the finding" }],
       ["o", { run: () => this.#marks(), words: "marks on or off" }],
       ["v", { run: turn, words: "slices, coronal, sagittal" }],

@@ -47,8 +47,8 @@ pub trait Manager {
     /// `take-new` or `keep-old`. Returns how many objects were in conflict and how many series changed.
     #[zbus(allow_interactive_auth)]
     fn resolve_study(&self, study_uid: &str, choice: &str) -> zbus::Result<(u32, u32)>;
-    /// `decisions`: id of a finding, `accepted` or `rejected`, comment. Options: `accept_rest` b. Returns the job that makes the
-    /// signed results, and how many findings are accepted and rejected.
+    /// `decisions`: id of a finding, `accepted`, `edited` or `rejected`, comment. Options: `accept_rest` b, `edits` s (JSON). Returns the job
+    /// that makes the signed results, and how many findings stay and are rejected.
     #[zbus(allow_interactive_auth)]
     fn review_series(
         &self,

@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use models::lesion::followed::Followed;
 use models::lesion::sighting::Place;
 use models::number::Number;
+use models::review::marks::Marked;
 use models::task::us_breast::assessment::{self, Category, Suggested, Withheld};
 use models::task::us_breast::lesion::Lesion;
 use models::task::us_breast::terms::Terms;
@@ -19,6 +20,7 @@ use crate::pdf::{self, Picture};
 use crate::stills::{NoSize, Stills};
 use crate::ultrasound::PictureRef;
 use crate::words::breast::{followed, place, suggestion};
+use crate::words::edits::of_marks;
 use crate::words::{Language, Words, capital};
 use crate::{Error, KeyImage, ResultObject, identity};
 
@@ -77,6 +79,8 @@ pub struct Examination<'a> {
     pub lesions: Vec<Found<'a>>,
     /// What whoever reads it must know of the exam, as the other objects say it: also who has reviewed it.
     pub remark: Option<String>,
+    /// What a person has decided about the lesions.
+    pub marked: Option<&'a Marked>,
 }
 
 impl<'a> Examination<'a> {
@@ -105,6 +109,7 @@ impl<'a> Examination<'a> {
             },
             lesions: lesions.collect(),
             remark: Some(stills.marked.said()).filter(|said| !said.is_empty()),
+            marked: Some(&stills.marked),
         }
     }
 
@@ -138,6 +143,7 @@ impl<'a> Examination<'a> {
             said.push(w.breast().cut_short.to_owned());
         }
         said.extend(self.remark.clone());
+        said.extend(self.marked.iter().flat_map(|marked| of_marks(marked, w)).map(|(_, words)| words));
         said
     }
 

@@ -82,6 +82,9 @@ pub const ALGORITHM_VERSION: Code = dcm("111003", "Algorithm Version");
 pub const ALGORITHM_PARAMETERS: Code = dcm("111002", "Algorithm Parameters");
 pub const DERIVATION: Code = dcm("121401", "Derivation");
 pub const COMMENT: Code = dcm("121106", "Comment");
+/// How a value came to be (CID 224), as a modifier (TID 1419).
+pub const SELECTION_STATUS: Code = dcm("121404", "Selection Status");
+pub const USER_CHOSEN: Code = dcm("121410", "User chosen value");
 pub const PROCEDURE_DESCRIPTION: Code = dcm("121065", "Procedure Description");
 pub const IMPRESSION: Code = dcm("121073", "Impression");
 pub const RECOMMENDATION: Code = dcm("121075", "Recommendation");

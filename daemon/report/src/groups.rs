@@ -9,7 +9,8 @@ mod nine;
 
 use dicom::typed;
 use models::findings::{ChestFinding, Evaluated, Form, Lung, Mask, Nodule, NoduleType};
-use models::review::{self, Review};
+use models::review::edit::Field;
+use models::review::{self, Listed, Review};
 use models::{ChestFindings, Volume};
 
 use crate::canvas::single;
@@ -20,8 +21,8 @@ use crate::codes::{
     MASS_SOLID, MASS_TYPE, MEAN, MEASUREMENT_GROUP, MILLILITRE, MILLIMETRE, NODULE, NODULE_CALCIFIED,
     NODULE_GROUND_GLASS, NODULE_PART_SOLID, NODULE_SOLID, NODULE_TYPE, NOT_ATTEMPTED, ORIGINAL_SOURCE,
     PARTIALLY_SUCCEEDED, PERCENT, PRESENCE_UNDETERMINED, PRESENT, PROCEDURE_DESCRIPTION, RECOMMENDATION,
-    REFERENCED_SEGMENT, SHORT_AXIS, SOURCE_OF_MEASUREMENT, SOURCE_SERIES_FOR_SEGMENTATION, SUCCEEDED,
-    SUMMARY_OF_ANALYSES, SUMMARY_OF_DETECTIONS, TRACKING_ID, TRACKING_UID, VOLUME,
+    REFERENCED_SEGMENT, SELECTION_STATUS, SHORT_AXIS, SOURCE_OF_MEASUREMENT, SOURCE_SERIES_FOR_SEGMENTATION, SUCCEEDED,
+    SUMMARY_OF_ANALYSES, SUMMARY_OF_DETECTIONS, TRACKING_ID, TRACKING_UID, USER_CHOSEN, VOLUME,
 };
 use crate::content::{Item, Part, Relation, Value};
 use crate::entry::entry;
@@ -43,17 +44,44 @@ pub struct GroupParts<'a> {
     pub context: &'a Context<'a>,
     /// That was applied to the findings.
     pub review: Option<&'a Review>,
+    /// By id, what is said of each finding that was edited.
+    pub edits: &'a [(String, String)],
     pub volume: &'a Volume,
     pub seg: Option<&'a Written>,
     pub pages: &'a [Page],
 }
 
 impl GroupParts<'_> {
-    /// A group with what a person has said about its finding.
+    /// A group with what a person has said about its finding, or has edited of it.
     pub fn commented(&self, group: Item, id: &str) -> Item {
-        let comment = self.review.map_or("", |review| review.comment(id));
+        let edited = self.edits.iter().find(|(own, _)| own == id).map(|(_, words)| words.as_str());
+        let comment = edited.or_else(|| self.review.map(|review| review.comment(id))).unwrap_or_default();
         group.with_all((!comment.is_empty()).then(|| said(self.context, comment.to_owned())))
     }
+
+    /// A length of a finding, which says so where it is that of a person.
+    pub fn length(&self, id: &str, name: Code, mm: f64) -> Item {
+        let edit = self.review.and_then(|review| review.edit(id));
+        let number = Item::number(name, mm, 1, MILLIMETRE);
+        if edit.is_some_and(|edit| edit.values.contains_key(&Field::LongMm)) { chosen(number) } else { number }
+    }
+
+    /// The id under which a person decided about a nodule; another size may have made a mass of it.
+    fn id_of(&self, nodule: &Nodule) -> String {
+        let is = |listed: &Listed| listed.finding == ChestFinding::Nodule && listed.number == Some(nodule.number);
+        let decided = self.review.and_then(|review| review.decisions.iter().find(|one| is(&one.listed)));
+        decided.map_or_else(|| review::nodule_id(nodule.form, nodule.number), |one| one.listed.id.clone())
+    }
+}
+
+/// A value that a person has given in place of that of the software.
+pub fn chosen(value: Item) -> Item {
+    value.with(Item::code(Relation::HasConceptMod, SELECTION_STATUS, USER_CHOSEN))
+}
+
+/// A measurement, unless it was withheld.
+pub fn measured(name: Code, value: f64, digits: i32, unit: Code) -> Option<Item> {
+    value.is_finite().then(|| Item::number(name, value, digits, unit))
 }
 
 /// All groups, in reading order: each finding with its instances, then lungs and lobes.
@@ -62,7 +90,9 @@ pub fn all(parts: &GroupParts, findings: &ChestFindings) -> Vec<Item> {
     let mut groups = Vec::new();
     for nodule in measure::nodules(findings) {
         groups.push(nodule_volume(parts, nodule));
-        groups.push(nodule_outlines(parts, nodule));
+        if !nodule.volume_mm3.is_nan() {
+            groups.push(nodule_outlines(parts, nodule));
+        }
     }
     groups.extend(nine::groups(parts, findings));
     groups.extend(measure::lungs(findings).into_iter().map(|l| lung(parts, l)));
@@ -112,6 +142,7 @@ pub fn summary(context: &Context, findings: &ChestFindings) -> Vec<Item> {
     }
     let reviewed = words::reviewed(findings, Language::English).map(|words| said(context, words::capital(&words)));
     items.extend(reviewed);
+    items.extend(words::edited(findings, Language::English).into_iter().map(|words| said(context, words)));
     items.extend(words::remarks(findings, Language::English).map(|words| said(context, words)));
     let compared = words::compared(findings, Language::English).into_iter();
     items.extend(compared.map(comment));
@@ -181,26 +212,32 @@ pub fn refusal(context: &Context, reason: &Refused, page: &Page) -> Item {
 
 fn nodule_volume(parts: &GroupParts, nodule: &Nodule) -> Item {
     let subject = Subject::of_nodule(nodule);
-    let mut group = volumetric(parts, subject, subject.code());
+    // Of another size than the software measured there is no segment: a circle of that size shows where it is.
+    let mut group = if nodule.volume_mm3.is_nan() {
+        let uid = subject.tracking_uid(parts.context);
+        begin("1411", &subject.label(), uid, subject.code()).with_all(regions(parts, nodule))
+    } else {
+        volumetric(parts, subject, subject.code())
+    };
     if let Some(page) = parts.pages.iter().find(|p| p.finding == Some(ChestFinding::Nodule)) {
         group = group.with(illustration(page));
     }
     let class = nodule.lung_rads.map(|class| comment(format!("Lung-RADS v2022 size class {class} (baseline)")));
     // A mass is measured by its longest diameter.
-    let average =
-        (nodule.form == Form::Nodule).then(|| Item::number(DIAMETER, nodule.diameter_mm, 1, MILLIMETRE).with(mean()));
+    let id = parts.id_of(nodule);
+    let average = (nodule.form == Form::Nodule).then(|| parts.length(&id, DIAMETER, nodule.diameter_mm).with(mean()));
     let group = group
         .with_all(model(parts.context))
         .with(site(Site::lobe_or_lung(nodule.lobe, nodule.side)))
         .with_all(average)
-        .with(Item::number(LONG_AXIS, nodule.long_axis_mm, 1, MILLIMETRE))
-        .with(Item::number(SHORT_AXIS, nodule.short_axis_mm, 1, MILLIMETRE))
-        .with(Item::number(VOLUME, nodule.volume_mm3, 1, CUBIC_MILLIMETRE))
-        .with(Item::number(ATTENUATION, nodule.mean_hu, 1, HOUNSFIELD).with(mean()))
+        .with(parts.length(&id, LONG_AXIS, nodule.long_axis_mm))
+        .with(parts.length(&id, SHORT_AXIS, nodule.short_axis_mm))
+        .with_all(measured(VOLUME, nodule.volume_mm3, 1, CUBIC_MILLIMETRE))
+        .with_all(measured(ATTENUATION, nodule.mean_hu, 1, HOUNSFIELD).map(|item| item.with(mean())))
         .with(Item::number(CERTAINTY_OF_FINDING, nodule.confidence * 100.0, 1, PERCENT))
         .with_all(nodule.kind.map(|kind| kind_of(nodule.form, kind)))
         .with_all(class);
-    parts.commented(group, &review::nodule_id(nodule.form, nodule.number))
+    parts.commented(group, &id)
 }
 
 fn kind_of(form: Form, kind: NoduleType) -> Item {
@@ -218,13 +255,13 @@ fn kind_of(form: Form, kind: NoduleType) -> Item {
 
 /// The second group of a nodule, with the same tracking UID: its outlines on all slices, the key slice first.
 fn nodule_outlines(parts: &GroupParts, nodule: &Nodule) -> Item {
-    let subject = Subject::of_nodule(nodule);
+    let (subject, id) = (Subject::of_nodule(nodule), parts.id_of(nodule));
     begin("1411", &subject.label(), subject.tracking_uid(parts.context), subject.code())
         .with_all(regions(parts, nodule))
         .with_all(model(parts.context))
         .with(site(Site::lobe_or_lung(nodule.lobe, nodule.side)))
-        .with(Item::number(LONG_AXIS, nodule.long_axis_mm, 1, MILLIMETRE))
-        .with(Item::number(SHORT_AXIS, nodule.short_axis_mm, 1, MILLIMETRE))
+        .with(parts.length(&id, LONG_AXIS, nodule.long_axis_mm))
+        .with(parts.length(&id, SHORT_AXIS, nodule.short_axis_mm))
 }
 
 /// The outline of the largest part of the mask on each slice. A nodule on a single slice also gets its centre; a nodule
@@ -334,9 +371,14 @@ pub fn said(context: &Context, words: String) -> Item {
 
 /// The same under another name.
 pub fn said_as(context: &Context, name: Code, words: String) -> Item {
+    typed(context, Relation::Contains, name, words)
+}
+
+/// Text that may hold a name or words of a person.
+pub fn typed(context: &Context, relation: Relation, name: Code, words: String) -> Item {
     match typed::encode(context.source.elements, &words).filter(|_| !words.is_ascii()) {
-        Some(bytes) => Item::new(Relation::Contains, name, Value::Typed(bytes)),
-        None => Item::text(Relation::Contains, name, words),
+        Some(bytes) => Item::new(relation, name, Value::Typed(bytes)),
+        None => Item::text(relation, name, words),
     }
 }
 

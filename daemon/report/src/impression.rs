@@ -112,11 +112,18 @@ fn nodules(findings: &ChestFindings) -> &[Nodule] {
 
 /// A mass, or a nodule of category 4.
 fn is_suspicious(findings: &ChestFindings) -> bool {
-    nodules(findings).iter().any(|one| one.form == Form::Mass) || category(findings) >= Some(Category::FourA)
+    nodules(findings).iter().any(|one| one.form == Form::Mass) || known_category(findings) >= Some(Category::FourA)
 }
 
-fn category(findings: &ChestFindings) -> Option<Category> {
+/// Of the nodules that have a class.
+fn known_category(findings: &ChestFindings) -> Option<Category> {
     nodules(findings).iter().filter_map(|one| Category::of(one.lung_rads?)).max()
+}
+
+/// Of all nodules: withheld where an edit took the class of one, which may be the highest.
+fn category(findings: &ChestFindings) -> Option<Category> {
+    let is_open = nodules(findings).iter().any(|one| one.kind.is_some() && one.lung_rads.is_none());
+    known_category(findings).filter(|known| !is_open || *known == Category::FourB)
 }
 
 fn advice(findings: &ChestFindings, finding: ChestFinding, slice_mm: f64) -> Vec<Advice> {

@@ -231,6 +231,8 @@ fn check(source: &Source, findings: &ChestFindings, volume: &Volume) -> Result<(
 }
 
 #[cfg(test)]
+mod edit_tests;
+#[cfg(test)]
 mod review_tests;
 #[cfg(test)]
 mod testing;

@@ -16,9 +16,9 @@ use crate::testing::{self, Case};
 use crate::words::{self, FindingState, Language};
 use crate::{Content, ResultObject, write};
 
-const PACKAGE: &str = "ct-chest-nodules 0.1.0 ab";
+pub(crate) const PACKAGE: &str = "ct-chest-nodules 0.1.0 ab";
 
-fn document() -> Document {
+pub(crate) fn document() -> Document {
     Document {
         study_uid: "1.2.3.4".into(),
         series_uid: "2.25.8".into(),
@@ -33,6 +33,7 @@ fn signed(findings: &ChestFindings, by: &str, rejects: impl Fn(&Listed) -> bool)
         decision: if rejects(&listed) { Decision::Rejected } else { Decision::Accepted },
         comment: if listed.id == "nodule-1" { "known since 2019".into() } else { String::new() },
         listed,
+        edit: None,
     };
     Review {
         by: by.into(),
@@ -43,34 +44,34 @@ fn signed(findings: &ChestFindings, by: &str, rejects: impl Fn(&Listed) -> bool)
     }
 }
 
-fn objects(case: &Case) -> Vec<ResultObject> {
+pub(crate) fn objects(case: &Case) -> Vec<ResultObject> {
     let content = Content::Findings { findings: &case.findings, volume: &case.volume, quality: None };
     write(&case.source(), content, &case.provenance).unwrap()
 }
 
-fn open(object: &ResultObject) -> InMemDicomObject {
+pub(crate) fn open(object: &ResultObject) -> InMemDicomObject {
     dicom_object::from_reader(Cursor::new(&object.part10)).unwrap().into_inner()
 }
 
-fn text(object: &InMemDicomObject, tag: Tag) -> String {
+pub(crate) fn text(object: &InMemDicomObject, tag: Tag) -> String {
     object.get(tag).map(|e| e.to_str().unwrap().trim_end_matches(['\0', ' ']).to_owned()).unwrap_or_default()
 }
 
-fn items(object: &InMemDicomObject, tag: Tag) -> Vec<InMemDicomObject> {
+pub(crate) fn items(object: &InMemDicomObject, tag: Tag) -> Vec<InMemDicomObject> {
     object.get(tag).and_then(|e| e.items().map(<[_]>::to_vec)).unwrap_or_default()
 }
 
 /// Every text and UID of the content of a report.
-fn said(object: &InMemDicomObject) -> Vec<String> {
+pub(crate) fn said(object: &InMemDicomObject) -> Vec<String> {
     let own = [tags::TEXT_VALUE, tags::UID].map(|tag| text(object, tag));
     own.into_iter().chain(items(object, tags::CONTENT_SEQUENCE).iter().flat_map(said)).collect()
 }
 
-fn report(case: &Case) -> InMemDicomObject {
+pub(crate) fn report(case: &Case) -> InMemDicomObject {
     open(objects(case).iter().find(|object| object.kind == "sr").unwrap())
 }
 
-fn segments(objects: &[ResultObject]) -> BTreeSet<String> {
+pub(crate) fn segments(objects: &[ResultObject]) -> BTreeSet<String> {
     let seg = objects.iter().find(|object| object.kind == "seg").map(open);
     seg.iter().flat_map(|seg| items(seg, tags::SEGMENT_SEQUENCE)).map(|one| text(&one, tags::SEGMENT_LABEL)).collect()
 }

@@ -21,6 +21,8 @@ use crate::object::{
 use crate::provenance::{DEVICE_MODEL, MANUFACTURER};
 use crate::secondary::Page;
 use crate::seg::Written;
+use crate::words::Language;
+use crate::words::edits::of_findings;
 use crate::{Error, Refused, ResultObject, evidence, groups, identity};
 
 /// The report of a processed series, also if nothing was found or not everything was evaluated.
@@ -34,7 +36,8 @@ pub fn findings(
     seg: Option<&Written>,
     pages: &[Page],
 ) -> Result<ResultObject, Error> {
-    let parts = groups::GroupParts { context, review: findings.review.as_ref(), volume, seg, pages };
+    let edits = of_findings(findings, Language::English.words());
+    let parts = groups::GroupParts { context, review: findings.review.as_ref(), edits: &edits, volume, seg, pages };
     let own: Vec<&ResultObject> = seg.map(|s| &s.object).into_iter().chain(pages.iter().map(|p| &p.object)).collect();
     let technique = std::iter::once(groups::technique(findings, volume));
     let said = groups::summary(context, findings).into_iter().chain(groups::lung_summary(findings));

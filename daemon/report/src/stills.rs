@@ -8,9 +8,12 @@ use models::findings::Side;
 use models::lesion::followed::Followed;
 use models::lesion::sighting::Place;
 use models::number::Number;
+use models::review::edit::{self, Allowed, Edit, Field, Values, millimetres};
 use models::review::marks::{ListedMark, Marked};
 use models::task::us_breast::Sector;
 use models::task::us_breast::lesion::Lesion;
+
+use crate::canvas::single;
 
 /// Lesions that are reported, at most; the surest. What is beyond is counted.
 pub const MOST_LESIONS: usize = 256;
@@ -184,6 +187,7 @@ impl Stills {
                 sop_instance_uid: self.images.get(lesion.image)?.sop_instance_uid.clone(),
                 frame: lesion.frame.map(|[frame, _]| frame),
                 bounds: lesion.lesion.bounds,
+                values: self.values(lesion),
             })
         };
         let listed = self.lesions.iter().filter_map(one).collect();
@@ -191,15 +195,47 @@ impl Stills {
         self.marked = Marked { package, listed, learnt, as_found, ..Marked::default() };
     }
 
-    /// Takes out what a review has rejected.
+    /// What of a lesion can be edited, as it was found.
+    fn values(&self, one: &StillLesion) -> Values {
+        let place = self.place(one);
+        let mm = |axis: usize| one.lesion.size_mm.map_or_else(String::new, |size| millimetres(size[axis].into()));
+        let words = one.lesion.descriptors.iter();
+        let known = |field: &Field| match field.allowed() {
+            Allowed::Words(list) => {
+                words.clone().find(|word| list.contains(&word.as_str())).cloned().unwrap_or_default()
+            }
+            Allowed::Whole(_) | Allowed::Millimetres(_) => String::new(),
+        };
+        let side = place.side.map_or_else(String::new, |side| side.as_str().to_owned());
+        let mut values: Values = edit::DESCRIPTORS.iter().map(|field| (*field, known(field))).collect();
+        values.extend([(Field::Side, side), (Field::LongMm, mm(0)), (Field::ShortMm, mm(1))]);
+        values.extend([Field::Clock, Field::DistanceMm].map(|field| (field, String::new())));
+        values
+    }
+
+    /// Takes out what a review has rejected, and corrects what it has edited: the category is suggested anew from the descriptors that the
+    /// person gave. An outline of another size does not stay.
     pub fn take_out(&mut self) {
         self.lesions.retain(|one| !self.marked.is_rejected(&id(one.lesion.id)));
+        for one in &mut self.lesions {
+            let Some(edit) = self.marked.edit(&id(one.lesion.id)) else { continue };
+            one.lesion.descriptors = edit::descriptors(&one.lesion.descriptors, &edit.values);
+            if let Some(size) = edit::size_mm(&edit.values) {
+                one.lesion.size_mm = Some(size.map(single));
+                one.no_size = None;
+                one.lesion.outline.clear();
+            }
+        }
         self.keys.retain(|key| self.lesions.iter().any(|one| key.shows(one)));
     }
 
-    /// Where a lesion is, as far as its image says.
+    /// Where a lesion is, as far as its image says, or a person.
     pub fn place(&self, one: &StillLesion) -> Place {
-        Place { side: self.images.get(one.image).and_then(|image| image.side), ..Place::default() }
+        let side = self.images.get(one.image).and_then(|image| image.side);
+        let found = Place { side, ..Place::default() };
+        let Some(Edit { values, .. }) = self.marked.edit(&id(one.lesion.id)) else { return found };
+        let (clock, distance_mm) = (edit::whole(values, Field::Clock), edit::number(values, Field::DistanceMm));
+        Place { side: edit::side(values), clock, distance_mm, ..Place::default() }.or(&found)
     }
 
     pub fn followed(&self, lesion: u32) -> Option<&Followed> {

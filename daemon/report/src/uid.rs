@@ -218,6 +218,10 @@ fn signed<L: Item>(hash: &mut Sha256, review: &Review<L>) {
         for text in [one.listed.id(), one.decision.as_str(), &one.comment] {
             field(hash, text);
         }
+        for (name, value) in one.edit.iter().flat_map(|edit| &edit.values) {
+            field(hash, name.as_str());
+            field(hash, value);
+        }
     }
 }
 

@@ -266,6 +266,7 @@ impl<'a> Writer<'a> {
             looked: Looked::Recorded { clips: clips.len(), pictures: keys.len(), course },
             lesions: seen.iter().map(|one| reported(one, keys)).collect(),
             remark: self.remark.clone(),
+            marked: None,
         };
         let images: Vec<&ResultObject> = clips.iter().chain(keys).collect();
         self.knowing(seen, |context| {
@@ -418,15 +419,23 @@ fn lesion(context: &Context, seen: &Seen, key: &PictureRef) -> Item {
     let lesion = &seen.lesion;
     let mut points = lesion.outline.clone();
     points.extend(lesion.outline.first().copied());
+    // A person measured another size: only the place is known.
+    let [left, top, right, bottom] = lesion.bounds;
+    let (kind, points) = match points.is_empty() {
+        true => ("POINT", vec![[f32::midpoint(left, right), f32::midpoint(top, bottom)]]),
+        false => ("POLYLINE", points),
+    };
     let image = Value::Image { sop_class_uid: key.sop_class_uid.clone(), sop_uid: key.sop_uid.clone(), part: key.part };
-    let region = Item::new(Relation::Contains, IMAGE_REGION, Value::Coordinates { kind: "POLYLINE", points })
-        .with(Item::new(Relation::SelectedFrom, ORIGINAL_SOURCE, image));
-    let sizes = lesion.size_mm.map(|[long, short]| {
-        [
-            Item::number(LONG_AXIS, f64::from(long), 1, MILLIMETRE),
-            Item::number(SHORT_AXIS, f64::from(short), 1, MILLIMETRE),
-        ]
-    });
+    let region = Item::new(Relation::Contains, IMAGE_REGION, Value::Coordinates { kind, points }).with(Item::new(
+        Relation::SelectedFrom,
+        ORIGINAL_SOURCE,
+        image,
+    ));
+    let length = |name, mm: f32| {
+        let item = Item::number(name, f64::from(mm), 1, MILLIMETRE);
+        if kind == "POINT" { groups::chosen(item) } else { item }
+    };
+    let sizes = lesion.size_mm.map(|[long, short]| [length(LONG_AXIS, long), length(SHORT_AXIS, short)]);
     let described = (!lesion.descriptors.is_empty())
         .then(|| groups::comment(format!("BI-RADS descriptors: {}", lesion.descriptors.join(", "))));
     // As whoever scanned said it.

@@ -5,6 +5,7 @@
 //! language is such a file and one row of [`Language`].
 
 pub mod breast;
+pub mod edits;
 mod en;
 pub mod mammography;
 mod zh;
@@ -91,7 +92,7 @@ impl Denoised {
 }
 
 /// How a language says things. Nothing has a default: a language that lacks a word does not compile.
-pub trait Words: Sync + breast::Breast + mammography::Mammograms {
+pub trait Words: Sync + breast::Breast + edits::Edits + mammography::Mammograms {
     /// BCP 47.
     fn tag(&self) -> &'static str;
     fn document(&self) -> &'static Document;
@@ -525,6 +526,11 @@ fn short(findings: &ChestFindings, finding: ChestFinding, w: &dyn Words) -> Stri
 /// By whom and when the findings were reviewed, if they were.
 pub fn reviewed(findings: &ChestFindings, language: Language) -> Option<String> {
     Some(signed(findings.review.as_ref()?.signature(), language.words()))
+}
+
+/// What a person has edited of the findings, a sentence each.
+pub fn edited(findings: &ChestFindings, language: Language) -> Vec<String> {
+    edits::of_findings(findings, language.words()).into_iter().map(|(_, said)| said).collect()
 }
 
 /// By whom and on which day.

@@ -120,7 +120,8 @@ impl Verbs {
         let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         let signed = review::sign(&transaction, signing)?;
         transaction.commit()?;
-        tracing::info!(job = signed.job, accepted = signed.accepted, rejected = signed.rejected, "a review was signed");
+        let Signed { job, accepted, edited, rejected, .. } = signed;
+        tracing::info!(job, accepted, edited, rejected, "a review was signed");
         if let Some(row) = series::get(&connection, signed.series_id)? {
             let _ = self.events.send(Event::series(&row));
         }

@@ -51,6 +51,7 @@ pub const ALL: &[Asset] = assets![
     SCRIPT "marks.js",
     SCRIPT "lesion_list.js",
     SCRIPT "words.js",
+    SCRIPT "edit.js",
     SCRIPT "findings.js",
     SCRIPT "viewer.js",
     SCRIPT "planes.js",

@@ -1,5 +1,7 @@
 //! HTTP routes of the page on which studies are read. `access` has allowed the request already.
 
+use std::collections::BTreeMap;
+
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -9,7 +11,7 @@ use axum::{Extension, Router};
 use dicom::segmentation::{Frame, Segmentation};
 use models::review::{Decision, Mark};
 use serde::{Deserialize, Serialize};
-use study::review::Signing;
+use study::review::{Signed, Signing};
 
 use super::access::Peer;
 use super::pieces;
@@ -167,6 +169,9 @@ struct Decided {
     decision: Decision,
     #[serde(default)]
     comment: String,
+    /// Of one that is edited: its fields and their values.
+    #[serde(default)]
+    edit: BTreeMap<String, String>,
 }
 
 async fn sign(
@@ -179,13 +184,18 @@ async fn sign(
         Ok(review) => review,
         Err(wrong) => return wrong.into_response(),
     };
-    let mark = |Decided { id, decision, comment }: Decided| Mark { id, decision, comment };
+    let mark = |Decided { id, decision, comment, edit }: Decided| {
+        let edit = edit.into_iter().collect();
+        Mark { id, decision, comment, edit }
+    };
     let marks = decisions.into_iter().map(mark).collect();
     let signing = Signing { series_uid, by, marks, accept_rest: false, seen: Some(report) };
     match signer.sign(peer.address.ip(), signing).await {
         Ok(signed) => {
-            let (accepted, rejected) = (signed.accepted, signed.rejected);
-            format!("Signed: {accepted} accepted, {rejected} rejected. The results are written again.").into_response()
+            let Signed { accepted, edited, rejected, .. } = signed;
+            let edited = if edited > 0 { format!("{edited} edited, ") } else { String::new() };
+            format!("Signed: {accepted} accepted, {edited}{rejected} rejected. The results are written again.")
+                .into_response()
         }
         Err(error) => refusal(&error),
     }

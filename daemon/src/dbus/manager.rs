@@ -8,7 +8,6 @@ use custody::store::conflicts::Choice;
 use custody::store::deliveries::Order;
 use custody::store::lists::Counts;
 use models::registry::Change;
-use models::review::{Decision, Mark};
 use study::review::Signing;
 use zbus::message::Header;
 use zbus::object_server::SignalEmitter;
@@ -20,6 +19,7 @@ use super::lesion;
 use super::model::Shown;
 use super::objects::show;
 use super::query;
+use super::review;
 use super::rows::{
     Audited, Caller, Delivery, Destination, Happened, Job, Model, Object, Quarantined, Sender, Series, ShadowRun, Study,
 };
@@ -229,8 +229,9 @@ impl Manager {
     }
 
     /// Signs a review of the newest findings of a series. decisions: id of a finding (`listed` in the findings of its job),
-    /// accepted or rejected, a comment or nothing. Options: accept_rest b. Returns the job that makes the signed results, and
-    /// how many findings are accepted and rejected.
+    /// accepted, edited or rejected, a comment or nothing. Options: accept_rest b, edits s (JSON: by id of an edited finding its fields
+    /// and their values). Returns the job that makes the signed results, and how many findings stay (as they are or edited) and are
+    /// rejected.
     #[zbus(out_args("job", "accepted", "rejected"))]
     async fn review_series(
         &self,
@@ -241,18 +242,13 @@ impl Manager {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(OwnedObjectPath, u32, u32), Error> {
-        let mark = |(id, decision, comment): (String, String, String)| match Decision::parse(&decision) {
-            Some(decision) => Ok(Mark { id, decision, comment }),
-            None => Err(Error::InvalidArgument(format!("{decision:?} is neither accepted nor rejected"))),
-        };
-        let marks = decisions.into_iter().map(mark).collect::<Result<_, _>>()?;
-        let accept_rest = filter::only_bool(&options, "accept_rest")?;
+        let (marks, accept_rest) = review::asked(decisions, &options)?;
         let object = format!("{}, signed as {name}", auth::named("series", &series_uid));
         let permit = auth::require(&self.authority, Verb::ReviewSeries, object, connection, &header).await?;
         let signing = Signing { series_uid, by: name, marks, accept_rest, seen: None };
         let signed = permit.run(self.verbs.commands.review(signing)).await?;
         let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-        Ok((names::Noun::Job.path(signed.job), count(signed.accepted), count(signed.rejected)))
+        Ok((names::Noun::Job.path(signed.job), count(signed.accepted + signed.edited), count(signed.rejected)))
     }
 
     /// Lesions of the breast and sightings about which nobody has decided, as JSON. Options: patient s (a Patient ID), limit u (of

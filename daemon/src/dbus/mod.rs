@@ -16,6 +16,7 @@ pub mod names;
 mod objects;
 mod publish;
 mod query;
+mod review;
 mod rows;
 mod series;
 mod study;

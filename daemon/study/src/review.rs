@@ -6,6 +6,7 @@ use custody::store::series::SeriesRow;
 use custody::store::{self, jobs, reviews, series};
 use dicom::kind::SeriesKind;
 use dicom::text::steers;
+use models::review::edit::{self, Edit, WrongEdit};
 use models::review::marks::Marked;
 use models::review::{Decided, Decision, Document, Item, Listed, Mark, Review};
 use rusqlite::Transaction;
@@ -38,7 +39,9 @@ pub struct Signing {
 pub struct Signed {
     pub series_id: i64,
     pub job: i64,
+    /// As they are.
     pub accepted: usize,
+    pub edited: usize,
     pub rejected: usize,
 }
 
@@ -73,6 +76,10 @@ pub enum Wrong {
     Unknown { ids: String, listed: String },
     #[error("{id} is decided about twice")]
     Twice { id: String },
+    #[error("{id}: {why}")]
+    Edit { id: String, why: WrongEdit },
+    #[error("{id} has edited values and is not decided to be edited")]
+    NotEdited { id: String },
     #[error("without a decision: {ids}")]
     Missing { ids: String },
 }
@@ -91,6 +98,8 @@ struct Found {
     #[serde(default)]
     listed: Vec<Listed>,
     report: Option<Document>,
+    #[serde(default)]
+    review: Option<Review>,
 }
 
 /// What a review is about: the findings, or the marks, of a job.
@@ -98,6 +107,8 @@ struct Subject<L> {
     package: String,
     listed: Vec<L>,
     report: Option<Document>,
+    /// That these findings are corrected by already.
+    applied: Option<Review<L>>,
 }
 
 /// Keeps the review and queues the job of the version that it signs.
@@ -151,9 +162,10 @@ fn parked(transaction: &Transaction<'_>, (series_id, version): (i64, i64)) -> Re
 
 fn sign_findings(transaction: &Transaction<'_>, signing: &Signing, row: &SeriesRow) -> Result<Signed, Error> {
     let (job, found) = jobs::found(transaction, row.id, row.version)?.ok_or_else(|| not_possible(NOTHING))?;
-    let Found { package, listed, report } = serde_json::from_str(&found).map_err(store::Error::from)?;
+    let Found { package, listed, report, review: applied } =
+        serde_json::from_str(&found).map_err(store::Error::from)?;
     let now = store::now_utc();
-    let review = decided(signing, Subject { package, listed, report }, &now)?;
+    let review = decided(signing, Subject { package, listed, report, applied }, &now)?;
     let anchor = again(transaction, row, &now)?;
     keep(transaction, anchor, job, &review)
 }
@@ -176,9 +188,10 @@ fn sign_marks(
     };
     let marks = job.map(|job| jobs::marks(transaction, job)).transpose()?.flatten();
     let (Some(job), Some(marks)) = (job, marks) else { return Err(not_possible(NOTHING)) };
-    let Marked { package, listed, report, .. } = serde_json::from_str(&marks).map_err(store::Error::from)?;
+    let Marked { package, listed, report, review: applied, .. } =
+        serde_json::from_str(&marks).map_err(store::Error::from)?;
     let now = store::now_utc();
-    let review = decided(signing, Subject { package, listed, report }, &now)?;
+    let review = decided(signing, Subject { package, listed, report, applied }, &now)?;
     let anchor = match task {
         Some(task) => {
             let new = gather::signed(transaction, task, study_uid)?.map_err(|why| match why {
@@ -219,13 +232,10 @@ fn decided<L: Item>(signing: &Signing, subject: Subject<L>, now: &str) -> Result
     if signing.seen.as_ref().is_some_and(|seen| *seen != report.sop_uid) {
         return Err(not_possible("there are newer findings than those that were judged: look at them first"));
     }
-    Ok(Review {
-        by: name(&signing.by)?,
-        utc: now.to_owned(),
-        package: subject.package,
-        decisions: decide(subject.listed, &signing.marks, signing.accept_rest)?,
-        predecessor: report,
-    })
+    let by = name(&signing.by)?;
+    let asked = Asked { marks: &signing.marks, accept_rest: signing.accept_rest, by: &by };
+    let decisions = decide(subject.listed, &asked, subject.applied.as_ref())?;
+    Ok(Review { by, utc: now.to_owned(), package: subject.package, decisions, predecessor: report })
 }
 
 fn keep<L: Item + Serialize>(
@@ -237,8 +247,8 @@ fn keep<L: Item + Serialize>(
     let json = serde_json::to_string(review).map_err(store::Error::from)?;
     let signed = reviews::Signed { series_id, version, job_id, utc: &review.utc, by: &review.by, review: &json };
     reviews::insert(transaction, signed)?;
-    let count = |decision| review.count(decision);
-    Ok(Signed { series_id, job, accepted: count(Decision::Accepted), rejected: count(Decision::Rejected) })
+    let [accepted, edited, rejected] = Decision::ALL.map(|decision| review.count(decision));
+    Ok(Signed { series_id, job, accepted, edited, rejected })
 }
 
 fn not_possible(text: &str) -> Error {
@@ -268,9 +278,17 @@ fn name(typed: &str) -> Result<String, Wrong> {
     }
 }
 
-/// A decision for every finding that is listed, or what is wrong with the marks. Pure.
-fn decide<L: Item>(listed: Vec<L>, marks: &[Mark], accept_rest: bool) -> Result<Vec<Decided<L>>, Wrong> {
+/// What a person says of the findings, and who that is.
+struct Asked<'a> {
+    marks: &'a [Mark],
+    accept_rest: bool,
+    by: &'a str,
+}
+
+/// A decision for every finding that is listed, or what is wrong with the marks. `applied`: the review that the findings were shown with. Pure.
+fn decide<L: Item>(listed: Vec<L>, asked: &Asked<'_>, applied: Option<&Review<L>>) -> Result<Vec<Decided<L>>, Wrong> {
     let ids = |all: Vec<&str>| all.join(", ");
+    let marks = asked.marks;
     let unknown: Vec<&str> =
         marks.iter().map(|mark| mark.id.as_str()).filter(|id| !listed.iter().any(|one| one.id() == *id)).collect();
     if !unknown.is_empty() {
@@ -278,28 +296,62 @@ fn decide<L: Item>(listed: Vec<L>, marks: &[Mark], accept_rest: bool) -> Result<
         return Err(Wrong::Unknown { ids: ids(unknown), listed: ids(listed) });
     }
     for (index, mark) in marks.iter().enumerate() {
-        let id = || mark.id.clone();
+        written(mark)?;
         if marks[..index].iter().any(|before| before.id == mark.id) {
-            return Err(Wrong::Twice { id: id() });
-        }
-        if mark.comment.chars().count() > LONGEST_COMMENT {
-            return Err(Wrong::LongComment { id: id() });
-        }
-        if mark.comment.chars().any(steers) {
-            return Err(Wrong::Comment { id: id() });
+            return Err(Wrong::Twice { id: mark.id.clone() });
         }
     }
     let mark_of = |one: &L| marks.iter().find(|mark| mark.id == one.id());
     let missing: Vec<&str> = listed.iter().filter(|one| mark_of(one).is_none()).map(Item::id).collect();
-    if !missing.is_empty() && !accept_rest {
+    if !missing.is_empty() && !asked.accept_rest {
         return Err(Wrong::Missing { ids: ids(missing) });
     }
-    let decided = |listed: L| {
-        let mark = mark_of(&listed);
-        let comment = mark.map(|mark| mark.comment.trim().to_owned()).unwrap_or_default();
-        Decided { decision: mark.map_or(Decision::Accepted, |mark| mark.decision), comment, listed }
+    listed
+        .into_iter()
+        .map(|listed| match mark_of(&listed) {
+            Some(mark) if mark.decision == Decision::Edited => edited(listed, mark, asked.by),
+            Some(Mark { decision: Decision::Rejected, comment, .. }) => {
+                let comment = comment.trim().to_owned();
+                Ok(Decided { listed, decision: Decision::Rejected, comment, edit: None })
+            }
+            mark => Ok(accepted(listed, mark.map_or("", |mark| mark.comment.trim()), applied)),
+        })
+        .collect()
+}
+
+/// What can be written into a report, and belongs to its decision.
+fn written(mark: &Mark) -> Result<(), Wrong> {
+    let id = || mark.id.clone();
+    if mark.comment.chars().count() > LONGEST_COMMENT {
+        return Err(Wrong::LongComment { id: id() });
+    }
+    if mark.comment.chars().any(steers) {
+        return Err(Wrong::Comment { id: id() });
+    }
+    if mark.decision != Decision::Edited && !mark.edit.is_empty() {
+        return Err(Wrong::NotEdited { id: id() });
+    }
+    Ok(())
+}
+
+/// With the values that are asked for; those of the machine are an acceptance of what it found.
+fn edited<L: Item>(listed: L, mark: &Mark, by: &str) -> Result<Decided<L>, Wrong> {
+    let values = edit::check(listed.values(), &mark.edit).map_err(|why| Wrong::Edit { id: mark.id.clone(), why })?;
+    let comment = mark.comment.trim().to_owned();
+    if values.is_empty() {
+        return Ok(Decided { listed, decision: Decision::Accepted, comment, edit: None });
+    }
+    Ok(Decided { listed, decision: Decision::Edited, comment, edit: Some(Edit { by: by.to_owned(), values }) })
+}
+
+/// As it was shown: what an earlier review has edited stays so, under the name of whoever edited it.
+fn accepted<L: Item>(listed: L, comment: &str, applied: Option<&Review<L>>) -> Decided<L> {
+    let before = applied.and_then(|review| review.edited().find(|one| one.listed.id() == listed.id()));
+    let Some(before) = before else {
+        return Decided { listed, decision: Decision::Accepted, comment: comment.to_owned(), edit: None };
     };
-    Ok(listed.into_iter().map(decided).collect())
+    let comment = if comment.is_empty() { before.comment } else { comment }.to_owned();
+    Decided { listed, decision: Decision::Edited, comment, edit: Some(before.edit.clone()) }
 }
 
 #[cfg(test)]

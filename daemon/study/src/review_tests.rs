@@ -6,6 +6,7 @@ use custody::store::members::MemberRow;
 use custody::store::{Durability, Store, now_utc};
 use dicom::kind::SeriesKind;
 use models::findings::ChestFinding;
+use models::review::edit::{Field, Values};
 use proptest::prelude::*;
 use rusqlite::Connection;
 
@@ -15,11 +16,24 @@ const SERIES: &str = "1.2.3";
 
 fn listed(id: &str) -> Listed {
     let (finding, number) = (ChestFinding::Nodule, None);
-    Listed { id: id.into(), finding, number, centre_mm: [1.0, 2.0, 3.0], volume_ml: 0.5, key_slice: 7 }
+    let values = [(Field::Type, "solid"), (Field::Side, "right"), (Field::LongMm, "10.1"), (Field::ShortMm, "8.0")];
+    let values = values.into_iter().map(|(field, value)| (field, value.to_owned())).collect();
+    Listed { id: id.into(), finding, number, centre_mm: [1.0, 2.0, 3.0], volume_ml: 0.5, key_slice: 7, values }
 }
 
 fn mark(id: &str, decision: Decision, comment: &str) -> Mark {
-    Mark { id: id.into(), decision, comment: comment.into() }
+    Mark { id: id.into(), decision, comment: comment.into(), edit: Vec::new() }
+}
+
+/// Edited to these fields and values.
+fn edit(id: &str, asked: &[(&str, &str)]) -> Mark {
+    let edit = asked.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Mark { edit, ..mark(id, Decision::Edited, "callipers") }
+}
+
+/// Without a review before.
+fn judge(listed: Vec<Listed>, marks: &[Mark], accept_rest: bool) -> Result<Vec<Decided>, Wrong> {
+    decide(listed, &Asked { marks, accept_rest, by: "Li Ming" }, None)
 }
 
 fn two() -> Vec<Listed> {
@@ -28,29 +42,80 @@ fn two() -> Vec<Listed> {
 
 #[test]
 fn nothing_is_signed_as_long_as_a_finding_has_no_decision() {
-    let wrong = |marks: &[Mark], rest| decide(two(), marks, rest).unwrap_err().to_string();
+    let wrong = |marks: &[Mark], rest| judge(two(), marks, rest).unwrap_err().to_string();
     assert_eq!(wrong(&[], false), "without a decision: nodule-1, mass-2");
     let one = mark("nodule-1", Decision::Rejected, "a vessel ");
     assert_eq!(wrong(std::slice::from_ref(&one), false), "without a decision: mass-2");
-    let decided = decide(two(), std::slice::from_ref(&one), true).unwrap();
+    let decided = judge(two(), std::slice::from_ref(&one), true).unwrap();
     let decided: Vec<_> =
         decided.iter().map(|one| (one.listed.id.as_str(), one.decision, one.comment.as_str())).collect();
     assert_eq!(decided, [("nodule-1", Decision::Rejected, "a vessel"), ("mass-2", Decision::Accepted, "")]);
     assert_eq!(wrong(&[one.clone(), one], true), "nodule-1 is decided about twice");
     let other = mark("nodule-9", Decision::Accepted, "");
     assert_eq!(wrong(&[other], true), "there is no finding nodule-9; listed are nodule-1, mass-2");
-    assert!(decide(Vec::<Listed>::new(), &[], false).unwrap().is_empty(), "nothing was found: that can be signed");
+    assert!(judge(Vec::new(), &[], false).unwrap().is_empty(), "nothing was found: that can be signed");
 }
 
 #[test]
 fn comments_are_short_and_can_be_shown() {
-    let with =
-        |comment: &str| decide(vec![listed("nodule-1")], &[mark("nodule-1", Decision::Accepted, comment)], false);
+    let with = |comment: &str| judge(vec![listed("nodule-1")], &[mark("nodule-1", Decision::Accepted, comment)], false);
     assert!(with(&"\u{8840}".repeat(200)).is_ok());
     assert_eq!(with(&"x".repeat(201)).unwrap_err(), Wrong::LongComment { id: "nodule-1".into() });
     for comment in ["a\nb", "\u{1b}[2J", "\u{202e}tpircs"] {
         assert_eq!(with(comment).unwrap_err(), Wrong::Comment { id: "nodule-1".into() }, "{comment:?}");
     }
+}
+
+#[test]
+fn an_edit_keeps_what_differs_and_who_edited_it_and_the_values_of_the_machine_are_an_acceptance() {
+    let same = edit("nodule-1", &[("type", "solid"), ("side", "right")]);
+    let decided = judge(two(), &[same, edit("mass-2", &[("side", "left"), ("type", "solid")])], false).unwrap();
+    assert_eq!((decided[0].decision, &decided[0].edit), (Decision::Accepted, &None));
+    assert_eq!((decided[1].decision, decided[1].comment.as_str()), (Decision::Edited, "callipers"));
+    let kept = decided[1].edit.clone().unwrap();
+    assert_eq!((kept.by.as_str(), kept.values), ("Li Ming", Values::from([(Field::Side, "left".into())])));
+    let why = |mark: Mark| judge(two(), &[mark], true).unwrap_err().to_string();
+    assert_eq!(
+        why(edit("nodule-1", &[("rib", "3")])),
+        "nodule-1: \"rib\" cannot be edited: it has type, side, long_mm, short_mm"
+    );
+    assert!(why(edit("nodule-1", &[])).starts_with("nodule-1: no field was named"));
+    let unsaid = Mark { decision: Decision::Accepted, ..edit("nodule-1", &[("side", "left")]) };
+    assert_eq!(why(unsaid), "nodule-1 has edited values and is not decided to be edited");
+    let long = Mark { comment: "x".repeat(201), ..edit("nodule-1", &[("side", "left")]) };
+    assert_eq!(why(long), "the comment on nodule-1 is longer than 200 characters");
+    // Found by a version of the software that named no values.
+    let old = Listed { values: Values::new(), ..listed("nodule-1") };
+    let refused = judge(vec![old], &[edit("nodule-1", &[("side", "left")])], false).unwrap_err();
+    assert_eq!(refused.to_string(), "nodule-1: nothing of it can be edited");
+}
+
+/// Who accepts a finding accepts what is shown.
+#[test]
+fn what_an_earlier_review_edited_stays_edited_under_that_name_until_somebody_decides_otherwise() {
+    let first = judge(two(), &[edit("nodule-1", &[("side", "left")])], true).unwrap();
+    let document =
+        Document { study_uid: "1".into(), series_uid: "2".into(), sop_class: "3".into(), sop_uid: "4".into() };
+    let applied = Review {
+        by: "Li Ming".into(),
+        utc: "2026-11-24T03:00:00.000Z".into(),
+        package: "p".into(),
+        decisions: first,
+        predecessor: document,
+    };
+    let again = |marks: &[Mark]| {
+        let asked = Asked { marks, accept_rest: true, by: "Wang Fang" };
+        decide(two(), &asked, Some(&applied)).unwrap().remove(0)
+    };
+    let kept = again(&[]);
+    assert_eq!((kept.decision, kept.comment.as_str()), (Decision::Edited, "callipers"));
+    assert_eq!(kept.edit.as_ref().map(|edit| edit.by.as_str()), Some("Li Ming"));
+    assert_eq!(again(&[mark("nodule-1", Decision::Accepted, "so it is")]).comment, "so it is");
+    let other = again(&[edit("nodule-1", &[("type", "calcified")])]).edit.unwrap();
+    assert_eq!((other.by.as_str(), other.values.len()), ("Wang Fang", 1), "the new one takes its place");
+    let back = again(&[edit("nodule-1", &[("side", "right")])]);
+    assert_eq!((back.decision, back.edit), (Decision::Accepted, None), "what the machine had found");
+    assert_eq!(again(&[mark("nodule-1", Decision::Rejected, "")]).edit, None);
 }
 
 #[test]
@@ -71,6 +136,21 @@ proptest! {
             prop_assert!((1..=LONGEST_NAME).contains(&name.chars().count()));
             prop_assert!(!name.chars().any(|c| matches!(c, '\\' | '^' | '=') || steers(c)), "{name:?}");
             prop_assert_eq!(name.trim_matches(' '), &name);
+        }
+    }
+}
+
+proptest! {
+    /// Whatever comes from a page or the bus: refused, or within the lists and bounds, and safe in an object.
+    #[test]
+    fn whatever_is_typed_into_an_edit_is_refused_or_safe(name in "[a-z_]{0,12}|\\PC*", value in any::<String>(), comment in any::<String>()) {
+        let mark = Mark { comment, ..edit("nodule-1", &[(&name, &value)]) };
+        if let Ok(decided) = judge(vec![listed("nodule-1")], &[mark], false) {
+            let one = &decided[0];
+            prop_assert!(one.comment.chars().count() <= LONGEST_COMMENT && !one.comment.chars().any(steers));
+            for value in one.edit.iter().flat_map(|edit| edit.values.values()) {
+                prop_assert!(!value.is_empty() && value.is_ascii() && value.len() < 32, "{:?}", value);
+            }
         }
     }
 }

@@ -87,6 +87,18 @@ async fn what_is_signed_on_the_page_is_what_the_bus_would_sign() {
     {
         assert!(answer.body.contains(said), "{said}: {}", answer.body);
     }
+    let edited = r#"[{"id":"nodule-1","decision":"edited","comment":"by callipers","edit":{"long_mm":"12.4","short_mm":"8.1"}}]"#;
+    let review_of =
+        |decisions: &str| format!(r#"{{"series_uid":"1.2.3","report":"1.2.9","by":"Anna","decisions":{decisions}}}"#);
+    let answer = site.post("/reading/review", &review_of(edited)).await;
+    for said in ["Edited", "by callipers", "long_mm", "12.4", "short_mm", "8.1"] {
+        assert!(answer.body.contains(said), "{said}: {}", answer.body);
+    }
+    // A number, another shape, a field of the decision that there is not.
+    for bad in [r#""edit":{"long_mm":12.4}"#, r#""edit":["long_mm"]"#, r#""edits":{}"#] {
+        let decisions = format!(r#"[{{"id":"nodule-1","decision":"edited",{bad}}}]"#);
+        assert_eq!(site.post("/reading/review", &review_of(&decisions)).await.status, 400, "{bad}");
+    }
     let strange = site.post(
         "/reading/review",
         r#"{"series_uid":"1","report":"2","by":"A","decisions":[{"id":"x","decision":"maybe"}]}"#,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use hil_tests::appliance::{Appliance, Setup};
 use hil_tests::browser::Browser;
 use hil_tests::modality::Modality;
+use hil_tests::pacs::Pacs;
 use hil_tests::part10::Instance;
 use hil_tests::{deadline, tools};
 use needs::Lack;
@@ -89,7 +90,10 @@ async fn a_mammography_hangs_with_its_marks_and_its_prior_and_is_reviewed_by_key
     });
     let (prior, now) = made.await.unwrap();
     let extra = "[study]\nquiet_secs = 0.5\n[analyze]\nmg_marks = \"phantoms\"\n".to_owned();
-    let mut appliance = Appliance::start(&Setup { extra, ..Setup::default() }).await.unwrap();
+    let archive = tempfile::tempdir().unwrap();
+    let pacs = Pacs::start("PACS", archive.path()).await.unwrap();
+    let destinations = vec![("pacs".into(), "PACS".into(), pacs.address)];
+    let mut appliance = Appliance::start(&Setup { extra, destinations, ..Setup::default() }).await.unwrap();
     let scanner = Modality::new(appliance.address, "MG1", Appliance::AE_TITLE);
     for study in [&prior, &now] {
         assert_eq!(scanner.send(study, |_, _| ()).await.unwrap().acknowledged(), study.len());
@@ -161,10 +165,23 @@ async fn a_mammography_hangs_with_its_marks_and_its_prior_and_is_reviewed_by_key
     }
     browser.resize(1400, 900).await.unwrap();
 
-    // The first mark is rejected, the others accepted, by keys; signed with a name.
+    // The first mark is rejected, the second edited, the others accepted, by keys; signed with a name.
     browser.press("n").await.unwrap();
     browser.press("r").await.unwrap();
     wait(&mut browser, "a rejection", "document.querySelector('#findings .rejected') !== null").await;
+    browser.press("e").await.unwrap();
+    let form = "document.querySelector('#findings .edit')";
+    wait(&mut browser, "the form", &format!("{form}?.contains(document.activeElement)")).await;
+    let kind = said(&mut browser, &format!("{form}.querySelector('[name=kind]').value")).await;
+    let other = if kind == "distortion" { "mass" } else { "distortion" };
+    let fill = format!(
+        "for (const [name, value] of [['kind', '{other}'], ['long_mm', '21.5'], ['short_mm', '12.5']]) {form}.querySelector(`[name=${{name}}]`).value = value"
+    );
+    browser.evaluate(&fill).await.unwrap();
+    browser.screenshot(&screenshot("breast-edit.png")).await.unwrap();
+    browser.evaluate(&format!("{form}.querySelector('[name=short_mm]').focus()")).await.unwrap();
+    browser.press("Enter").await.unwrap();
+    wait(&mut browser, "an edit", "document.querySelector('#findings .edited') !== null").await;
     browser.evaluate("document.getElementById('accept-rest').click()").await.unwrap();
     browser.evaluate("document.getElementById('reviewer').focus()").await.unwrap();
     browser.type_text("Anna Mueller").await.unwrap();
@@ -173,7 +190,7 @@ async fn a_mammography_hangs_with_its_marks_and_its_prior_and_is_reviewed_by_key
     browser.wait("the signed results", SETTLED_WITHIN, signed).await.unwrap();
     browser.screenshot(&screenshot("breast-signed.png")).await.unwrap();
     let verdict = said(&mut browser, "document.getElementById('verdict').textContent").await;
-    assert!(verdict.contains("reviewed by Anna Mueller") && verdict.contains("1 rejected"), "{verdict}");
+    assert!(verdict.contains("reviewed by Anna Mueller") && verdict.contains("1 edited, 1 rejected"), "{verdict}");
     let count = marks.as_u64().unwrap();
     assert!(verdict.contains(&format!("{} mark", count - 1)), "one is taken out: {verdict}");
     assert_eq!(browser.evaluate("document.querySelectorAll('#findings .judge').length").await.unwrap(), marks);
@@ -191,6 +208,16 @@ async fn a_mammography_hangs_with_its_marks_and_its_prior_and_is_reviewed_by_key
     };
     assert!(holds(first, "UNVERIFIED") && holds(first, "Mark 1") && !holds(first, "Anna Mueller"));
     assert!(!holds(second, "UNVERIFIED") && holds(second, "Anna Mueller") && !holds(second, "Mark 1"));
+    let edited = format!("edited by Anna Mueller: kind {other} (was: {kind}), long axis 21.5 mm (was: ");
+    assert!(holds(second, &edited) && holds(second, "score withheld"), "the values of the person, with those before");
+    // Both are at the archive, and the new one names the one before.
+    let uid = |file: &[u8]| {
+        records.results().unwrap().into_iter().find(|one| std::fs::read(&one.file).unwrap() == file).unwrap().sop_uid
+    };
+    let (old, new) = (uid(first), uid(second));
+    assert!(holds(second, &old), "its predecessor");
+    let arrived = || pacs.received().iter().filter(|one| [&old, &new].contains(&&one.sop_instance_uid)).count() == 2;
+    deadline::until_true("both reports at the archive", SETTLED_WITHIN, arrived).await.unwrap();
 
     assert_eq!(browser.complaints(), [] as [String; 0]);
     let here = appliance.page().unwrap();

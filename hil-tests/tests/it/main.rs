@@ -21,6 +21,7 @@ mod cut_lines;
 mod cut_scan;
 mod dashboard;
 mod dicomweb;
+mod edit;
 mod lesions;
 mod export;
 mod heat;

@@ -40,7 +40,7 @@ async fn signed(appliance: &Appliance, study_uid: &str, more: &[&str]) -> Value 
 }
 
 /// What pydicom reads of a report: flags, who signed, its predecessor, and every text.
-async fn read(report: &Path) -> Value {
+pub async fn read(report: &Path) -> Value {
     const SCRIPT: &str = "
 import json, sys, pydicom
 d = pydicom.dcmread(sys.argv[1])
@@ -106,7 +106,7 @@ impl Bench {
 }
 
 /// What the validators say of a report; they are not part of the project.
-async fn validate(report: &Path) {
+pub async fn validate(report: &Path) {
     let Some(script) = tools::shared("validators/check_sr.sh") else { return };
     let output = tools::command("bash").unwrap().arg(script).arg(report).output().await.unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -146,9 +146,11 @@ async fn a_signed_review_makes_new_objects_that_name_the_old_ones_and_survives_a
     assert!(!refused.status.success() && why.contains("without a decision: nodule-2, nodule-3"), "{why}");
 
     // Killed as soon as it has been signed.
-    let comment = ["--by", "Li Ming", "--reject", "nodule-2=a vessel", "--accept", "nodule-1=known", "--accept-rest"];
+    let mut comment =
+        vec!["--by", "Li Ming", "--reject", "nodule-2=a vessel", "--accept", "nodule-1=known", "--accept-rest"];
+    comment.extend(["--edit", "nodule-3:long_mm=5.2", "nodule-3:short_mm=4.4", "nodule-3:comment=by callipers"]);
     let answer = signed(&bench.appliance, &study_uid, &comment).await;
-    assert_eq!((&answer["accepted"], &answer["rejected"]), (&3.into(), &1.into()));
+    assert_eq!((&answer["accepted"], &answer["edited"], &answer["rejected"]), (&3.into(), &1.into(), &1.into()));
     bench.appliance.kill().await.unwrap();
     bench.appliance.restart().await.unwrap();
     bench.settled().await;
@@ -161,6 +163,16 @@ async fn a_signed_review_makes_new_objects_that_name_the_old_ones_and_survives_a
     assert!(!texts.iter().any(|text| *text == "Nodule 2" || text.contains("a vessel")), "{texts:?}");
     let told = |what: &str| texts.iter().any(|text| text.contains(what));
     assert!(told("2 nodules, largest") && told("1 of 4 findings were rejected on review by Li Ming"), "{texts:?}");
+    const EDITED: &str = "Nodule 3 edited by Li Ming: long axis 5.2 mm (was: ";
+    let edited =
+        |texts: &Value| texts.as_array().unwrap().iter().any(|text| text.as_str().unwrap().starts_with(EDITED));
+    assert!(
+        edited(&said["texts"]) && told("by callipers") && told("1 of 4 findings were edited on review"),
+        "{texts:?}"
+    );
+    let listed = signed(&bench.appliance, &study_uid, &[]).await;
+    let third = &listed["series"][0]["findings"][2];
+    assert_eq!((&third["decision"], &third["edit"]["values"]["long_mm"]), (&"edited".into(), &"5.2".into()));
     validate(&report.file).await;
     // The archive is told that the version before does not count any more: once, and by name.
     deadline::until_true("the rejection note", WITHIN, || !notes(&pacs).is_empty()).await.unwrap();
@@ -183,6 +195,7 @@ async fn a_signed_review_makes_new_objects_that_name_the_old_ones_and_survives_a
         (&serde_json::json!(["Wang Fang"]), &serde_json::json!([report.sop_uid]))
     );
     assert!(said["texts"].as_array().unwrap().contains(&"Nodule 2".into()), "it is accepted now");
+    assert!(edited(&said["texts"]), "who accepts what is shown keeps what was edited, under the name of whoever did");
     // What the first review has signed is wrong then: the archive would hold two signed reports that contradict each other.
     deadline::until_true("the second note", WITHIN, || notes(&pacs).len() == 2).await.unwrap();
     bench.settled().await;

@@ -1,6 +1,7 @@
-//! What a signed review makes of the findings of a later run: what was rejected is taken out, what was accepted stays as it is.
+//! What a signed review makes of the findings of a later run: what was rejected is taken out, what was edited gets the person's values, what
+//! was accepted stays as it is.
 
-use super::{CONSOLIDATION, Decision, GROUND_GLASS, Listed, NotApplied, Review, id, list, nodule_id};
+use super::{CONSOLIDATION, Decision, GROUND_GLASS, Listed, NotApplied, Review, change, id, list, nodule_id};
 use crate::findings::{ChestFinding, ChestFindings, Evaluated, Lung, Region};
 use crate::reason::Reason;
 use crate::remark::Remark;
@@ -43,6 +44,17 @@ fn correct(findings: &mut ChestFindings, review: &Review) {
         let (rejected, total) = (rejected.len(), review.decisions.len());
         findings.remarks.push(Remark::Rejected { rejected, total, by: review.by.clone() });
     }
+    let mut by: Vec<&str> = Vec::new();
+    for one in review.edited() {
+        change::change(findings, one.listed, &one.edit.values);
+        if !by.contains(&one.edit.by.as_str()) {
+            by.push(&one.edit.by);
+        }
+    }
+    if !by.is_empty() {
+        let (edited, total) = (review.count(Decision::Edited), review.decisions.len());
+        findings.remarks.push(Remark::Edited { edited, total, by: by.join(", ") });
+    }
     findings.review = Some(review.clone());
 }
 
@@ -65,7 +77,11 @@ fn take_out(findings: &mut ChestFindings, finding: ChestFinding, ids: &[&str], b
             findings.withhold_laa950();
         }
     }
-    // What is not found in an organ that was not seen whole is not called absent.
+    refuse_if_unseen(findings, finding);
+}
+
+/// What is not found in an organ that was not seen whole is not called absent.
+pub(super) fn refuse_if_unseen(findings: &mut ChestFindings, finding: ChestFinding) {
     if findings.is_found(finding) == Some(false)
         && let Some(reason) = findings.part_missing(finding).cloned()
     {
@@ -73,7 +89,7 @@ fn take_out(findings: &mut ChestFindings, finding: ChestFinding, ids: &[&str], b
     }
 }
 
-fn keep<T>(evaluated: &mut Evaluated<Vec<T>>, stays: impl FnMut(&T) -> bool) {
+pub(super) fn keep<T>(evaluated: &mut Evaluated<Vec<T>>, stays: impl FnMut(&T) -> bool) {
     if let Evaluated::Done(all) = evaluated {
         all.retain(stays);
     }

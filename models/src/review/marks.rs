@@ -1,8 +1,9 @@
-//! The marks in mammograms, or the lesions in ultrasound images, of one result: as a list from which a person accepts or rejects each,
+//! The marks in mammograms, or the lesions in ultrasound images, of one result: as a list from which a person accepts, edits or rejects each,
 //! and what a signed review makes of those of a later run. Pure.
 
 use serde::{Deserialize, Serialize};
 
+use super::edit::{Edit, Values};
 use super::{Decision, Document, Item, NotApplied, Review, day};
 
 /// Two boxes of one kind in one picture that share this part of what both cover are the same mark.
@@ -25,11 +26,18 @@ pub struct ListedMark {
     pub frame: Option<u32>,
     /// Left, top, right, bottom.
     pub bounds: [f32; 4],
+    /// What of it a person can edit, as it was found.
+    #[serde(default, skip_serializing_if = "Values::is_empty")]
+    pub values: Values,
 }
 
 impl Item for ListedMark {
     fn id(&self) -> &str {
         &self.id
+    }
+
+    fn values(&self) -> &Values {
+        &self.values
     }
 
     fn is_same(&self, other: &Self) -> bool {
@@ -94,15 +102,21 @@ impl Marked {
         decisions.into_iter().any(|one| one.listed.id == id && one.decision == Decision::Rejected)
     }
 
+    /// What a person has changed of one.
+    pub fn edit(&self, id: &str) -> Option<&Edit> {
+        self.review.as_ref()?.edit(id)
+    }
+
     /// Who reviewed it and what came of that, in English; empty where nobody did.
     pub fn said(&self) -> String {
         if let Some(Refused { by, why }) = &self.refused {
             return format!("the review by {by} was not applied, because {why}");
         }
         self.review.as_ref().map_or_else(String::new, |review| {
-            let [accepted, rejected] = [Decision::Accepted, Decision::Rejected].map(|one| review.count(one));
+            let [accepted, edited, rejected] = Decision::ALL.map(|one| review.count(one));
             let (by, day) = (&review.by, day(&review.utc));
-            format!("reviewed by {by}, {day}: {accepted} accepted, {rejected} rejected")
+            let edited = if edited > 0 { format!("{edited} edited, ") } else { String::new() };
+            format!("reviewed by {by}, {day}: {accepted} accepted, {edited}{rejected} rejected")
         })
     }
 
@@ -127,6 +141,7 @@ mod tests {
             sop_instance_uid: "1.2.3".into(),
             frame: None,
             bounds,
+            values: Values::new(),
         }
     }
 
@@ -146,6 +161,7 @@ mod tests {
                     decision: if one.id == rejects { Decision::Rejected } else { Decision::Accepted },
                     listed: one.clone(),
                     comment: String::new(),
+                    edit: None,
                 })
                 .collect(),
             predecessor: Document {

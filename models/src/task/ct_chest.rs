@@ -36,6 +36,7 @@ pub use self::gates::sharp;
 use self::gates::{Noise, Series};
 pub use self::least::{LeastSize, SizeUnit};
 pub use self::list::{Channel, ChestFinding, ChestFindings, Figure, PartlySeen};
+pub(crate) use self::lymph_nodes::ENLARGED_MM;
 pub use self::lymph_nodes::LymphNode;
 pub(super) use self::masks::Masks;
 pub use self::masks::Placed;

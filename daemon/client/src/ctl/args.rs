@@ -115,8 +115,11 @@ Examples:
   scansidectl studies review 12
   scansidectl studies review 12 --by 'Li Ming' --accept nodule-1 --reject nodule-2='a vessel'
   scansidectl studies review 12 --by 'Li Ming' --reject rib-fracture-1 --accept-rest --wait
+  scansidectl studies review 12 --by 'Li Ming' --edit nodule-1:long_mm=12.4 nodule-1:short_mm=8.1 --accept-rest
+  scansidectl studies review 12 --by 'Li Ming' --edit nodule-2:lobe=left_lower nodule-2:comment='below the fissure' --accept-rest
 
-A review is signed only when every finding has a decision. A later review takes the place of an earlier one.";
+A review is signed only when every finding has a decision. A later review takes the place of an earlier one; what that had
+edited and this one accepts stays edited. Without a decision the list shows which fields of a finding can be edited.";
 
 const WATCH_HELP: &str = "\
 Examples:
@@ -416,6 +419,9 @@ pub struct ReviewOptions {
     /// A finding that is none (repeatable).
     #[arg(long, value_name = "ID[=COMMENT]", num_args = 1..)]
     pub reject: Vec<String>,
+    /// A value of a finding that stays, as you see it; `comment` says why (repeatable).
+    #[arg(long, value_name = "ID:FIELD=VALUE", num_args = 1..)]
+    pub edit: Vec<String>,
     /// Accept every finding that is not named.
     #[arg(long)]
     pub accept_rest: bool,
@@ -430,7 +436,8 @@ pub struct ReviewOptions {
 impl ReviewOptions {
     /// Is anything decided?
     pub fn signs(&self) -> bool {
-        self.accept_rest || !self.accept.is_empty() || !self.reject.is_empty() || self.by.is_some()
+        let named = !self.accept.is_empty() || !self.edit.is_empty() || !self.reject.is_empty();
+        self.accept_rest || named || self.by.is_some()
     }
 }
 
@@ -462,8 +469,8 @@ pub enum StudiesCommand {
         #[arg(long)]
         keep_old: bool,
     },
-    /// Decide about each finding of a chest CT and sign: what is rejected is taken out of the results, which are made and
-    /// sent anew. Without a decision: list the findings with their ids.
+    /// Decide about each finding of a chest CT and sign: what is rejected is taken out of the results, what is edited gets your
+    /// values; they are made and sent anew. Without a decision: list the findings with their ids.
     #[command(after_help = REVIEW_HELP)]
     Review(ReviewOptions),
     /// Analyse a study again.

@@ -331,8 +331,19 @@ async fn a_review_lists_each_finding_with_its_decision_and_signs_what_was_said()
     assert_eq!((code, said.contains("--by NAME")), (Some(1), true), "{said}");
     let arguments = ["studies", "review", "4", "--by", "Li Ming", "--reject", "nodule-1=a vessel", "--accept-rest"];
     assert!(text(&bus, &arguments).await.starts_with("Signed by Li Ming: 2 findings accepted, 1 rejected."));
+    let mut edits = vec!["studies", "review", "4", "--by", "Li Ming", "--accept-rest", "--edit"];
+    edits.extend(["nodule-1:long_mm=12.4", "nodule-1:short_mm=8.1", "nodule-1:comment=by callipers"]);
+    let answer = json(&bus, &edits).await;
+    assert_eq!((&answer["accepted"], &answer["edited"], &answer["rejected"]), (&2.into(), &1.into(), &1.into()));
+    let (code, said) =
+        complaint(&ask(&bus, &["studies", "review", "4", "--by", "Li Ming", "--edit", "nodule-1"]).await);
+    assert_eq!((code, said.contains("--edit ID:FIELD=VALUE")), (Some(1), true), "{said}");
     let asked = appliance.script.asked.lock().unwrap().clone();
-    assert_eq!(asked, ["review 1.2.840.1.1 Li Ming [nodule-1 rejected \"a vessel\"] true"]);
+    let scripted = [
+        "review 1.2.840.1.1 Li Ming [nodule-1 rejected \"a vessel\"] true",
+        "review 1.2.840.1.1 Li Ming [nodule-1 edited \"by callipers\" long_mm=12.4 short_mm=8.1] true",
+    ];
+    assert_eq!(asked, scripted);
     appliance.stop().await.unwrap();
 }
 

@@ -151,7 +151,11 @@ impl Commands for Script {
             let marks: Vec<String> = signing
                 .marks
                 .iter()
-                .map(|mark| format!("{} {} {:?}", mark.id, mark.decision.as_str(), mark.comment))
+                .map(|mark| {
+                    let edit: Vec<String> =
+                        mark.edit.iter().map(|(field, value)| format!(" {field}={value}")).collect();
+                    format!("{} {} {:?}{}", mark.id, mark.decision.as_str(), mark.comment, edit.concat())
+                })
                 .collect();
             self.note(format!(
                 "review {} {} [{}] {}",
@@ -163,7 +167,7 @@ impl Commands for Script {
             if signing.by.is_empty() {
                 return Err(Error::InvalidArgument("a review needs the name of who signs it".into()));
             }
-            Ok(Signed { series_id: 1, job: 1, accepted: 2, rejected: 1 })
+            Ok(Signed { series_id: 1, job: 1, accepted: 2, edited: 0, rejected: 1 })
         })
     }
 

@@ -173,6 +173,7 @@ fn an_exam_that_nobody_looked_at_or_that_was_cut_short_says_so() {
         looked: Looked::Recorded { clips: 1, pictures: 1, course: Course { is_looked_at, is_whole } },
         lesions: Vec::new(),
         remark: None,
+        marked: None,
     };
     for language in Language::ALL {
         let w = language.words();
@@ -194,7 +195,7 @@ fn a_review_signs_no_category_and_is_told_where_the_category_is() {
         Document { study_uid: "1.2".into(), series_uid: "1.3".into(), sop_class: "1.4".into(), sop_uid: "1.5".into() };
     let decisions = stills.marked.listed.iter().map(|one| {
         let decision = if one.id == "lesion-1" { Decision::Rejected } else { Decision::Accepted };
-        Decided { listed: one.clone(), decision, comment: String::new() }
+        Decided { listed: one.clone(), decision, comment: String::new(), edit: None }
     });
     stills.marked.review = Some(Review {
         by: "Li Ming".into(),

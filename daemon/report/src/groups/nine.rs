@@ -3,6 +3,7 @@
 
 use models::findings::{CalciumScore, ChestFinding, Evaluated, Extent, LungPart, Region, Side};
 use models::number::Number;
+use models::review::edit::{Edit, Field};
 use models::{ChestFindings, review};
 
 use crate::canvas::single;
@@ -14,7 +15,8 @@ use crate::codes::{
 use crate::content::{Item, Relation};
 use crate::entry::instances;
 use crate::groups::{
-    GroupParts, begin, closed, comment, illustration, mean, model, referenced, region, site, volumetric,
+    GroupParts, begin, chosen, closed, comment, illustration, mean, measured, model, referenced, region, site,
+    volumetric,
 };
 use crate::measure;
 use crate::regions::{self, Segmented, Subject};
@@ -27,8 +29,7 @@ pub fn groups(parts: &GroupParts, findings: &ChestFindings) -> Vec<Item> {
     for finding in ChestFinding::ALL {
         for found in instances(findings, finding, Language::English) {
             let subject = Subject::Instance(finding, found.region.number);
-            let Some(one) = segmented.iter().find(|s| s.subject == subject) else { continue };
-            groups.push(instance(parts, one, found.region, found.more));
+            groups.push(instance(parts, subject, found.site, found.region, found.more));
             groups.extend(outline(parts, subject, found.region));
         }
     }
@@ -38,16 +39,32 @@ pub fn groups(parts: &GroupParts, findings: &ChestFindings) -> Vec<Item> {
 }
 
 /// The group of one instance: volume, attenuation, confidence, and `more` items of this finding.
-fn instance(parts: &GroupParts, one: &Segmented, found: &Region, more: Vec<Item>) -> Item {
-    let group = illustrated(parts, one.subject, volumetric(parts, one.subject, one.subject.code()))
+fn instance(parts: &GroupParts, subject: Subject, at: Site, found: &Region, more: Vec<Item>) -> Item {
+    let id = subject.finding().map(|finding| review::id(finding, Some(found.number))).unwrap_or_default();
+    // The number of a rib, the axes of a node.
+    let counted = |edit: &Edit| [Field::Rib, Field::LongMm].iter().any(|field| edit.values.contains_key(field));
+    let is_edited = parts.review.and_then(|review| review.edit(&id)).is_some_and(counted);
+    let more = more.into_iter().map(|item| if is_edited { chosen(item) } else { item });
+    // Of another size than the software measured there is no segment: only the place is known.
+    let group = if found.volume_ml.is_nan() {
+        let [x, y, _] = measure::to_image(&parts.volume.geometry, found.centre_mm);
+        begin("1410", &subject.label(), subject.tracking_uid(parts.context), subject.code()).with(region(
+            parts,
+            found.key_slice,
+            "POINT",
+            vec![[single(x), single(y)]],
+        ))
+    } else {
+        volumetric(parts, subject, subject.code())
+    };
+    let group = illustrated(parts, subject, group)
         .with_all(model(parts.context))
-        .with(site(one.site))
-        .with(Item::number(VOLUME, found.volume_ml, 2, MILLILITRE))
-        .with(Item::number(ATTENUATION, found.mean_hu, 1, HOUNSFIELD).with(mean()))
+        .with(site(at))
+        .with_all(measured(VOLUME, found.volume_ml, 2, MILLILITRE))
+        .with_all(measured(ATTENUATION, found.mean_hu, 1, HOUNSFIELD).map(|item| item.with(mean())))
         .with(Item::number(CERTAINTY_OF_FINDING, found.confidence * 100.0, 1, PERCENT))
         .with_all(more);
-    let id = one.subject.finding().map(|finding| review::id(finding, Some(found.number)));
-    parts.commented(group, &id.unwrap_or_default())
+    parts.commented(group, &id)
 }
 
 /// A second group with the same tracking UID: the outline on the key slice and its centre. It is needed because a

@@ -19,10 +19,12 @@ use crate::codes::{
     SUCCESSFUL_ANALYSES, SUCCESSFUL_DETECTIONS, SUMMARY_OF_ANALYSES, SUMMARY_OF_DETECTIONS, TRACKING_ID, TRACKING_UID,
 };
 use crate::content::{Item, Part, Relation, Value};
+use crate::groups::{measured, typed};
 use crate::object::{CAD, Context};
 use crate::views::Mammography;
-use crate::views::marks::{all, said};
+use crate::views::marks::{all, is_resized, said};
 use crate::words::breast::followed;
+use crate::words::edits::of_marks;
 use crate::words::{Language, capital};
 use crate::{Error, ResultObject, sr};
 
@@ -92,24 +94,25 @@ fn overall(context: &Context, study: &Mammography, marks: &Marks) -> Item {
     let mark = context.provenance.mark().map(str::to_owned);
     let words: Vec<String> = said(marks, Language::English.words()).into_iter().chain(mark).collect();
     let each = all(marks).map(|(view, mark)| in_words(study, view, mark));
-    let words: Vec<String> = words.into_iter().chain(each).collect();
+    let edited = of_marks(&study.marked, Language::English.words()).into_iter().map(|(_, said)| said);
+    let words: Vec<String> = words.into_iter().chain(each).chain(edited).collect();
     // What a person has taken out was found nevertheless.
     let reviewed = Some(study.marked.said()).filter(|said| !said.is_empty());
     let pairs = pairs::of(marks);
     let lone = all(marks).filter(|(_, mark)| !pairs.iter().any(|pair| pair.holds(mark.number)));
     let lone = lone.filter_map(|(view, mark)| {
-        Some(impression(context).with(finding(context, view, mark)?.related(Relation::Contains)))
+        Some(impression(context).with(finding(context, study, view, mark)?.related(Relation::Contains)))
     });
-    let together = pairs.iter().filter_map(|pair| Some(impression(context).with(composite(context, pair)?)));
+    let together = pairs.iter().filter_map(|pair| Some(impression(context).with(composite(context, study, pair)?)));
     Item::code(Relation::Contains, PROCESSING_SUMMARY, summary)
-        .with(description(words.into_iter().chain(reviewed).collect::<Vec<_>>().join("; ")))
+        .with(description(context, &words.into_iter().chain(reviewed).collect::<Vec<_>>().join("; ")))
         .with_all(algorithm(context))
         .with_all(together)
         .with_all(lone)
 }
 
-fn description(words: String) -> Item {
-    Item::text(Relation::HasProperties, IMPRESSION_DESCRIPTION, capital(&words))
+fn description(context: &Context, words: &str) -> Item {
+    typed(context, Relation::HasProperties, IMPRESSION_DESCRIPTION, capital(words))
 }
 
 /// One mark; its kind, which the codes do not tell, and what is known of it.
@@ -133,7 +136,7 @@ fn intent(context: &Context) -> Item {
 }
 
 /// Two marks that are one lesion in two views of a breast (TID 4004, 4005).
-fn composite(context: &Context, pair: &Pair<'_>) -> Option<Item> {
+fn composite(context: &Context, study: &Mammography, pair: &Pair<'_>) -> Option<Item> {
     let code = match pair.kind() {
         Kind::Mass => BREAST_MASS,
         Kind::Calcifications => CALCIFICATION_CLUSTER,
@@ -148,13 +151,13 @@ fn composite(context: &Context, pair: &Pair<'_>) -> Option<Item> {
         .with(property(SCOPE_OF_FEATURE, ON_MULTIPLE_IMAGES))
         .with_all(algorithm(context));
     for (view, mark) in pair.marks() {
-        feature = feature.with(finding(context, view, mark)?.related(Relation::InferredFrom));
+        feature = feature.with(finding(context, study, view, mark)?.related(Relation::InferredFrom));
     }
     Some(feature)
 }
 
 /// One mark in one picture (TID 4006), as its measurement group has it.
-fn finding(context: &Context, view: &MarkedView, mark: &Mark) -> Option<Item> {
+fn finding(context: &Context, study: &Mammography, view: &MarkedView, mark: &Mark) -> Option<Item> {
     let place = place(context, &view.sop_instance_uid)?;
     let shape = |name: Code, kind: &'static str, points: Vec<[f32; 2]>| {
         Item::new(Relation::HasProperties, name, Value::Coordinates { kind, points })
@@ -163,16 +166,17 @@ fn finding(context: &Context, view: &MarkedView, mark: &Mark) -> Option<Item> {
     let [left, top, right, bottom] = mark.bounds;
     let outline = vec![[left, top], [right, top], [right, bottom], [left, bottom], [left, top]];
     let uid = context.uids.lasting("track mammography mark", mark.number);
-    let certainty = Item::number(CERTAINTY_OF_FINDING, f64::from(mark.score) * 100.0, 1, PERCENT);
+    let certainty = measured(CERTAINTY_OF_FINDING, f64::from(mark.score) * 100.0, 1, PERCENT);
+    let edge = (!is_resized(&study.marked, mark.number)).then(|| shape(OUTLINE, "POLYLINE", outline));
     Some(
         Item::code(Relation::Contains, SINGLE_IMAGE_FINDING, single(mark.kind))
             .with(intent(context))
             .with(Item::text(Relation::HasObsContext, TRACKING_ID, format!("Mark {}", mark.number)))
             .with(Item::uid(Relation::HasObsContext, TRACKING_UID, uid))
             .with_all(algorithm(context))
-            .with(certainty.related(Relation::HasProperties))
+            .with_all(certainty.map(|item| item.related(Relation::HasProperties)))
             .with(shape(CENTER, "POINT", vec![mark.at]))
-            .with(shape(OUTLINE, "POLYLINE", outline)),
+            .with_all(edge),
     )
 }
 

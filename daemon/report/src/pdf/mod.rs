@@ -139,12 +139,15 @@ fn text(draft: &Draft, font: &mut Font) -> Vec<Sheet> {
     flow.into_sheets()
 }
 
-/// Who has reviewed the findings, before them.
+/// Who has reviewed the findings and what was edited, before them.
 fn reviewed(draft: &Draft, font: &mut Font, flow: &mut Flow) {
     let Some(said) = words::reviewed(draft.findings, draft.language) else { return };
-    let said = printable::text(&words::capital(&said), draft.language.words());
-    for line in font.wrap(&said, 10.0, RIGHT - LEFT) {
-        flow.line(font, LEFT, 13.0, 10.0, INK, &line);
+    let edited = words::edited(draft.findings, draft.language);
+    for said in std::iter::once(words::capital(&said)).chain(edited) {
+        let said = printable::text(&said, draft.language.words());
+        for line in font.wrap(&said, 10.0, RIGHT - LEFT) {
+            flow.line(font, LEFT, 13.0, 10.0, INK, &line);
+        }
     }
     flow.y += 8.0;
 }

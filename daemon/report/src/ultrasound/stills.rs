@@ -10,6 +10,7 @@ use crate::groups::{comment, illustration, said as typed};
 use crate::object::Context;
 use crate::stills::{StillImage, StillLesion, Stills, counted, id, looked};
 use crate::words::Language;
+use crate::words::edits::of_marks;
 use crate::{Error, KeyImage, ResultObject, identity, pages, secondary, sr};
 
 /// Segmentation, key images and report, in this order.
@@ -30,13 +31,15 @@ pub(crate) fn write(context: &Context, stills: &Stills) -> Result<Vec<ResultObje
             Seen { key, track, lesion: one.lesion.clone(), place: stills.place(one), followed }
         })
         .collect();
+    // Of another size than the software measured there is no outline.
+    let outlined = |one: &&Seen| !one.lesion.outline.is_empty();
     let size = |one: &Seen| stills.lesions.get(one.key).and_then(|l| stills.images.get(l.image)).map(|i| i.size);
-    let mut sizes: Vec<[u16; 2]> = seen.iter().filter_map(size).collect();
+    let mut sizes: Vec<[u16; 2]> = seen.iter().filter(outlined).filter_map(size).collect();
     sizes.sort_unstable();
     sizes.dedup();
     let mut objects = Vec::new();
     for (index, own) in sizes.into_iter().enumerate() {
-        let of: Vec<&Seen> = seen.iter().filter(|one| size(one) == Some(own)).collect();
+        let of: Vec<&Seen> = seen.iter().filter(outlined).filter(|one| size(one) == Some(own)).collect();
         objects.push(seg::write(context, &refs, &of, own, index)?);
     }
     let draw = |language: &Language| -> Vec<KeyImage> {
@@ -50,11 +53,15 @@ pub(crate) fn write(context: &Context, stills: &Stills) -> Result<Vec<ResultObje
         let shown = source.map(|image| (image.sop_class_uid.as_str(), image.sop_instance_uid.as_str(), key.frame));
         key_pages.push(secondary::of_picture(context, page, shown.as_slice(), index)?);
     }
+    let edits = of_marks(&stills.marked, Language::English.words());
     let mut groups = Vec::new();
     for (one, seen) in stills.lesions.iter().zip(&seen) {
         let Some(picture) = refs.get(seen.key) else { continue };
         let page = stills.keys.iter().position(|key| key.shows(one));
-        let comments = stills.marked.review.as_ref().map_or("", |review| review.comment(&id(one.lesion.id)));
+        let own = id(one.lesion.id);
+        let edited = edits.iter().find(|(id, _)| *id == own).map(|(_, words)| words.as_str());
+        let comments = edited.or_else(|| stills.marked.review.as_ref().map(|review| review.comment(&own)));
+        let comments = comments.unwrap_or_default();
         let group = lesion(context, seen, picture)
             .with_all((!comments.is_empty()).then(|| typed(context, comments.to_owned())))
             .with_all(page.and_then(|page| key_pages.get(page)).map(illustration))

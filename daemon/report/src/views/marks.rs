@@ -1,11 +1,14 @@
 //! What a network marked in a mammography, in the words of each language.
 
+use models::review::edit::{self, Field, Values, millimetres};
 use models::review::marks::{ListedMark, Marked};
 use models::task::mammography_views::StandardView;
 use models::task::mg_breast::kind::Stage;
 use models::task::mg_breast::marks::{Mark, MarkedView, Marks};
 use models::task::mg_breast::withheld::Withheld;
 
+use crate::canvas::single;
+use crate::words::edits::of_marks;
 use crate::words::{Language, Words, capital};
 
 /// Marks that a sentence names, at most (the surest); the report has all.
@@ -27,10 +30,35 @@ pub fn listed(marks: &Marks, package: String, as_found: String) -> Marked {
         sop_instance_uid: view.sop_instance_uid.clone(),
         frame: None,
         bounds: mark.bounds,
+        values: values(mark),
     };
     let learnt = capital(w.phantoms_only());
     let (listed, notes) = (all(marks).map(one).collect(), notes(marks));
     Marked { package, listed, notes, learnt, as_found, ..Marked::default() }
+}
+
+/// What of a mark can be edited, as it was found.
+fn values(mark: &Mark) -> Values {
+    let [long, short] = mark.size_mm.map(|mm| millimetres(mm.into()));
+    // What lies before the foremost place of the outline has no distance behind it.
+    let behind = Some(mark.behind_nipple_mm).filter(|mm| *mm >= 0.0);
+    let behind = behind.map_or_else(String::new, |mm| millimetres(mm.into()));
+    let kind = mark.kind.name().to_owned();
+    Values::from([(Field::Kind, kind), (Field::LongMm, long), (Field::ShortMm, short), (Field::DistanceMm, behind)])
+}
+
+/// The person's values take the place of those that were found. A score was of the kind that the network saw: of another kind there is none.
+/// Returns whether the score is withheld.
+fn correct(mark: &mut Mark, values: &Values) -> bool {
+    if let Some(size) = edit::size_mm(values) {
+        mark.size_mm = size.map(single);
+    }
+    if let Some(mm) = edit::number(values, Field::DistanceMm) {
+        mark.behind_nipple_mm = single(mm);
+    }
+    let Some(kind) = edit::kind(values) else { return false };
+    (mark.kind, mark.score) = (kind, f32::NAN);
+    true
 }
 
 /// What a reader has to know beside the marks, in English.
@@ -46,14 +74,20 @@ fn notes(marks: &Marks) -> Vec<String> {
     notes
 }
 
-/// Takes out what a review has rejected. The score of a breast without a mark that nobody believes would be another one, which
-/// nobody made: it is none.
+/// Takes out what a review has rejected, and corrects what it has edited. The score of a breast without a mark that nobody believes, or with
+/// one of another kind, would be another one, which nobody made: it is none.
 pub fn take_out(marks: &mut Marks, marked: &mut Marked) {
     let (mut right, mut left) = (false, false);
     for view in &mut marks.views {
         let before = view.marks.len();
         view.marks.retain(|mark| !marked.is_rejected(&id(mark.number)));
-        if view.marks.len() < before {
+        let mut is_other = view.marks.len() < before;
+        for mark in &mut view.marks {
+            if let Some(edit) = marked.edit(&id(mark.number)) {
+                is_other |= correct(mark, &edit.values);
+            }
+        }
+        if is_other {
             if view.view.is_right() { right = true } else { left = true }
         }
     }
@@ -67,6 +101,12 @@ pub fn take_out(marks: &mut Marks, marked: &mut Marked) {
         marks.case = None;
     }
     marked.notes = notes(marks);
+    marked.notes.extend(of_marks(marked, Language::English.words()).into_iter().map(|(_, said)| said));
+}
+
+/// Has a person measured another size than that of the box of this mark?
+pub fn is_resized(marked: &Marked, number: usize) -> bool {
+    marked.edit(&id(number)).is_some_and(|edit| edit.values.contains_key(&Field::LongMm))
 }
 
 /// The parts of a sentence: what was counted, the surest marks, the scores, what was withheld, what none of it means.
@@ -169,6 +209,7 @@ pub(crate) mod tests {
             decision: if listed.id == "mark-1" { Decision::Rejected } else { Decision::Accepted },
             listed: listed.clone(),
             comment: String::new(),
+            edit: None,
         };
         let none = || String::new();
         let predecessor = Document { study_uid: none(), series_uid: none(), sop_class: none(), sop_uid: none() };

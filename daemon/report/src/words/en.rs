@@ -5,6 +5,7 @@ use models::findings::{ChestFinding, Form, LeastSize, LobeName, LungPart, Nodule
 use models::growth::{Course, Difference, Missing, NoduleChange};
 use models::number::Number;
 use models::remark::Remark;
+use models::review::edit::Field;
 use models::task::ct_quality::{Cover, Kernel, Noise, Slices};
 use models::task::mammography_views::StandardView;
 use models::task::mg_breast::kind::{Kind, Stage};
@@ -15,7 +16,9 @@ use models::task::us_breast::terms::{Term, Trait};
 use models::{Reason, Refusal, Topic};
 
 use super::breast::{self, Breast};
+use super::edits::Edits;
 use super::{Denoised, Document, Largest, Page, Technique, Words};
+use crate::entry::entry;
 use crate::impression::{Advice, Category, Follow};
 use crate::refused::{self, Mixed, Refused};
 use crate::stills::{self, NoSize, NotRead};
@@ -461,10 +464,8 @@ impl Words for English {
         let [long, short] = mark.size_mm.map(|mm| Number(mm.into()));
         let (kind, behind) = (mark.kind.name(), Number(mark.behind_nipple_mm.into()));
         let view = view.name();
-        format!(
-            "{kind} in {view}, {behind:.0} mm behind the nipple, {long:.0} x {short:.0} mm, score {:.2}",
-            mark.score
-        )
+        let score = if mark.score.is_nan() { "withheld".to_owned() } else { format!("{:.2}", mark.score) };
+        format!("{kind} in {view}, {behind:.0} mm behind the nipple, {long:.0} x {short:.0} mm, score {score}")
     }
 
     fn breast_scores(&self, right: Option<f32>, left: Option<f32>) -> String {
@@ -555,6 +556,67 @@ impl Words for English {
         let modality = if modality.is_empty() { String::new() } else { format!("   modality {modality}") };
         let number = series_number.map(|n| format!("   series number {n}")).unwrap_or_default();
         format!("{instances} instances received{modality}{number}")
+    }
+}
+
+impl Edits for English {
+    fn field(&self, field: Field) -> &'static str {
+        match field {
+            Field::Type => "type",
+            Field::Kind => "kind",
+            Field::Side => "side",
+            Field::Lobe => "lobe",
+            Field::Rib => "rib",
+            Field::LongMm => "long axis",
+            Field::ShortMm => "short axis",
+            Field::Clock => "clock position",
+            Field::DistanceMm => "distance to the nipple",
+            Field::Shape => "shape",
+            Field::Orientation => "orientation",
+            Field::Margin => "margin",
+            Field::Echo => "echo pattern",
+            Field::Posterior => "posterior features",
+        }
+    }
+
+    fn edited(&self, what: &str, by: &str, changes: &str) -> String {
+        format!("{what} edited by {by}: {changes}")
+    }
+
+    fn changed(&self, field: &str, now: &str, was: &str) -> String {
+        format!("{field} {now} (was: {was})")
+    }
+
+    fn not_known(&self) -> &'static str {
+        "not known"
+    }
+
+    fn numbered(&self, finding: ChestFinding, number: usize) -> String {
+        format!("{} {number}", entry(finding).label)
+    }
+
+    fn numbered_mark(&self, number: &str) -> String {
+        format!("Mark {number}")
+    }
+
+    fn size_withheld(&self, of_nodule: bool) -> &'static str {
+        if of_nodule {
+            "withheld, as the software measured another size: its outline, volume, attenuation and growth"
+        } else {
+            "withheld, as the software measured another size: its outline and what was measured in it"
+        }
+    }
+
+    fn class_withheld(&self) -> &'static str {
+        "no Lung-RADS size class of it, nor a category of all nodules below 4B: the solid part was not measured"
+    }
+
+    fn not_enlarged(&self) -> &'static str {
+        "its short axis is below 10 mm, so it is no enlarged node and is left out"
+    }
+
+    fn score_withheld(&self) -> &'static str {
+        "withheld, as they were of another kind: its score, and those of its breast and of the case"
     }
 }
 

@@ -109,6 +109,7 @@ pub fn remarks() -> Vec<Remark> {
         Remark::Discontinued => [Remark::Discontinued],
         Remark::NotRead { .. } => [Remark::NotRead { series: vec!["3 (5.0 mm, B31f)".into(), "5".into()] }],
         Remark::Rejected { .. } => [Remark::Rejected { rejected: 2, total: 9, by: "李明".into() }],
+        Remark::Edited { .. } => [Remark::Edited { edited: 2, total: 9, by: "李明".into() }],
         Remark::ReviewNotApplied { .. } => [
             not_applied(NotApplied::Package),
             not_applied(NotApplied::Gone { id: "x-2".into() }),

@@ -7,6 +7,7 @@ use models::number::Number;
 use models::refusal::{Fact, Gap, LISTED, Place, Quantity, Shift, SlicePlane};
 use models::remark::{Beyond, Lying, Remark, Sharer, SliceFault};
 use models::review::NotApplied;
+use models::review::edit::Field;
 use models::task::ct_quality::{Cover, Kernel, Noise, Slices};
 use models::task::mammography_views::StandardView;
 use models::task::mg_breast::kind::{Kind, Stage};
@@ -17,6 +18,7 @@ use models::task::us_breast::terms::{Echo, Margin, Orientation, Posterior, Shape
 use models::{Reason, Refusal, Topic};
 
 use super::breast::{self, Breast};
+use super::edits::Edits;
 use super::{Denoised, Document, Largest, Page, Technique, Words};
 use crate::impression::{Advice, Category, Follow};
 use crate::refused::Mixed;
@@ -485,6 +487,7 @@ impl Words for Chinese {
             Remark::Rejected { rejected, total, by } => {
                 format!("{by} 审阅时否定了 {total} 项所见中的 {rejected} 项，结果中不再包含")
             }
+            Remark::Edited { edited, total, by } => format!("{by} 审阅时修改了 {total} 项所见中的 {edited} 项"),
             Remark::ReviewNotApplied { by, why } => format!("{by} 的审阅未生效：{}", not_applied(why)),
             Remark::Discontinued => "设备报告本次检查已中止".to_owned(),
             Remark::NotRead { series } => {
@@ -724,7 +727,8 @@ impl Words for Chinese {
         let [long, short] = mark.size_mm.map(|mm| Number(mm.into()));
         let (kind, behind) = (self.mark_kind(mark.kind), Number(mark.behind_nipple_mm.into()));
         let view = self.standard_view(view);
-        format!("{view}{kind}，乳头后方 {behind:.0} mm，{long:.0} x {short:.0} mm，评分 {:.2}", mark.score)
+        let score = if mark.score.is_nan() { "不再给出".to_owned() } else { format!("{:.2}", mark.score) };
+        format!("{view}{kind}，乳头后方 {behind:.0} mm，{long:.0} x {short:.0} mm，评分 {score}")
     }
 
     fn breast_scores(&self, right: Option<f32>, left: Option<f32>) -> String {
@@ -821,6 +825,70 @@ impl Words for Chinese {
         let modality = if modality.is_empty() { String::new() } else { format!("   设备类型 {modality}") };
         let number = series_number.map(|n| format!("   序列编号 {n}")).unwrap_or_default();
         format!("已接收 {instances} 幅图像{modality}{number}")
+    }
+}
+
+impl Edits for Chinese {
+    fn field(&self, field: Field) -> &'static str {
+        match field {
+            Field::Type => "类型",
+            Field::Kind => "类别",
+            Field::Side => "侧别",
+            Field::Lobe => "肺叶",
+            Field::Rib => "肋骨序数",
+            Field::LongMm => "长径",
+            Field::ShortMm => "短径",
+            Field::Clock => "钟点位置",
+            Field::DistanceMm => "距乳头",
+            Field::Shape => "形状",
+            Field::Orientation => "方向",
+            Field::Margin => "边缘",
+            Field::Echo => "回声",
+            Field::Posterior => "后方特征",
+        }
+    }
+
+    fn edited(&self, what: &str, by: &str, changes: &str) -> String {
+        format!("{what} 已由 {by} 修改：{changes}")
+    }
+
+    fn changed(&self, field: &str, now: &str, was: &str) -> String {
+        format!("{field} {now}（原为：{was}）")
+    }
+
+    fn not_known(&self) -> &'static str {
+        "未知"
+    }
+
+    fn numbered(&self, finding: ChestFinding, number: usize) -> String {
+        match finding {
+            ChestFinding::Nodule => format!("{} {number}", self.form(Form::Nodule)),
+            other => format!("{} {number}", self.name(other)),
+        }
+    }
+
+    fn numbered_mark(&self, number: &str) -> String {
+        format!("标记 {number}")
+    }
+
+    fn size_withheld(&self, of_nodule: bool) -> &'static str {
+        if of_nodule {
+            "软件所测大小与此不同，其轮廓、体积、密度和增长不再给出"
+        } else {
+            "软件所测大小与此不同，其轮廓及轮廓内的测量值不再给出"
+        }
+    }
+
+    fn class_withheld(&self) -> &'static str {
+        "未测量实性成分，不给出其 Lung-RADS 分类，也不给出低于 4B 的总体分类"
+    }
+
+    fn not_enlarged(&self) -> &'static str {
+        "短径小于 10 mm，不属于肿大淋巴结，结果中不再包含"
+    }
+
+    fn score_withheld(&self) -> &'static str {
+        "评分属于另一类别，该标记、该侧乳腺和本例的评分不再给出"
     }
 }
 

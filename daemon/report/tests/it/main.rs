@@ -286,6 +286,7 @@ fn a_reviewed_result_conforms() {
                 decision: if index % 2 == 1 { Decision::Rejected } else { Decision::Accepted },
                 comment: comment.to_owned(),
                 listed,
+                edit: None,
             };
             let review = Review {
                 by: by.into(),
@@ -301,6 +302,48 @@ fn a_reviewed_result_conforms() {
             };
             review::apply(&mut findings, Some(&review), "any", true);
             assert!(findings.review.is_some());
+            let content = Content::Findings { findings: &findings, volume: &series.volume, quality: None };
+            judge(name, &series, content, shared);
+        }
+    });
+}
+
+/// A size, a type and a place are edited, by a person whose name is in Chinese, too.
+#[test]
+fn an_edited_result_conforms() {
+    with_shared(|shared| {
+        let all = [("edited", fixtures(shared), "Li Ming"), ("edited-gb18030", chinese(shared), "\u{674e}\u{660e}")];
+        for (name, series, by) in all {
+            let mut findings = testing::findings(&series.volume.geometry);
+            let decide = |listed: Listed| {
+                let asked: &[(&str, &str)] = match listed.id.as_str() {
+                    "nodule-1" => &[("long_mm", "12.4"), ("short_mm", "8"), ("type", "part_solid")],
+                    "nodule-2" => &[("lobe", "left_upper")],
+                    "rib-fracture-1" => &[("rib", "9")],
+                    "lymph-node-1" => &[("long_mm", "21"), ("short_mm", "14")],
+                    _ => &[],
+                };
+                let asked: Vec<_> =
+                    asked.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+                let values = review::edit::check(&listed.values, &asked).ok();
+                let edit = values.map(|values| review::edit::Edit { by: by.into(), values });
+                let decision = if edit.is_some() { Decision::Edited } else { Decision::Accepted };
+                Decided { listed, decision, comment: String::new(), edit }
+            };
+            let review = Review {
+                by: by.into(),
+                utc: "2026-11-28T21:30:00.000Z".into(),
+                package: "any".into(),
+                decisions: review::list(&findings).into_iter().map(decide).collect(),
+                predecessor: Document {
+                    study_uid: series.header.study_instance_uid.clone(),
+                    series_uid: "2.25.8".into(),
+                    sop_class: "1.2.840.10008.5.1.4.1.1.88.34".into(),
+                    sop_uid: "2.25.9".into(),
+                },
+            };
+            review::apply(&mut findings, Some(&review), "any", true);
+            assert_eq!(findings.review.as_ref().map(|review| review.edited().count()), Some(4));
             let content = Content::Findings { findings: &findings, volume: &series.volume, quality: None };
             judge(name, &series, content, shared);
         }

@@ -173,12 +173,12 @@ fn taken_back(transaction: &Transaction<'_>, job: &JobRow) -> Result<bool, store
     record::take_back(transaction, &source_of(&row.key, row.kind, job.task.as_deref()))
 }
 
-/// Whether what was told before the review that this job applied is wrong: the review rejects a finding, or an earlier one that was
+/// Whether what was told before the review that this job applied is wrong: the review rejects or edits a finding, or an earlier one that was
 /// applied, and signed its own version, accepted others.
 fn contradicts(connection: &Connection, job: &JobRow) -> Result<bool, store::Error> {
     let Some(review) = reviews::of_version(connection, job.series_id, job.version)? else { return Ok(false) };
     let signed: Decisions = serde_json::from_str(&review)?;
-    if signed.decisions.iter().any(|one| one.decision == Decision::Rejected) {
+    if signed.decisions.iter().any(|one| one.decision != Decision::Accepted) {
         return Ok(true);
     }
     for earlier in reviews::applied_before(connection, job.series_id, job.version)? {
@@ -379,7 +379,9 @@ mod tests {
         const ALL: &[(&str, &str)] = &[("nodule-1", "accepted"), ("nodule-2", "accepted")];
         const ONE: &[(&str, &str)] = &[("nodule-1", "accepted"), ("nodule-2", "rejected")];
         const FEWER: &[(&str, &str)] = &[("nodule-1", "accepted")];
+        const EDITED: &[(&str, &str)] = &[("nodule-1", "accepted"), ("nodule-2", "edited")];
         for (reviews, expected) in [
+            (&[EDITED, ALL] as &[_], [true, true].as_slice()),
             (&[ALL] as &[_], [false].as_slice()),
             (&[ONE, ALL], &[true, true]),
             (&[ALL, ALL], &[false, false]),

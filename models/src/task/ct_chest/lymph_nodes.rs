@@ -29,7 +29,7 @@ impl Masks for LymphNode {
 
 /// A node whose short axis reaches this is enlarged, mm (Glazer et al., AJR 144 (1985) 261-265; stations of Mountain
 /// and Dresler, Chest 111 (1997) 1718-1723). RECIST 1.1 (Eur J Cancer 45 (2009) 228-247) measures the short axis.
-pub(super) const ENLARGED_MM: f64 = 10.0;
+pub(crate) const ENLARGED_MM: f64 = 10.0;
 
 /// Enlarged nodes of the whole scan.
 pub fn evaluate(scan: &mut Scan<'_>) -> Vec<LymphNode> {

@@ -33,7 +33,7 @@ pub struct Mark {
     /// From 1, through all views.
     pub number: usize,
     pub kind: Kind,
-    /// 0 to 1; no probability for a patient.
+    /// 0 to 1; no probability for a patient. Not a number where a person says that it is of another kind.
     pub score: f32,
     pub at: [f32; 2],
     /// Left, top, right, bottom.

@@ -49,6 +49,13 @@ pub(super) fn lung_rads(kind: NoduleType, diameter_mm: f64, solid_mm: f64) -> &'
     }
 }
 
+/// The same where the solid part was not measured: `None` where the class depends on it.
+pub(super) fn lung_rads_of(kind: NoduleType, diameter_mm: f64) -> Option<&'static str> {
+    let classes = [0.0, diameter_mm].map(|solid_mm| lung_rads(kind, diameter_mm, solid_mm));
+    let depends = kind == NoduleType::PartSolid && classes[0] != classes[1];
+    (!depends).then_some(classes[1])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,6 +79,13 @@ mod tests {
         assert_eq!(part, ["2", "3", "4A", "4B"]);
         assert_eq!([29.9, 30.0].map(|d| lung_rads(GroundGlass, d, 0.0)), ["2", "3"]);
         assert_eq!(lung_rads(Calcified, 20.0, 20.0), "1");
+    }
+
+    #[test]
+    fn a_class_that_depends_on_a_solid_part_that_nobody_measured_is_withheld() {
+        use NoduleType::{PartSolid, Solid};
+        assert_eq!([5.9, 7.0].map(|mm| lung_rads_of(Solid, mm)), [Some("2"), Some("3")]);
+        assert_eq!([5.9, 6.0, 20.0].map(|mm| lung_rads_of(PartSolid, mm)), [Some("2"), None, None]);
     }
 
     #[test]

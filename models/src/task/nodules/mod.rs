@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::ct_chest::{Figure, Masks, Placed, Scan, places, regions};
 use crate::findings::{LobeName, Mask, Side};
+use crate::postprocess::diameter::Axes;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -17,6 +18,19 @@ pub enum NoduleType {
     PartSolid,
     GroundGlass,
     Calcified,
+}
+
+impl NoduleType {
+    pub const ALL: [Self; 4] = [Self::Solid, Self::PartSolid, Self::GroundGlass, Self::Calcified];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Solid => "solid",
+            Self::PartSolid => "part_solid",
+            Self::GroundGlass => "ground_glass",
+            Self::Calcified => "calcified",
+        }
+    }
 }
 
 /// What a lesion in the lung is called by its size.
@@ -60,6 +74,8 @@ pub struct Nodule {
     pub diameter_mm: f64,
     pub long_axis_mm: f64,
     pub short_axis_mm: f64,
+    /// Of its voxels; so is `mean_hu`. Not a number (null in JSON) where a person measured the size otherwise: then the outline does not hold,
+    /// and there are no voxels.
     pub volume_mm3: f64,
     pub mean_hu: f64,
     /// 0 to 1, as the network gives it.
@@ -77,6 +93,22 @@ impl Masks for Nodule {
 }
 
 impl Nodule {
+    /// Its size is what a person measured, its type what a person says; `None`: as it was. What follows from them is found again by the same
+    /// rules, and what was measured in an outline of another size is withheld.
+    pub(crate) fn edit(&mut self, size_mm: Option<[f64; 2]>, kind: Option<NoduleType>) {
+        if let Some([long, short]) = size_mm {
+            (self.long_axis_mm, self.short_axis_mm) = (long, short);
+            self.diameter_mm = Axes { long_mm: long, short_mm: short }.diameter_mm();
+            self.form = Form::of(long);
+            (self.volume_mm3, self.mean_hu) = (f64::NAN, f64::NAN);
+            self.mask = Mask { origin: [0; 3], size: [0; 3], voxels: Vec::new() };
+        }
+        if size_mm.is_some() || kind.is_some_and(|kind| Some(kind) != self.kind) {
+            self.kind = kind.or(self.kind);
+            self.lung_rads = self.kind.and_then(|kind| kind::lung_rads_of(kind, self.diameter_mm));
+        }
+    }
+
     /// The diameter that counts, mm: the mean of both axes of a nodule, the longest one of a mass.
     pub fn size_mm(&self) -> f64 {
         match self.form {

@@ -1,0 +1,125 @@
+// The form in which a person gives a finding other values than the box found: closed lists, and lengths from lines in the picture or typed.
+
+import { element } from "./box.js";
+
+const words = (...all) => Object.fromEntries(all.map((word) => [word, word.replaceAll("_", " ")]));
+// Fields as the box names them, in the order of the form.
+const FIELDS = {
+  type: { label: "Type", choices: words("solid", "part_solid", "ground_glass", "calcified") },
+  kind: { label: "What it is", choices: words("mass", "calcifications", "asymmetry", "distortion") },
+  side: { label: "Side", choices: words("right", "left") },
+  lobe: { label: "Lobe", choices: words("right_upper", "right_middle", "right_lower", "left_upper", "left_lower") },
+  rib: { label: "Rib", least: 1, most: 12, step: 1 },
+  long_mm: { label: "Long axis, mm", least: 0.1, most: 500, step: "any" },
+  short_mm: { label: "Short axis, mm", least: 0.1, most: 500, step: "any" },
+  clock: { label: "O'clock", least: 1, most: 12, step: 1 },
+  distance_mm: { label: "From the nipple, mm", least: 0, most: 500, step: "any" },
+  shape: { label: "Shape", choices: words("oval", "round", "irregular") },
+  orientation: { label: "Orientation", choices: words("parallel", "not parallel") },
+  margin: { label: "Margin", choices: words("circumscribed", "not circumscribed") },
+  echo: { label: "Echo pattern", choices: words("anechoic", "hypoechoic", "heterogeneous") },
+  posterior: { label: "Behind it", choices: words("no posterior features", "posterior enhancement", "posterior shadowing") },
+};
+
+const said = (field, value) => (value === "" ? "not known" : FIELDS[field]?.choices?.[value] ?? value);
+const named = (field) => (FIELDS[field]?.label ?? field).replace(/, mm$/, "").toLowerCase();
+const unit = (field, value) => (field.endsWith("_mm") && value !== "" ? " mm" : "");
+
+// What was edited, in one line: now, and as it was found.
+export function changes(edit, found) {
+  const one = ([field, value]) => {
+    const was = found[field] ?? "";
+    return `${named(field)} ${said(field, value)}${unit(field, value)} (was: ${said(field, was)}${unit(field, was)})`;
+  };
+  return `edited by ${edit.by}: ${Object.entries(edit.values).map(one).join(", ")}`;
+}
+
+export class EditForm {
+  #inputs = new Map();
+  #found;
+  #error = element("p", { className: "edit-error" });
+
+  // `found`: values as the box found them; `now`: as they are shown; `lengths`: of the lines in the picture, mm, the longest first
+  // (null: no lines can be drawn in it);
+  // `done`: with the values, or null where nothing is edited any more.
+  constructor({ label, found, now, lengths, done, leave }) {
+    this.#found = found;
+    this.#error.setAttribute("role", "alert");
+    const rows = Object.keys(FIELDS).filter((field) => field in found).map((field) => this.#row(field, now[field] ?? found[field]));
+    const take = element("button", { type: "button", textContent: "Take the lines" });
+    take.addEventListener("click", () => this.#take(lengths()));
+    const reset = element("button", { type: "button", textContent: "As found" });
+    reset.addEventListener("click", () => this.#fill(found));
+    const end = element("button", { type: "submit", className: "main", textContent: "Done" });
+    const tools = "long_mm" in found && lengths() ? [take, reset, end] : [reset, end];
+    this.node = element("form", { className: "edit", noValidate: true }, ...rows, this.#error, element("div", { className: "buttons" }, ...tools));
+    this.node.setAttribute("aria-label", `Edit ${label}`);
+    this.node.addEventListener("submit", (event) => {
+      event.preventDefault();
+      event.stopPropagation();
+      this.#finish(done);
+    });
+    this.node.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape") return;
+      event.stopPropagation();
+      leave();
+    });
+  }
+
+  focus() {
+    this.#inputs.values().next().value?.focus();
+  }
+
+  #row(field, value) {
+    const { label, choices, least, most, step } = FIELDS[field];
+    const input = choices
+      ? element("select", {}, ...[["", "not known"], ...Object.entries(choices)].map(([key, text]) => element("option", { value: key, textContent: text })))
+      : element("input", { type: "number", min: least, max: most, step, inputMode: "decimal" });
+    input.value = value;
+    input.name = field;
+    input.addEventListener("change", () => this.#together(field));
+    this.#inputs.set(field, input);
+    return element("label", {}, element("span", {}, label, element("small", { textContent: ` found: ${said(field, this.#found[field])}` })), input);
+  }
+
+  #fill(values) {
+    for (const [field, input] of this.#inputs) input.value = values[field] ?? "";
+    this.#error.textContent = "";
+  }
+
+  // A lobe has its side, and no lobe lies on the other one.
+  #together(field) {
+    const [side, lobe] = [this.#inputs.get("side"), this.#inputs.get("lobe")];
+    if (!side || !lobe || !lobe.value) return;
+    if (field === "lobe") side.value = lobe.value.split("_")[0];
+    if (field === "side" && !lobe.value.startsWith(side.value)) lobe.value = "";
+  }
+
+  #take(lengths) {
+    if (!lengths.length) {
+      this.#error.textContent = "No line lies on the picture that is shown: measure (M) along and across it first.";
+      return;
+    }
+    this.#error.textContent = "";
+    this.#inputs.get("long_mm").value = lengths[0].toFixed(1);
+    if (lengths[1] !== undefined) this.#inputs.get("short_mm").value = lengths[1].toFixed(1);
+  }
+
+  #finish(done) {
+    const wrong = [...this.#inputs.values()].find((input) => !input.checkValidity());
+    const values = Object.fromEntries([...this.#inputs].map(([field, input]) => [field, input.value]).filter(([, value]) => value !== ""));
+    const [long, short] = [values.long_mm, values.short_mm];
+    const one = (long === undefined) !== (short === undefined);
+    if (wrong) this.#error.textContent = `${FIELDS[wrong.name].label}: ${wrong.validationMessage}`;
+    else if (one || Number(short) > Number(long)) this.#error.textContent = "Give both axes, the longer one first.";
+    else return this.#end(values, done);
+    wrong?.focus();
+    return undefined;
+  }
+
+  #end(values, done) {
+    this.#error.textContent = "";
+    const isNew = ([field, value]) => (FIELDS[field].choices ? value !== this.#found[field] : Number(value) !== Number(this.#found[field] || NaN));
+    done(Object.entries(values).some(isNew) ? values : null);
+  }
+}
