@@ -14,25 +14,32 @@ use hal::capture::{Description, Frame};
 use hal::clock::Clock;
 use models::findings::Side;
 use models::lesion::sighting::Place;
+use models::task::us_breast::scan::coverage::Coverage;
 use tokio::sync::watch;
 
 use crate::desk::budget::{Budget, TimedStage};
 use crate::desk::looking::Looking;
 use crate::desk::session::{SignEvent, SignState, Step};
 use crate::exam::{Done, Exams};
+use crate::guide::Judged;
+use crate::guide::words::Item;
 use crate::identity::is_nobody;
 use crate::name::{self, Agreement, NameCheck, OnScreen, Screen, Unclear};
 use crate::view::{
-    By, Ended, ExamError, IllegalTransition, MOST_ENDED, MadeBy, Numbered, Overlay, Picture, Stats, Status,
+    By, Ended, ExamError, Guidance, IllegalTransition, MOST_ENDED, MadeBy, Numbered, Overlay, Picture, ProbeOrder, Stats,
+    Status,
 };
 use crate::worklist::Order;
 
 /// How often statistics are published, by the clock.
 const STATS_EVERY: Duration = Duration::from_secs(1);
+/// How often guidance is published, unless one of its words has changed.
+const GUIDE_EVERY: Duration = Duration::from_millis(500);
 
 /// The senders of a view that the desk publishes with.
 #[derive(Debug)]
 pub struct Outlets {
+    pub guide: watch::Sender<Arc<Guidance>>,
     pub pictures: watch::Sender<Option<Arc<Picture>>>,
     pub overlay: watch::Sender<Arc<Overlay>>,
     pub status: watch::Sender<Arc<Status>>,
@@ -76,6 +83,9 @@ struct Now {
     lost: u64,
     inferred: u64,
     looking: Looking,
+    /// What of the breasts was looked at in the running exam.
+    coverage: Coverage,
+    guide_at: Duration,
     /// Number of the last picture.
     sequence: Option<u64>,
     screen: Screen,
@@ -172,6 +182,7 @@ impl Desk {
                 self.clear_overlay();
             }
             if matches!(now.state, SignState::Dark { .. } | SignState::Broken { .. }) {
+                self.out.guide.send_modify(|guide| Arc::make_mut(guide).items.clear());
                 self.out.pictures.send_replace(None);
                 now.latest = None;
             }
@@ -216,7 +227,11 @@ impl Desk {
             let took = self.clock.now().saturating_sub(captured);
             now.budget.add(TimedStage::Overlay, took);
             now.looking.looked();
-            now.lesions.extend(overlay.lesions.iter().map(|lesion| lesion.id));
+            for lesion in &overlay.lesions {
+                if now.lesions.insert(lesion.id) {
+                    now.exams.place_by_probe(lesion.id);
+                }
+            }
             self.out.overlay.send_replace(Arc::new(overlay));
             let _ = now.state.on(SignEvent::Answer);
             self.publish(&now);
@@ -329,9 +344,9 @@ impl Desk {
         let mut now = self.lock();
         if let Some(exam) = now.exams.current().cloned() {
             let (name_on_screen, another_on_screen) = (now.agreement, now.another_on_screen);
-            let (stats, utc) = (now.stats(), utc.to_owned());
+            let (stats, coverage, utc) = (now.stats(), now.coverage.clone(), utc.to_owned());
             let ended = Arc::make_mut(&mut now.ended);
-            ended.push_back(Ended { exam, name_on_screen, another_on_screen, stats, utc });
+            ended.push_back(Ended { exam, name_on_screen, another_on_screen, stats, coverage, utc });
             if ended.len() > MOST_ENDED {
                 ended.pop_front();
             }
@@ -354,7 +369,8 @@ impl Desk {
             self.clear_overlay();
             self.publish_stats(now, true);
             (now.budget, now.pictures, now.lost, now.inferred) = (Budget::default(), 0, 0, 0);
-            now.looking = Looking::default();
+            (now.looking, now.coverage) = (Looking::default(), Coverage::default());
+            self.out.guide.send_replace(Arc::new(Guidance { exam: number, ..Guidance::default() }));
             self.publish(now);
         }
         if matches!(done, Done::Bound(_)) {
@@ -403,6 +419,48 @@ impl Desk {
         let done = exams.place(lesion, place, lesions)?;
         self.publish(&now);
         Ok(done.words())
+    }
+
+    /// `seen`: when the exam began that whoever says it has looked at; `None`: whatever runs.
+    ///
+    /// # Errors
+    /// When no exam runs, or another one, or nobody has said which breast is scanned.
+    pub fn probe(&self, order: ProbeOrder, seen: Option<&str>) -> Result<String, ExamError> {
+        let mut now = self.lock();
+        let running = now.exams.current().map(|exam| exam.started_utc.as_str());
+        if seen.is_some() && seen != running {
+            return Err(ExamError::NotThatExam);
+        }
+        let done = now.exams.probe(order)?;
+        self.publish(&now);
+        Ok(done.words())
+    }
+
+    /// The overlay that is shown.
+    pub fn shown(&self) -> Arc<Overlay> {
+        self.out.overlay.borrow().clone()
+    }
+
+    /// How a picture of this exam is adjusted, and how the place of the probe was looked at meanwhile. While the page is frozen nobody
+    /// looks at the breast.
+    pub fn guided(&self, judged: Judged, exam: u64) {
+        let mut now = self.lock();
+        if exam != now.exam_number {
+            return;
+        }
+        let place = now.exams.current().and_then(|exam| Some((exam.side?, exam.probe?)));
+        if let (Some((side, probe)), Some((secs, quality)), true) = (place, judged.moment, now.state.shows_pictures()) {
+            now.coverage.add(side, probe, secs, quality);
+        }
+        let time = self.clock.now();
+        let is_due = time < now.guide_at || time - now.guide_at >= GUIDE_EVERY;
+        let words = |items: &[Item]| items.iter().map(|item| (item.name, item.state)).collect::<Vec<_>>();
+        let is_news = words(&self.out.guide.borrow().items) != words(&judged.items);
+        if is_due || is_news {
+            now.guide_at = time;
+            let coverage = now.coverage.clone();
+            self.out.guide.send_replace(Arc::new(Guidance { exam, items: judged.items, coverage, ..Guidance::default() }));
+        }
     }
 
     /// Freezes the page, or ends the freeze.
