@@ -302,7 +302,11 @@ pub enum Command {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProbeOrder {
     /// What is not given stays as it was.
-    At { side: Option<Side>, spot: Option<Spot>, plane: Option<Plane> },
+    At {
+        side: Option<Side>,
+        spot: Option<Spot>,
+        plane: Option<Plane>,
+    },
     Step(Step),
     /// It is not said any more.
     Unsaid,

@@ -11,6 +11,7 @@ use models::lesion::sighting::Place;
 use models::number::Number;
 use models::task::us_breast::assessment::{self, Category, Suggested, Withheld};
 use models::task::us_breast::lesion::Lesion;
+use models::task::us_breast::scan::coverage::Coverage;
 use models::task::us_breast::terms::Terms;
 
 use crate::encapsulated;
@@ -77,6 +78,8 @@ pub struct Examination<'a> {
     pub lesions: Vec<Found<'a>>,
     /// What whoever reads it must know of the exam, as the other objects say it: also who has reviewed it.
     pub remark: Option<String>,
+    /// What of the breasts was looked at: of an exam that was recorded here, where whoever scanned said where the probe was.
+    pub coverage: Coverage,
 }
 
 impl<'a> Examination<'a> {
@@ -105,6 +108,7 @@ impl<'a> Examination<'a> {
             },
             lesions: lesions.collect(),
             remark: Some(stills.marked.said()).filter(|said| !said.is_empty()),
+            coverage: Coverage::default(),
         }
     }
 

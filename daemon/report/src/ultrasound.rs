@@ -20,6 +20,7 @@ use models::findings::Side;
 use models::lesion::followed::Followed;
 use models::lesion::sighting::Place;
 use models::task::us_breast::lesion::Lesion;
+use models::task::us_breast::scan::coverage::Coverage;
 use models::task::us_breast::terms::Terms;
 
 pub use crate::breast::Course;
@@ -33,7 +34,7 @@ use crate::dataset::DataSet;
 use crate::object::{Context, ObjectKind, date_and_time};
 use crate::site::{Site, hour_code};
 use crate::uid::Uids;
-use crate::words::breast::{followed, suggestion};
+use crate::words::breast::{coverage as covered, followed, suggestion};
 use crate::words::{Language, capital};
 use crate::{Error, Provenance, ResultObject, Source, groups, sr};
 
@@ -66,6 +67,8 @@ pub struct Exam<'a> {
     pub remark: Option<&'a str>,
     /// What was asked for; `None`: the exam is not of the worklist.
     pub request: Option<&'a Request>,
+    /// What of the breasts was looked at, as an estimate; empty where nobody said where the probe was.
+    pub coverage: &'a Coverage,
 }
 
 /// Consecutive pictures of one size.
@@ -155,6 +158,7 @@ pub struct Writer<'a> {
     header: Header,
     remark: Option<String>,
     request: Option<Request>,
+    coverage: Coverage,
 }
 
 impl<'a> Writer<'a> {
@@ -162,7 +166,7 @@ impl<'a> Writer<'a> {
         let header = Header { study_instance_uid: exam.study_uid.to_owned(), ..Header::default() };
         let (uids, elements) = (Uids::of_exam(exam.recording_uid, provenance), identity(exam, &provenance.offset));
         let (remark, request) = (exam.remark.map(str::to_owned), exam.request.cloned());
-        Self { provenance, uids, elements, header, remark, request }
+        Self { provenance, uids, elements, header, remark, request, coverage: exam.coverage.clone() }
     }
 
     fn with<T>(&self, write: impl FnOnce(&Context) -> T) -> T {
@@ -233,7 +237,8 @@ impl<'a> Writer<'a> {
                 groups.push(nothing(context, none_seen(course).into()));
             }
             let images: Vec<&ResultObject> = clips.iter().chain(keys).collect();
-            let said = self.remark.iter().map(|remark| groups::comment(remark.clone())).collect();
+            let covered = covered(&self.coverage, Language::English.words());
+            let said = self.remark.iter().cloned().chain(covered).map(groups::comment).collect();
             sr::ultrasound(context, groups, &images, US, IMAGING_PROCEDURE, said)
         })
     }
@@ -253,6 +258,7 @@ impl<'a> Writer<'a> {
             looked: Looked::Recorded { clips: clips.len(), pictures: keys.len(), course },
             lesions: seen.iter().map(|one| reported(one, keys)).collect(),
             remark: self.remark.clone(),
+            coverage: self.coverage.clone(),
         };
         let images: Vec<&ResultObject> = clips.iter().chain(keys).collect();
         self.knowing(seen, |context| {
@@ -469,8 +475,15 @@ mod tests {
         let patient = Patient { id: "P7".into(), name: "Wang^XiaoDong".into(), ..Patient::default() };
         let started_utc = "2026-11-24T03:00:00.000Z";
         let remark = Some("WRONG PATIENT?");
-        let exam =
-            Exam { study_uid: "2.25.77", recording_uid: "2.25.78", patient: &patient, started_utc, remark, request };
+        let exam = Exam {
+            study_uid: "2.25.77",
+            recording_uid: "2.25.78",
+            patient: &patient,
+            started_utc,
+            remark,
+            request,
+            coverage: &Coverage::default(),
+        };
         let provenance = testing::case(1).provenance;
         let writer = Writer::new(&exam, &provenance);
         let mut objects: Vec<_> = clips.iter().enumerate().map(|(i, clip)| writer.clip(clip, i).unwrap()).collect();

@@ -23,6 +23,7 @@ mod dashboard;
 mod dicomweb;
 mod lesions;
 mod export;
+mod guidance;
 mod heat;
 mod inference;
 mod live_exam;

@@ -25,7 +25,13 @@ pub(super) struct Sweep {
 
 impl Sweep {
     /// Takes in a picture; returns the speed as it is known by now.
-    pub(super) fn see(&mut self, scan: &Scan<'_>, columns: Columns, at: Duration, elevation_mm: f32) -> Result<Speed, Unjudged> {
+    pub(super) fn see(
+        &mut self,
+        scan: &Scan<'_>,
+        columns: Columns,
+        at: Duration,
+        elevation_mm: f32,
+    ) -> Result<Speed, Unjudged> {
         if scan.mm_per_pixel.is_none() {
             *self = Self::default();
             return Err(Unjudged::NoScale);

@@ -45,7 +45,8 @@ impl Scanner {
             let around = (0..2).flat_map(|b| (0..3).map(move |a| (y + b) * (WIDE + 4) + x + a));
             (80.0 * (1.0 + 0.5 * around.map(|i| raw[i]).sum::<f32>())).clamp(0.0, 255.0) as u8
         };
-        let noise = (0..SECTOR.height).flat_map(|y| (0..WIDE).map(move |x| (x, y))).map(|(x, y)| smooth(x, y)).collect();
+        let noise =
+            (0..SECTOR.height).flat_map(|y| (0..WIDE).map(move |x| (x, y))).map(|(x, y)| smooth(x, y)).collect();
         Self { noise, number: 0, shift: 1, lifted: SECTOR.width, still: false }
     }
 

@@ -1,11 +1,11 @@
 //! What people are told of the picture, in English and Chinese: a word, what to do, and the figures behind it.
 
+use models::task::us_breast::scan::Unjudged;
 use models::task::us_breast::scan::contact::{self, Contact};
 use models::task::us_breast::scan::depth::{self, Depth};
 use models::task::us_breast::scan::focus::{self, Focus};
 use models::task::us_breast::scan::gain::{self, Gain};
 use models::task::us_breast::scan::speed::{FASTEST_MM_S, Speed};
-use models::task::us_breast::scan::Unjudged;
 use serde::Serialize;
 
 /// Stands wherever coverage or speed are told.
@@ -59,7 +59,12 @@ pub fn none(why: Unjudged) -> Vec<Item> {
     NAMES.into_iter().map(|name| item(name, NOT_JUDGED, unjudged(why), [])).collect()
 }
 
-fn item<const N: usize>(name: &'static str, state: &'static str, words: Words, figures: [(&'static str, f32, &'static str); N]) -> Item {
+fn item<const N: usize>(
+    name: &'static str,
+    state: &'static str,
+    words: Words,
+    figures: [(&'static str, f32, &'static str); N],
+) -> Item {
     let round = |value: f32| (f64::from(value) * 100.0).round() / 100.0;
     let figures = figures.into_iter().map(|(name, value, unit)| Figure { name, value: round(value), unit }).collect();
     Item { name, state, words, figures }
@@ -73,9 +78,17 @@ fn said<W>(word: Result<W, Unjudged>, of: impl FnOnce(W) -> (&'static str, Words
 pub fn contact(word: Result<contact::Word, Unjudged>, measured: Option<&Contact>) -> Item {
     let (state, words) = said(word, |word| match word {
         contact::Word::Good => (GOOD, words("Contact good", "接触良好")),
-        contact::Word::PoorLeft => ("poor_left", words("Poor contact on the left: gel, or tilt the probe", "左侧接触不良：加耦合剂或调整探头角度")),
-        contact::Word::PoorRight => ("poor_right", words("Poor contact on the right: gel, or tilt the probe", "右侧接触不良：加耦合剂或调整探头角度")),
-        contact::Word::Poor => ("poor", words("Poor contact in part: gel, or press evenly", "部分接触不良：加耦合剂或均匀加压")),
+        contact::Word::PoorLeft => (
+            "poor_left",
+            words("Poor contact on the left: gel, or tilt the probe", "左侧接触不良：加耦合剂或调整探头角度"),
+        ),
+        contact::Word::PoorRight => (
+            "poor_right",
+            words("Poor contact on the right: gel, or tilt the probe", "右侧接触不良：加耦合剂或调整探头角度"),
+        ),
+        contact::Word::Poor => {
+            ("poor", words("Poor contact in part: gel, or press evenly", "部分接触不良：加耦合剂或均匀加压"))
+        }
         contact::Word::PoorAll => ("poor_all", words("No contact", "探头未接触皮肤")),
     });
     let without = measured.map_or(f32::NAN, |contact| contact.without);
@@ -100,8 +113,16 @@ pub fn gain(word: Result<gain::Word, Unjudged>, measured: Option<&Gain>) -> Item
 pub fn depth(word: Result<depth::Word, Unjudged>, measured: Option<&Depth>) -> Item {
     let (state, words) = said(word, |word| match word {
         depth::Word::Good => (GOOD, words("Depth good", "深度合适")),
-        depth::Word::TooShallow => ("too_shallow", words("A lesion goes on below the picture: more depth", "病灶超出图像下缘：增大深度")),
-        depth::Word::TooDeep => ("too_deep", words("Much of the depth is empty: less depth, or more gain below", "深部大片无回声：减小深度或增大深部增益")),
+        depth::Word::TooShallow => {
+            ("too_shallow", words("A lesion goes on below the picture: more depth", "病灶超出图像下缘：增大深度"))
+        }
+        depth::Word::TooDeep => (
+            "too_deep",
+            words(
+                "Much of the depth is empty: less depth, or more gain below",
+                "深部大片无回声：减小深度或增大深部增益",
+            ),
+        ),
     });
     with(item("depth", state, words, [("empty", measured.map_or(f32::NAN, |depth| depth.empty), "share")]))
 }
@@ -113,7 +134,8 @@ pub fn focus(word: Result<focus::Word, Unjudged>, measured: Option<&Focus>) -> I
         focus::Word::TooDeep => ("too_deep", words("The focus lies below the lesion", "焦点低于病灶")),
     });
     let of = |value: fn(&Focus) -> f32| measured.map_or(f32::NAN, value);
-    let figures = [("sharpest", of(|focus| focus.sharpest), "share"), ("at_lesion", of(|focus| focus.at_lesion), "times")];
+    let figures =
+        [("sharpest", of(|focus| focus.sharpest), "share"), ("at_lesion", of(|focus| focus.at_lesion), "times")];
     with(item("focus", state, words, figures))
 }
 
@@ -177,11 +199,21 @@ mod tests {
 
     #[test]
     fn every_word_is_told_in_both_languages_and_only_what_is_wrong_asks_for_something() {
-        let contact = [contact::Word::Good, contact::Word::PoorLeft, contact::Word::PoorRight, contact::Word::Poor, contact::Word::PoorAll];
+        let contact = [
+            contact::Word::Good,
+            contact::Word::PoorLeft,
+            contact::Word::PoorRight,
+            contact::Word::Poor,
+            contact::Word::PoorAll,
+        ];
         let mut all: Vec<Item> = contact.into_iter().map(|word| super::contact(Ok(word), None)).collect();
         all.extend([gain::Word::Good, gain::Word::TooLow, gain::Word::TooHigh].map(|word| super::gain(Ok(word), None)));
-        all.extend([depth::Word::Good, depth::Word::TooShallow, depth::Word::TooDeep].map(|word| super::depth(Ok(word), None)));
-        all.extend([focus::Word::Good, focus::Word::TooShallow, focus::Word::TooDeep].map(|word| super::focus(Ok(word), None)));
+        all.extend(
+            [depth::Word::Good, depth::Word::TooShallow, depth::Word::TooDeep].map(|word| super::depth(Ok(word), None)),
+        );
+        all.extend(
+            [focus::Word::Good, focus::Word::TooShallow, focus::Word::TooDeep].map(|word| super::focus(Ok(word), None)),
+        );
         all.extend([Pace::Good, Pace::TooFast].map(|word| speed(Ok(word), None, true)));
         let wrong = all.iter().filter(|item| item.is_wrong()).count();
         assert_eq!((all.len(), wrong), (16, 11));

@@ -49,7 +49,14 @@ fn exam(number: u32, id: &str) -> Exam {
 
 fn ended(exam: Exam) -> Ended {
     let stats = Stats { pictures: 7, ..Stats::default() };
-    Ended { exam, name_on_screen: None, another_on_screen: false, stats, coverage: Default::default(), utc: "2026-11-30T10:30:00.000Z".into() }
+    Ended {
+        exam,
+        name_on_screen: None,
+        another_on_screen: false,
+        stats,
+        coverage: Default::default(),
+        utc: "2026-11-30T10:30:00.000Z".into(),
+    }
 }
 
 fn stories(kept: &Kept) -> Vec<(String, String, bool)> {

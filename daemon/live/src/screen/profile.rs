@@ -146,7 +146,16 @@ impl Profile {
     /// Of a screen of which only the sector is known: no sizes, no text.
     pub fn of_sector(screen: [usize; 2], sector: Area) -> Self {
         let name = "found-in-the-picture".to_owned();
-        Self { name, screen, sector, freeze_icon: None, pixel_aspect: square(), scale: None, elevation_mm: None, text: Vec::new() }
+        Self {
+            name,
+            screen,
+            sector,
+            freeze_icon: None,
+            pixel_aspect: square(),
+            scale: None,
+            elevation_mm: None,
+            text: Vec::new(),
+        }
     }
 
     /// # Errors

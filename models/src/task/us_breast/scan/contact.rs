@@ -1,5 +1,7 @@
 //! Where the probe touches the skin: below the probe's own echo there is tissue, and not nothing, nor lines only.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Columns, Scan};
@@ -13,8 +15,10 @@ const TO: (f32, f32) = (10.0, 0.26);
 const LEAST_LIT: f32 = 0.35;
 /// A pixel shows something from this level on: a gain that is too low is no lost contact.
 const LIT: u8 = 6;
-/// More of the variance than this lies between rows and not within them: lines that the sound makes to and fro in gel or air.
-const LINES: f32 = 0.85;
+/// More of the variance than this lies between rows and not within them: lines that the sound makes to and fro in gel or air. They run straight
+/// on into neighbouring strips, this many to each side; layers of tissue do not.
+const LINES: f32 = 0.92;
+const AROUND: usize = 3;
 /// Up to this share of the width may be without contact: nipple, edge.
 const ALLOWED: f32 = 0.2;
 /// More than this is all of it.
@@ -45,7 +49,14 @@ pub enum Word {
 /// Judges one picture; `columns` show the image.
 pub fn judge(scan: &Scan<'_>, columns: Columns) -> Contact {
     let rows = scan.row_at(FROM.0, FROM.1)..scan.row_at(TO.0, TO.1);
-    let strips: Vec<bool> = (0..STRIPS).map(|strip| has_tissue(scan, of(strip, columns), rows.clone())).collect();
+    let wide = |strip: usize| {
+        let last = (strip + AROUND).min(STRIPS - 1);
+        [of(strip.saturating_sub(AROUND), columns)[0], of(last, columns)[1]]
+    };
+    let touches = |strip: usize| {
+        lit(scan, of(strip, columns), rows.clone()) >= LEAST_LIT && lines(scan, wide(strip), rows.clone()) < LINES
+    };
+    let strips: Vec<bool> = (0..STRIPS).map(touches).collect();
     let count = |strips: &[bool]| strips.iter().filter(|touches| !**touches).count() as f32;
     let (left, right) = strips.split_at(STRIPS / 2);
     let [left, right] = [count(left), count(right)];
@@ -70,23 +81,26 @@ pub fn of(strip: usize, [first, end]: Columns) -> Columns {
     [at(strip), at(strip + 1)]
 }
 
-fn has_tissue(scan: &Scan<'_>, [first, end]: Columns, rows: std::ops::Range<usize>) -> bool {
-    let (mut lit, mut sum, mut squares, mut between) = (0usize, 0f64, 0f64, 0f64);
-    let (count, wide) = ((rows.len() * (end - first)) as f64, (end - first) as f64);
-    if count == 0.0 {
-        return false;
-    }
+/// Share of the pixels that show something.
+fn lit(scan: &Scan<'_>, [first, end]: Columns, rows: Range<usize>) -> f32 {
+    let pixels = rows.filter_map(|y| scan.row(y).get(first..end)).flatten();
+    let (lit, all) = pixels.fold((0usize, 0usize), |(lit, all), level| (lit + usize::from(*level >= LIT), all + 1));
+    lit as f32 / all.max(1) as f32
+}
+
+/// Share of the variance that lies between rows.
+fn lines(scan: &Scan<'_>, [first, end]: Columns, rows: Range<usize>) -> f32 {
+    let (mut sum, mut squares, mut between) = (0f64, 0f64, 0f64);
+    let (count, wide) = ((rows.len() * (end - first)).max(1) as f64, (end - first).max(1) as f64);
     for y in rows {
         let row = scan.row(y).get(first..end).unwrap_or_default();
         let of_row: f64 = row.iter().map(|level| f64::from(*level)).sum();
-        lit += row.iter().filter(|level| **level >= LIT).count();
         squares += row.iter().map(|level| f64::from(*level).powi(2)).sum::<f64>();
         sum += of_row;
         between += of_row * of_row / wide;
     }
     let mean = sum * sum / count;
-    let lines = (between - mean) / (squares - mean).max(1e-9);
-    lit as f64 >= f64::from(LEAST_LIT) * count && lines < f64::from(LINES)
+    ((between - mean) / (squares - mean).max(1e-9)) as f32
 }
 
 #[cfg(test)]

@@ -112,7 +112,9 @@ mod tests {
     fn what_was_lit_once_belongs_to_the_image_also_when_it_goes_dark() {
         let (whole, lifted) = (Drawn::tissue(300, 200), Drawn::tissue(300, 200).lifted(0..150));
         assert_eq!(learnt(&[whole, lifted.clone()]), Ok([0, 300]));
-        assert_eq!(learnt(&[lifted]), Ok([0, 300]), "the probe itself is seen at the top, also in the air");
+        assert_eq!(learnt(&[lifted]), Ok([0, 300]), "lines");
+        let probe_only = Drawn::tissue(300, 200).blackened(0..150, 8..200);
+        assert_eq!(learnt(&[probe_only]), Ok([0, 300]), "the probe itself is seen at the top, also in the air");
     }
 
     #[test]

@@ -36,7 +36,8 @@ impl<'a> Scan<'a> {
 
     /// The row at this depth: mm where the scale is known, otherwise a share of the height. Never beyond the last row.
     pub fn row_at(&self, mm: f32, share: f32) -> usize {
-        let wanted = self.mm_per_pixel.filter(|scale| *scale > 0.0).map_or(share * self.height() as f32, |scale| mm / scale);
+        let wanted =
+            self.mm_per_pixel.filter(|scale| *scale > 0.0).map_or(share * self.height() as f32, |scale| mm / scale);
         (wanted.max(0.0) as usize).min(self.height())
     }
 }

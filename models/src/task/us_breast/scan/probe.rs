@@ -68,7 +68,8 @@ impl Spot {
 
     /// All of one breast: nipple, hours from 12 on from the inner ring outwards, axilla.
     pub fn all() -> impl Iterator<Item = Self> {
-        let hours = Ring::ALL.into_iter().flat_map(|ring| (0..12).map(move |i| Self::Hour(if i == 0 { 12 } else { i }, ring)));
+        let hours =
+            Ring::ALL.into_iter().flat_map(|ring| (0..12).map(move |i| Self::Hour(if i == 0 { 12 } else { i }, ring)));
         [Self::Nipple].into_iter().chain(hours).chain([Self::Axilla])
     }
 
@@ -98,7 +99,9 @@ impl From<Spot> for String {
 
 /// A text that names no place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no place on the breast: an hour and a ring as 3-middle (rings: inner, middle, outer), nipple, or axilla")]
+#[error(
+    "{0:?} is no place on the breast: an hour and a ring as 3-middle (rings: inner, middle, outer), nipple, or axilla"
+)]
 pub struct NoSpot(pub String);
 
 impl TryFrom<String> for Spot {

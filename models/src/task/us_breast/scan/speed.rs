@@ -177,14 +177,22 @@ fn matched(a: &Small, b: &Small, at: [usize; 2]) -> (f32, f32) {
     let [across, down] = REACH.map(|reach| reach as isize);
     let value = |way: [isize; 2], every: usize| correlation(a, b, at, way, every);
     let coarse = (-across..=across).step_by(2).flat_map(|dx| (-down..=down).step_by(2).map(move |dy| [dx, dy]));
-    let first = coarse.map(|way| (way, value(way, 2))).fold(([0, 0], f32::MIN), |best, next| if next.1 > best.1 { next } else { best });
+    let first = coarse
+        .map(|way| (way, value(way, 2)))
+        .fold(([0, 0], f32::MIN), |best, next| if next.1 > best.1 { next } else { best });
     let near = (-1..=1).flat_map(|dx| (-1..=1).map(move |dy| [first.0[0] + dx, first.0[1] + dy]));
     let inside = near.filter(|[dx, dy]| dx.abs() <= across && dy.abs() <= down);
-    let (way, best) = inside.map(|way| (way, value(way, 1))).fold((first.0, f32::MIN), |best, next| if next.1 > best.1 { next } else { best });
+    let (way, best) = inside
+        .map(|way| (way, value(way, 1)))
+        .fold((first.0, f32::MIN), |best, next| if next.1 > best.1 { next } else { best });
     // Between whole pixels the likeness is higher: the top of a parabola through the neighbours.
     let top = |low: f32, high: f32| {
         let bend = low - 2.0 * best + high;
-        if bend < 0.0 { (best - (low - high).powi(2) / (8.0 * bend), (0.5 * (low - high) / bend).clamp(-0.5, 0.5)) } else { (best, 0.0) }
+        if bend < 0.0 {
+            (best - (low - high).powi(2) / (8.0 * bend), (0.5 * (low - high) / bend).clamp(-0.5, 0.5))
+        } else {
+            (best, 0.0)
+        }
     };
     let [dx, dy] = way;
     if dx.abs() == across || dy.abs() == down {
@@ -200,10 +208,14 @@ fn correlation(a: &Small, b: &Small, [x, y]: [usize; 2], way: [isize; 2], every:
     let (mut ab, mut aa, mut bb) = (0f32, 0f32, 0f32);
     for row in (0..BLOCK).step_by(every) {
         let own = (y + row) * a.width + x;
-        let Some(other) = (own as isize).checked_add(way[1] * a.width as isize + way[0]).and_then(|at| usize::try_from(at).ok()) else {
+        let Some(other) =
+            (own as isize).checked_add(way[1] * a.width as isize + way[0]).and_then(|at| usize::try_from(at).ok())
+        else {
             return 0.0;
         };
-        let (Some(own), Some(other)) = (a.fine.get(own..own + BLOCK), b.fine.get(other..other + BLOCK)) else { return 0.0 };
+        let (Some(own), Some(other)) = (a.fine.get(own..own + BLOCK), b.fine.get(other..other + BLOCK)) else {
+            return 0.0;
+        };
         for (p, q) in own.iter().zip(other).step_by(every) {
             ab += p * q;
             aa += p * p;
@@ -234,7 +246,8 @@ pub fn of(pictures: [&Small; 3], elevation_mm: f32) -> Result<Speed, Unjudged> {
         let speed = Speed { along_mm_s: 0.0, across_mm_s: least, is_least: true };
         return if speed.is_too_fast() { Ok(speed) } else { Err(Unjudged::TooFewPictures) };
     }
-    let along_mm_s = (ab.along_mm / first).abs().max((bc.along_mm / second).abs()).min(REACH[0] as f32 * a.mm / first.min(second));
+    let along_mm_s =
+        (ab.along_mm / first).abs().max((bc.along_mm / second).abs()).min(REACH[0] as f32 * a.mm / first.min(second));
     let near = (lost(ab) + lost(bc)) / 2.0;
     let squares = (first * first + second * second) / 2.0;
     let square = if ac.value > LOST {
@@ -313,6 +326,9 @@ mod tests {
         assert_eq!(speed(&[at(&black, 0), at(&black, 33), at(&black, 66)]), Err(Unjudged::NoSpeckle));
         assert!(Small::of(&Drawn::tissue(WIDE, 240).scan(), [0, WIDE], Duration::ZERO).is_none(), "no scale");
         assert!(Small::of(&Drawn::tissue(40, 240).at(0.13).scan(), [0, 40], Duration::ZERO).is_none(), "too small");
-        assert!(at(&tissue, 0).is_same(&at(&tissue, 33)) && !at(&tissue, 0).is_same(&at(&Drawn::speckle(WIDE, 240, 90, 9).at(0.13), 33)));
+        assert!(
+            at(&tissue, 0).is_same(&at(&tissue, 33))
+                && !at(&tissue, 0).is_same(&at(&Drawn::speckle(WIDE, 240, 90, 9).at(0.13), 33))
+        );
     }
 }
