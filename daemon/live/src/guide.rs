@@ -87,8 +87,7 @@ impl Guide {
         while let Some(picture) = self.newest.take() {
             let begun = self.clock.now();
             // A fault of the guidance is no fault of the pictures.
-            let looked = catch_unwind(AssertUnwindSafe(|| self.see(&picture)));
-            drop(picture);
+            let looked = catch_unwind(AssertUnwindSafe(|| self.see(picture)));
             if looked.is_err() {
                 tracing::error!("scan guidance crashed; it begins anew");
                 self.state = Watching::default();
@@ -98,23 +97,36 @@ impl Guide {
     }
 
     /// Judges one picture; the desk is told.
-    pub fn see(&mut self, picture: &Picture) {
-        let overlay = self.desk.shown();
-        let judged = match self.profiles.choose(picture.size()) {
-            Ok(profile) => self.state.look(picture, profile, &overlay),
-            Err(_) => Ok(self.state.nothing(Unjudged::NoProfile, picture)),
+    pub fn see(&mut self, picture: Arc<Picture>) {
+        let exam = picture.exam;
+        let Ok(profile) = self.profiles.choose(picture.size()) else {
+            return self.desk.guided(self.state.nothing(Unjudged::NoProfile, picture.captured), exam);
         };
-        match judged {
-            Ok(judged) => self.desk.guided(judged, picture.exam),
+        let cut = self.state.take(&picture, profile);
+        // Its buffer goes back to the driver.
+        drop(picture);
+        match cut {
+            Ok(cut) => self.desk.guided(self.state.look(cut, profile, &self.desk.shown()), exam),
             Err(error) => tracing::debug!(%error, "scan guidance cannot read a picture"),
         }
     }
 }
 
+/// What is needed of a picture, copied.
+#[derive(Debug)]
+pub struct Cut {
+    /// The sector.
+    grey: Vec<u8>,
+    mm_per_pixel: Option<f32>,
+    /// Why it is not judged.
+    why: Option<Unjudged>,
+    captured: Duration,
+}
+
 impl Watching {
     /// # Errors
     /// When the bytes of the picture do not hold together.
-    pub fn look(&mut self, picture: &Picture, profile: &Profile, overlay: &Overlay) -> Result<Judged, capture::Error> {
+    pub fn take(&mut self, picture: &Picture, profile: &Profile) -> Result<Cut, capture::Error> {
         if (self.size, self.exam) != (picture.size(), picture.exam) {
             *self = Self { size: picture.size(), exam: picture.exam, ..Self::default() };
         }
@@ -122,13 +134,19 @@ impl Watching {
         let mut grey = std::mem::take(&mut self.grey);
         convert::grey_part(&picture.frame, convert::Part { x, y, width, height }, &mut grey)?;
         let mm_per_pixel = scale::read(profile, &picture.frame, &mut self.ticks)?;
-        let scan = Scan { levels: &grey, width, mm_per_pixel };
-        let judged = match self.gate.pass(&picture.frame, profile.sector, &grey, picture.captured)? {
-            Some(why) => self.nothing(why, picture),
-            None => self.judge(&scan, picture, profile, overlay),
+        let why = self.gate.pass(&picture.frame, profile.sector, &grey, picture.captured)?;
+        Ok(Cut { grey, mm_per_pixel, why, captured: picture.captured })
+    }
+
+    pub fn look(&mut self, cut: Cut, profile: &Profile, overlay: &Overlay) -> Judged {
+        let Cut { grey, mm_per_pixel, why, captured } = cut;
+        let scan = Scan { levels: &grey, width: profile.sector.width, mm_per_pixel };
+        let judged = match why {
+            Some(why) => self.nothing(why, captured),
+            None => self.judge(&scan, captured, profile, overlay),
         };
         self.grey = grey;
-        Ok(judged)
+        judged
     }
 
     /// What was told last.
@@ -136,15 +154,14 @@ impl Watching {
         &self.items
     }
 
-    fn judge(&mut self, scan: &Scan<'_>, picture: &Picture, profile: &Profile, overlay: &Overlay) -> Judged {
-        let at = picture.captured;
+    fn judge(&mut self, scan: &Scan<'_>, at: Duration, profile: &Profile, overlay: &Overlay) -> Judged {
         let is_due = self.judged.is_none_or(|judged| at < judged || at - judged >= JUDGED_EVERY);
         if is_due {
             self.extent.learn(scan);
         }
         let columns = match self.extent.columns() {
             Ok(columns) => columns,
-            Err(why) => return self.nothing(why, picture),
+            Err(why) => return self.nothing(why, at),
         };
         let speed = self.sweep.see(scan, columns, at, profile.elevation_mm.unwrap_or(ASSUMED_ELEVATION_MM));
         if is_due {
@@ -189,11 +206,11 @@ impl Watching {
     }
 
     /// Nothing is judged, and why.
-    fn nothing(&mut self, why: Unjudged, picture: &Picture) -> Judged {
+    fn nothing(&mut self, why: Unjudged, at: Duration) -> Judged {
         (self.steady, self.judged, self.contact) = (Words::default(), None, Some(Err(why)));
         self.sweep = Sweep::default();
         self.items = words::none(why);
-        let secs = self.seconds(picture.captured);
+        let secs = self.seconds(at);
         // In a picture that stands still, or shows nothing, nobody looks at anything.
         let is_looked = !matches!(why, Unjudged::Frozen | Unjudged::Dark | Unjudged::NoPicture);
         Judged { items: self.items.clone(), moment: secs.filter(|_| is_looked).map(|secs| (secs, Quality::NotJudged)) }

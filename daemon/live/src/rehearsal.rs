@@ -134,7 +134,7 @@ pub fn run(
         }
         view.overlay.mark_unchanged();
         infer.see(&picture);
-        guide.see(&picture);
+        guide.see(picture.clone());
         let changed = view.overlay.has_changed().unwrap_or(false);
         let overlay = Overlay::clone(&view.overlay.borrow_and_update());
         let overlay = (changed && overlay.sequence == sequence).then_some(overlay);

@@ -44,7 +44,8 @@ fn told(videos: &[&Video]) -> Vec<Item> {
             let one = picture(video, number);
             let profile = profiles.choose(one.size()).unwrap();
             let captured = begun + one.captured;
-            watching.look(&Picture { captured, ..one }, profile, &Overlay::default()).unwrap();
+            let cut = watching.take(&Picture { captured, ..one }, profile).unwrap();
+            watching.look(cut, profile, &Overlay::default());
         }
         begun += Duration::from_secs_f64(video.frames() as f64 / f64::from(video.fps));
     }

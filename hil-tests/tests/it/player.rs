@@ -227,7 +227,7 @@ async fn obey(mut commands: mpsc::Receiver<Command>, status: watch::Sender<Arc<S
             }
             Command::Probe(order, _, reply) => {
                 change(&|status| {
-                    for exam in &mut status.exam {
+                    if let Some(exam) = &mut status.exam {
                         match order {
                             ProbeOrder::Step(step) => exam.probe = Some(Probe::stepped(exam.probe, step)),
                             ProbeOrder::Unsaid => exam.probe = None,

@@ -96,7 +96,7 @@ fn see(guide: &mut Guide, scanner: &mut Scanner, pictures: usize) {
         let picture = scanner.picture(exam);
         // The sign says that pictures are shown.
         guide.desk.picture(picture.frame.clone(), None);
-        guide.see(&picture);
+        guide.see(Arc::new(picture));
     }
 }
 
@@ -144,7 +144,7 @@ fn colours_over_the_picture_are_not_judged() {
     let painted = |i: usize, level: u8| if i % SIZE[0] < 200 { [200, level / 4, 0] } else { [level; 3] };
     let bytes: Vec<u8> = levels.iter().enumerate().flat_map(|(i, level)| painted(i, *level)).collect();
     let frame = Frame::new(shape, 1, grey.captured, Arc::new(bytes));
-    guide.see(&Picture { frame, ..grey });
+    guide.see(Arc::new(Picture { frame, ..grey }));
     assert!(guide.state.items().iter().all(|item| item.words.en.contains("colours")), "{:?}", guide.state.items());
 }
 
