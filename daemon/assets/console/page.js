@@ -221,7 +221,7 @@ document.addEventListener("keydown", (event) => {
   else if (key === "l") places.scan("left");
   else if (key === "n") guide.nipple();
   else if (key === "x") guide.axilla();
-  else if (STEPS[key]) guide.step(STEPS[key]);
+  else if (STEPS[key] && state.status?.exam) guide.step(STEPS[key]);
   else if (MOVES[key]) places.move(MOVES[key]);
   else return;
   event.preventDefault();

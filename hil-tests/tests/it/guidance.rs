@@ -69,7 +69,7 @@ fn a_lifted_probe_and_a_wrong_gain_are_told_on_phantoms() {
             (Handling { lifted: Some([0.6, 1.1]), ..still.clone() }, "contact", "poor_right"),
             (Handling { lifted: Some([-0.1, 1.1]), ..still.clone() }, "contact", "poor_all"),
             (Handling { gain_db: Some(24.0), ..still.clone() }, "gain", "too_high"),
-            (Handling { gain_db: Some(-24.0), ..still.clone() }, "gain", "too_low"),
+            (Handling { gain_db: Some(-22.0), ..still.clone() }, "gain", "too_low"),
         ] {
             let items = told(&[&good, &video(seed, 5.0, 7, handling.clone())]);
             assert_eq!(state(&items, name), expected, "seed {seed}, {handling:?}: {items:?}");

@@ -36,7 +36,9 @@ impl<W: Copy + PartialEq> Steady<W> {
             _ => at,
         };
         self.next = Some((word, since));
-        if at - since < STAYS {
+        // What waits for its first pictures has said nothing yet.
+        let is_first = matches!(shown, Err(Unjudged::NoPicture | Unjudged::TooFewPictures));
+        if at - since < STAYS && !is_first {
             return shown;
         }
         (self.shown, self.next) = (Some(word), None);
@@ -65,6 +67,13 @@ mod tests {
                 before = Some(shown);
             }
         }
+    }
+
+    #[test]
+    fn the_first_word_is_shown_at_once() {
+        let mut steady = Steady::default();
+        assert_eq!(steady.see(Err::<u8, _>(Unjudged::TooFewPictures), Duration::ZERO), Err(Unjudged::TooFewPictures));
+        assert_eq!(steady.see(Ok(1), Duration::from_millis(200)), Ok(1));
     }
 
     #[test]

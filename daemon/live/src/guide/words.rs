@@ -89,7 +89,9 @@ pub fn contact(word: Result<contact::Word, Unjudged>, measured: Option<&Contact>
         contact::Word::Poor => {
             ("poor", words("Poor contact in part: gel, or press evenly", "部分接触不良：加耦合剂或均匀加压"))
         }
-        contact::Word::PoorAll => ("poor_all", words("No contact", "探头未接触皮肤")),
+        contact::Word::PoorAll => {
+            ("poor_all", words("No contact, or far too little gain", "探头未接触皮肤，或增益远不足"))
+        }
     });
     let without = measured.map_or(f32::NAN, |contact| contact.without);
     with(item("contact", state, words, [("without", without, "share")]))

@@ -43,6 +43,7 @@ pub enum Word {
     PoorRight,
     /// In the middle, or here and there.
     Poor,
+    /// Or the gain is far too low: both are black.
     PoorAll,
 }
 
