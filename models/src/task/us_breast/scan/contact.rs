@@ -17,7 +17,7 @@ const LEAST_LIT: f32 = 0.35;
 const LIT: u8 = 6;
 /// More of the variance than this lies between rows and not within them: lines that the sound makes to and fro in gel or air. They run straight
 /// on into neighbouring strips, this many to each side; layers of tissue do not.
-const LINES: f32 = 0.92;
+const LINES: f64 = 0.92;
 const AROUND: usize = 3;
 /// Up to this share of the width may be without contact: nipple, edge.
 const ALLOWED: f32 = 0.2;
@@ -90,7 +90,7 @@ fn lit(scan: &Scan<'_>, [first, end]: Columns, rows: Range<usize>) -> f32 {
 }
 
 /// Share of the variance that lies between rows.
-fn lines(scan: &Scan<'_>, [first, end]: Columns, rows: Range<usize>) -> f32 {
+fn lines(scan: &Scan<'_>, [first, end]: Columns, rows: Range<usize>) -> f64 {
     let (mut sum, mut squares, mut between) = (0f64, 0f64, 0f64);
     let (count, wide) = ((rows.len() * (end - first)).max(1) as f64, (end - first).max(1) as f64);
     for y in rows {
@@ -101,7 +101,7 @@ fn lines(scan: &Scan<'_>, [first, end]: Columns, rows: Range<usize>) -> f32 {
         between += of_row * of_row / wide;
     }
     let mean = sum * sum / count;
-    ((between - mean) / (squares - mean).max(1e-9)) as f32
+    (between - mean) / (squares - mean).max(1e-9)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::contact::{self, Contact};
 use super::{Columns, Scan};
+use crate::cast;
 
 /// The depth is judged in so many bands.
 pub const BANDS: usize = 8;
@@ -49,7 +50,7 @@ pub fn judge(scan: &Scan<'_>, columns: Columns, contact: &Contact, lesion: f32) 
     }
     let known = widths.iter().enumerate().filter_map(|(band, width)| Some((band, (*width)?)));
     let (sharpest, narrowest) = known.clone().min_by(|a, b| a.1.total_cmp(&b.1))?;
-    let own = ((lesion / height as f32 * BANDS as f32).max(0.0) as usize).min(BANDS - 1);
+    let own = cast::floor_index(f64::from(lesion / height as f32 * BANDS as f32)).min(BANDS - 1);
     // A lesion without echoes has no speckle: that of the nearest band counts.
     let (_, beside) = known.min_by_key(|(band, _)| band.abs_diff(own))?;
     let at_lesion = beside / narrowest;
@@ -91,7 +92,7 @@ fn width_of(scan: &Scan<'_>, [first, end]: Columns, rows: std::ops::Range<usize>
         return None;
     }
     let likeness = (products / count / variance).clamp(0.01, 0.999);
-    Some((1.0 / (-4.0 * likeness.ln()).sqrt()) as f32)
+    Some(cast::single(1.0 / (-4.0 * likeness.ln()).sqrt()))
 }
 
 #[cfg(test)]

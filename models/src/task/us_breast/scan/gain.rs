@@ -38,7 +38,7 @@ pub enum Word {
 /// Judges what has contact; `None` where nothing has.
 pub fn judge(scan: &Scan<'_>, columns: Columns, contact: &Contact) -> Option<Gain> {
     let mut counts = [0usize; 256];
-    let rows = scan.row_at(FROM.0, FROM.1)..(scan.height() as f32 * DOWN_TO) as usize;
+    let rows = scan.row_at(FROM.0, FROM.1)..scan.row_of(DOWN_TO);
     let touching = || (0..contact::STRIPS).filter(|strip| contact.strips.get(*strip) == Some(&true));
     for y in rows {
         for [first, end] in touching().map(|strip| contact::of(strip, columns)) {

@@ -15,6 +15,8 @@ pub mod speed;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cast;
+
 /// The image sector of one picture: grey levels row by row, without gaps.
 #[derive(Debug, Clone, Copy)]
 pub struct Scan<'a> {
@@ -34,11 +36,16 @@ impl<'a> Scan<'a> {
         self.levels.get(y * self.width..(y + 1) * self.width).unwrap_or_default()
     }
 
+    /// The row at this share of the height.
+    fn row_of(&self, share: f32) -> usize {
+        cast::floor_index(f64::from(share * self.height() as f32)).min(self.height())
+    }
+
     /// The row at this depth: mm where the scale is known, otherwise a share of the height. Never beyond the last row.
     pub fn row_at(&self, mm: f32, share: f32) -> usize {
-        let wanted =
-            self.mm_per_pixel.filter(|scale| *scale > 0.0).map_or(share * self.height() as f32, |scale| mm / scale);
-        (wanted.max(0.0) as usize).min(self.height())
+        let scale = self.mm_per_pixel.filter(|scale| *scale > 0.0);
+        let wanted = scale.map_or(share * self.height() as f32, |scale| mm / scale);
+        cast::floor_index(f64::from(wanted)).min(self.height())
     }
 }
 

@@ -9,6 +9,7 @@
 use std::time::Duration;
 
 use super::{Columns, Scan, Unjudged};
+use crate::cast;
 
 /// The way across the plane over which the likeness falls to 1/e, where the profile does not say it: mm. Of linear probes of 10 to 15 MHz.
 pub const ASSUMED_ELEVATION_MM: f32 = 1.0;
@@ -74,7 +75,7 @@ impl Small {
     /// Of the image in one picture that was captured at `at`; `None` where its scale is not known or it is too small.
     pub fn of(scan: &Scan<'_>, [first, end]: Columns, at: Duration) -> Option<Self> {
         let scale = scan.mm_per_pixel.filter(|scale| *scale > 0.0)?;
-        let step = ((PIXEL_MM / scale) as usize).clamp(1, 8);
+        let step = cast::floor_index(f64::from(PIXEL_MM / scale)).clamp(1, 8);
         let (width, height) = ((end - first) / step, scan.height() / step);
         if width < BLOCK + 2 * REACH[0] || height < BLOCK + 2 * REACH[1] {
             return None;
@@ -141,8 +142,8 @@ struct Likeness {
 
 fn likeness(a: &Small, b: &Small) -> Option<Likeness> {
     let (mut values, mut ways) = (Vec::new(), Vec::new());
-    let top = (a.height as f32 * DEPTHS.0) as usize;
-    let bottom = (a.height as f32 * DEPTHS.1) as usize;
+    let top = cast::floor_index(f64::from(a.height as f32 * DEPTHS.0));
+    let bottom = cast::floor_index(f64::from(a.height as f32 * DEPTHS.1));
     let spread = |i: usize, of: usize, from: usize, to: usize| from + to.saturating_sub(from) * i / (of - 1).max(1);
     for down in 0..GRID[1] {
         let last = bottom.saturating_sub(BLOCK).max(top).min(a.height - BLOCK - REACH[1]);
