@@ -136,8 +136,8 @@ impl Exams {
             ProbeOrder::At { side, spot, plane } => {
                 let other = side.is_some() && side != exam.side;
                 let before = exam.probe.filter(|_| !other);
-                let spot = spot.or(before.map(|probe| probe.spot));
-                let plane = plane.or(exam.probe.and_then(|probe| probe.plane));
+                let spot = spot.or_else(|| before.map(|probe| probe.spot));
+                let plane = plane.or_else(|| exam.probe.and_then(|probe| probe.plane));
                 (side.or(exam.side), spot.map(|spot| Probe { spot, plane }))
             }
         };
@@ -154,7 +154,7 @@ impl Exams {
     pub fn place_by_probe(&mut self, lesion: u32) {
         let Some(exam) = &mut self.current else { return };
         let (Some(side), Some(Probe { spot: Spot::Hour(hour, _), .. })) = (exam.side, exam.probe) else { return };
-        exam.places.entry(lesion).or_insert(Place { side: Some(side), clock: Some(hour), ..Place::default() });
+        exam.places.entry(lesion).or_insert_with(|| Place { side: Some(side), clock: Some(hour), ..Place::default() });
     }
 
     /// Says where a lesion is; what `place` does not say stays as it was. `seen`: the numbers of the lesions of this exam.

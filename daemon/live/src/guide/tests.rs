@@ -57,7 +57,9 @@ impl Scanner {
         for y in 0..SECTOR.height {
             let row = &mut bytes[(SECTOR.y + y) * SIZE[0] + SECTOR.x..][..SECTOR.width];
             row.copy_from_slice(&self.noise[y * WIDE + from..][..SECTOR.width]);
-            row[self.lifted..].fill(if y < 6 { 200 } else { 0 });
+            // The noise of the receiver: without it the picture would stand still.
+            let hiss = |x: usize| ((x * 31 + y * 17 + self.number as usize * 13) % 5) as u8;
+            row.iter_mut().enumerate().skip(self.lifted).for_each(|(x, v)| *v = if y < 6 { 200 } else { hiss(x) });
         }
         let shape = Shape::tight(PixelFormat::Grey, SIZE[0] as u32, SIZE[1] as u32, Colour::default());
         let captured = Duration::from_millis(self.number * STEP_MS);

@@ -2,6 +2,7 @@
 //! guidance.
 
 use super::motion::Pose;
+use super::noise::hash;
 use super::plane::Grid;
 
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -27,15 +28,19 @@ pub fn straight(frames: usize, fps: f32, [across, along]: [f32; 2]) -> Vec<Pose>
 const LINE_MM: f32 = 1.7;
 const THICK_MM: f32 = 0.35;
 const FADES_MM: f32 = 5.0;
+/// The most that noise adds: a few grey levels.
+const NOISE: f32 = 0.018;
 
-/// Brightness (0 black, 1 white) of what does not touch the skin: lines that fade. `from` and `to`: mm of the grid's lateral.
-pub fn lift(bright: &mut [f32], grid: &Grid, [from, to]: [f32; 2]) {
+/// Brightness (0 black, 1 white) of what does not touch the skin: lines that fade, and the noise of the receiver, which is another one in each
+/// `frame`. `from` and `to`: mm of the grid's lateral.
+pub fn lift(bright: &mut [f32], grid: &Grid, frame: i32, [from, to]: [f32; 2]) {
     for (row, line) in bright.chunks_exact_mut(grid.columns).enumerate() {
         let depth = grid.depth(row);
         let level = if depth % LINE_MM < THICK_MM { 0.95 * (-depth / FADES_MM).exp() } else { 0.0 };
         for (column, value) in line.iter_mut().enumerate() {
             if (from..to).contains(&grid.lateral(column)) {
-                *value = level;
+                let noise = (hash(0x11F7, [column as i32, row as i32, frame]) & 0xff) as f32 / 255.0;
+                *value = level + NOISE * noise;
             }
         }
     }

@@ -147,7 +147,12 @@ impl Video {
         let mut bright = image::compressed(envelope, &grid, &self.settings);
         if let Some(lifted) = self.handling.lifted {
             let width = self.view.mm_per_pixel * self.view.rect.width as f32;
-            handling::lift(&mut bright, &grid, lifted.map(|share| pose.lateral_mm + (share - 0.5) * width));
+            handling::lift(
+                &mut bright,
+                &grid,
+                pose.live_frame as i32,
+                lifted.map(|share| pose.lateral_mm + (share - 0.5) * width),
+            );
         }
         image::draw(&bright, &grid, &self.view, pose, self.settings.gamma, screen);
         for outline in &plane.outlines {

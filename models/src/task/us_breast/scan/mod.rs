@@ -44,7 +44,7 @@ impl<'a> Scan<'a> {
     /// The row at this depth: mm where the scale is known, otherwise a share of the height. Never beyond the last row.
     pub fn row_at(&self, mm: f32, share: f32) -> usize {
         let scale = self.mm_per_pixel.filter(|scale| *scale > 0.0);
-        let wanted = scale.map_or(share * self.height() as f32, |scale| mm / scale);
+        let wanted = scale.map_or_else(|| share * self.height() as f32, |scale| mm / scale);
         cast::floor_index(f64::from(wanted)).min(self.height())
     }
 }
