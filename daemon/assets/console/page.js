@@ -4,6 +4,7 @@ import { json } from "./box.js";
 import { connect } from "./connection.js";
 import { Exam, ask } from "./exam.js";
 import { Figures } from "./figures.js";
+import { Guide } from "./guide.js";
 import { LesionList } from "./lesions.js";
 import { offerLogout } from "./logout.js";
 import { OverlayLayer } from "./overlay.js";
@@ -28,6 +29,7 @@ const list = new LesionList(by("lesions"), by("none"), by("count"), (lesion) => 
 const figures = new Figures();
 const sound = new Sound(by("sound"), by("sound-word"));
 const exam = new Exam(notice);
+const guide = new Guide(notice);
 
 const signState = () => (state.connected ? state.status?.sign.state ?? "off" : "failed");
 
@@ -77,6 +79,7 @@ function showStatus() {
   exam.show(status.exam);
   places.show(status.exam, status.size);
   list.placed();
+  guide.exam(status.exam);
   showScreen(status.name_on_screen);
   figures.source(status);
   const frozen = status.sign.state === "paused";
@@ -178,6 +181,7 @@ const send = connect({
   },
   stats: (stats) => figures.stats(stats),
   recording: showRecording,
+  guide: (told) => guide.told(told),
   level: showLevel,
   heat: showHeat,
 });
@@ -198,6 +202,10 @@ onClick("exam", () => exam.press());
 onClick("identify", () => exam.identify());
 onClick("sound", () => sound.toggle());
 
+// Keys that move the probe in the map, and those that move a lesion around the nipple.
+const STEPS = { arrowright: "next_hour", arrowleft: "previous_hour", arrowup: "outward", arrowdown: "inward", t: "turn" };
+const MOVES = { ",": { hours: -1 }, ".": { hours: 1 }, "-": { mm: -5 }, "+": { mm: 5 }, "=": { mm: 5 } };
+
 document.addEventListener("keydown", (event) => {
   // The form, not the focus: that stays in it for a moment after it was closed.
   const typing = by("exam-dialog").open || by("place-dialog").open;
@@ -211,6 +219,10 @@ document.addEventListener("keydown", (event) => {
   else if (key === "c") places.open();
   else if (key === "r") places.scan("right");
   else if (key === "l") places.scan("left");
+  else if (key === "n") guide.nipple();
+  else if (key === "x") guide.axilla();
+  else if (STEPS[key] && state.status?.exam) guide.step(STEPS[key]);
+  else if (MOVES[key]) places.move(MOVES[key]);
   else return;
   event.preventDefault();
 });

@@ -4,6 +4,9 @@ import { ask } from "./exam.js";
 
 const by = (id) => document.getElementById(id);
 const SIDES = ["right", "left"];
+// Where keys begin for the ring in which the probe is; no lesion lies further from the nipple than that.
+const BEGIN_MM = { inner: 15, middle: 45, outer: 75 };
+const MOST_MM = 300;
 
 // As it is said: "left, 2 o'clock, 40 mm from the nipple"; empty when nothing is known.
 export function words(place) {
@@ -76,6 +79,26 @@ export class Places {
     this.#fill();
     by("place-dialog").showModal();
     by("place-form").elements.clock.focus();
+  }
+
+  // By keys: the newest lesion by hours around the nipple, or by so many millimetres to or from it. Where nothing was said, it begins where
+  // the probe is.
+  move({ hours, mm }) {
+    if (!this.#exam || this.#latest === null) return;
+    const known = this.of(this.#latest) ?? {};
+    const [hour, ring] = this.#exam.probe?.spot.split("-") ?? [];
+    const place = {};
+    const side = known.side ?? this.#exam.side;
+    if (side) place.side = side;
+    if (hours) {
+      const from = known.clock ?? (ring ? Number(hour) : null);
+      place.clock = from === null ? 12 : ((from + hours + 11) % 12) + 1;
+    } else {
+      const from = known.distance_mm ?? (BEGIN_MM[ring] ?? 30) - mm;
+      place.distance_mm = Math.min(Math.max(from + mm, 0), MOST_MM);
+    }
+    const seen = { started_utc: this.#exam.started_utc, size: this.#size };
+    ask("/exam/place", { lesion: this.#latest, place, seen }).then(this.#notice, (error) => this.#notice(error.message, true));
   }
 
   // What was said of this lesion before.

@@ -2,6 +2,7 @@
 
 #![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
 
+mod guidance;
 mod live;
 mod proxies;
 mod types;
@@ -13,6 +14,7 @@ pub mod ctl;
 #[cfg(feature = "ctl")]
 pub mod doctor;
 
+pub use guidance::{Figure, Guidance, Judged, Looked};
 pub use live::{Area, Exam, Expected, Learnt, Live, LiveProxy, Patient, Stage, Stats, WorklistServer};
 pub use proxies::{DeliveryProxy, JobProgress, JobProxy, ManagerProxy, ModelProxy, SeriesProxy, StudyProxy};
 pub use types::{

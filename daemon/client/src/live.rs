@@ -7,7 +7,7 @@ use models::lesion::sighting::Place;
 use serde::Serialize;
 use zbus::{DeserializeDict, OwnedVariant, Type, Variant, proxy};
 
-use crate::Options;
+use crate::{Guidance, Options};
 
 #[proxy(
     interface = "org.scanside.Appliance1.Live1",
@@ -32,6 +32,9 @@ pub trait Live {
     /// `side` s, `clock` u, `distance_mm` d.
     #[zbus(allow_interactive_auth)]
     fn place_lesion(&self, lesion: u32, place: Options<'_>) -> zbus::Result<String>;
+    /// `side` s, `spot` s, `plane` s; or `step` s alone; nothing: it is not said any more.
+    #[zbus(allow_interactive_auth)]
+    fn place_probe(&self, place: Options<'_>) -> zbus::Result<String>;
 
     /// Who is expected, and what was left out, in words.
     fn worklist(&self) -> zbus::Result<(Vec<Expected>, Vec<String>)>;
@@ -58,6 +61,8 @@ pub trait Live {
     #[zbus(property)]
     fn exam(&self) -> zbus::Result<HashMap<String, OwnedVariant>>;
     #[zbus(property)]
+    fn guidance(&self) -> zbus::Result<HashMap<String, OwnedVariant>>;
+    #[zbus(property)]
     fn recording(&self) -> zbus::Result<String>;
     #[zbus(property)]
     fn recording_reason(&self) -> zbus::Result<String>;
@@ -82,6 +87,7 @@ pub struct Live {
     /// Pixels.
     pub size: (u32, u32),
     pub exam: Option<Exam>,
+    pub guidance: Guidance,
     /// `off`, `on` or `failed`, and why.
     pub recording: String,
     pub recording_reason: Option<String>,
@@ -108,6 +114,9 @@ pub struct Exam {
     pub marks: u32,
     /// `left` or `right`: the breast that is scanned, when that was said.
     pub side: Option<String>,
+    /// Where the probe is, when that was said: `3-middle`, `nipple`, `axilla`; and `radial` or `antiradial`.
+    pub probe_spot: Option<String>,
+    pub probe_plane: Option<String>,
     /// Where lesions are, by their numbers, as far as it was said.
     pub places: BTreeMap<u32, Place>,
     /// `agrees`, `differs` or `unclear`: whether the scanner's screen shows this patient; `None` where it is not read.
@@ -214,6 +223,7 @@ impl Live {
             simulated: live.simulated().await?,
             size: live.size().await?,
             exam: Exam::of(&live.exam().await?),
+            guidance: Guidance::read(live).await,
             recording: live.recording().await?,
             recording_reason: some(live.recording_reason().await?),
             worklist_server: WorklistServer::read(live).await,
@@ -285,6 +295,8 @@ impl Exam {
             started_utc: text("StartedUtc").unwrap_or_default(),
             marks: entries.get("Marks").and_then(|value| u32::try_from(value).ok()).unwrap_or_default(),
             side: text("Side"),
+            probe_spot: text("ProbeSpot"),
+            probe_plane: text("ProbePlane"),
             places: places(entries),
             on_screen: text("OnScreen"),
             on_screen_words: text("OnScreenWords"),

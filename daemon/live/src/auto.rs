@@ -222,6 +222,7 @@ mod tests {
             started_utc: now_utc(),
             marks: 0,
             side: None,
+            probe: None,
             places: BTreeMap::new(),
             request: None,
         };

@@ -2,6 +2,7 @@
 //! nothing but the lock, which is held only during such calls.
 
 pub mod budget;
+mod guidance;
 mod looking;
 pub mod session;
 
@@ -14,6 +15,7 @@ use hal::capture::{Description, Frame};
 use hal::clock::Clock;
 use models::findings::Side;
 use models::lesion::sighting::Place;
+use models::task::us_breast::scan::coverage::Coverage;
 use tokio::sync::watch;
 
 use crate::desk::budget::{Budget, TimedStage};
@@ -23,7 +25,7 @@ use crate::exam::{Done, Exams};
 use crate::identity::is_nobody;
 use crate::name::{self, Agreement, NameCheck, OnScreen, Screen, Unclear};
 use crate::view::{
-    By, Ended, ExamError, IllegalTransition, MOST_ENDED, MadeBy, Numbered, Overlay, Picture, Stats, Status,
+    By, Ended, ExamError, Guidance, IllegalTransition, MOST_ENDED, MadeBy, Numbered, Overlay, Picture, Stats, Status,
 };
 use crate::worklist::Order;
 
@@ -33,6 +35,7 @@ const STATS_EVERY: Duration = Duration::from_secs(1);
 /// The senders of a view that the desk publishes with.
 #[derive(Debug)]
 pub struct Outlets {
+    pub guide: watch::Sender<Arc<Guidance>>,
     pub pictures: watch::Sender<Option<Arc<Picture>>>,
     pub overlay: watch::Sender<Arc<Overlay>>,
     pub status: watch::Sender<Arc<Status>>,
@@ -76,6 +79,9 @@ struct Now {
     lost: u64,
     inferred: u64,
     looking: Looking,
+    /// What of the breasts was looked at in the running exam.
+    coverage: Coverage,
+    guide_at: Duration,
     /// Number of the last picture.
     sequence: Option<u64>,
     screen: Screen,
@@ -172,6 +178,7 @@ impl Desk {
                 self.clear_overlay();
             }
             if matches!(now.state, SignState::Dark { .. } | SignState::Broken { .. }) {
+                self.out.guide.send_modify(|guide| Arc::make_mut(guide).items.clear());
                 self.out.pictures.send_replace(None);
                 now.latest = None;
             }
@@ -216,7 +223,11 @@ impl Desk {
             let took = self.clock.now().saturating_sub(captured);
             now.budget.add(TimedStage::Overlay, took);
             now.looking.looked();
-            now.lesions.extend(overlay.lesions.iter().map(|lesion| lesion.id));
+            for lesion in &overlay.lesions {
+                if now.lesions.insert(lesion.id) {
+                    now.exams.place_by_probe(lesion.id);
+                }
+            }
             self.out.overlay.send_replace(Arc::new(overlay));
             let _ = now.state.on(SignEvent::Answer);
             self.publish(&now);
@@ -329,9 +340,9 @@ impl Desk {
         let mut now = self.lock();
         if let Some(exam) = now.exams.current().cloned() {
             let (name_on_screen, another_on_screen) = (now.agreement, now.another_on_screen);
-            let (stats, utc) = (now.stats(), utc.to_owned());
+            let (stats, coverage, utc) = (now.stats(), now.coverage.clone(), utc.to_owned());
             let ended = Arc::make_mut(&mut now.ended);
-            ended.push_back(Ended { exam, name_on_screen, another_on_screen, stats, utc });
+            ended.push_back(Ended { exam, name_on_screen, another_on_screen, stats, coverage, utc });
             if ended.len() > MOST_ENDED {
                 ended.pop_front();
             }
@@ -354,7 +365,8 @@ impl Desk {
             self.clear_overlay();
             self.publish_stats(now, true);
             (now.budget, now.pictures, now.lost, now.inferred) = (Budget::default(), 0, 0, 0);
-            now.looking = Looking::default();
+            (now.looking, now.coverage) = (Looking::default(), Coverage::default());
+            self.out.guide.send_replace(Arc::new(Guidance { exam: number, ..Guidance::default() }));
             self.publish(now);
         }
         if matches!(done, Done::Bound(_)) {

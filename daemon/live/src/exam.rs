@@ -12,9 +12,10 @@ use dicom::request::Request;
 use models::findings::Side;
 use models::lesion::book::check_place;
 use models::lesion::sighting::Place;
+use models::task::us_breast::scan::probe::{Probe, Spot};
 
 use crate::identity::{self, is_nobody, same_name};
-use crate::view::{Exam, ExamError};
+use crate::view::{Exam, ExamError, ProbeOrder};
 
 /// The running exam, if there is one.
 #[derive(Debug, Clone, Default)]
@@ -73,6 +74,7 @@ impl Exams {
             marks: 0,
             request,
             side: None,
+            probe: None,
             places: BTreeMap::new(),
         });
         Ok(Done::Changed("the exam has begun".into()))
@@ -116,8 +118,43 @@ impl Exams {
         if exam.side == side {
             return Ok(Done::Already(words.into()));
         }
-        exam.side = side;
+        // Where the probe was is a place of the other breast.
+        (exam.side, exam.probe) = (side, None);
         Ok(Done::Changed(words.into()))
+    }
+
+    /// Says where the probe is from now on.
+    ///
+    /// # Errors
+    /// When no exam runs, or nobody has said which breast is scanned.
+    pub fn probe(&mut self, order: ProbeOrder) -> Result<Done, ExamError> {
+        let exam = self.current.as_mut().ok_or(ExamError::NoExam)?;
+        let said = (exam.side, exam.probe);
+        let now = match order {
+            ProbeOrder::Unsaid => (exam.side, None),
+            ProbeOrder::Step(step) => (exam.side, Some(Probe::stepped(exam.probe, step))),
+            ProbeOrder::At { side, spot, plane } => {
+                let other = side.is_some() && side != exam.side;
+                let before = exam.probe.filter(|_| !other);
+                let spot = spot.or_else(|| before.map(|probe| probe.spot));
+                let plane = plane.or_else(|| exam.probe.and_then(|probe| probe.plane));
+                (side.or(exam.side), spot.map(|spot| Probe { spot, plane }))
+            }
+        };
+        if now.0.is_none() && now.1.is_some() {
+            return Err(ExamError::NoSide);
+        }
+        (exam.side, exam.probe) = now;
+        let words = where_it_is(exam);
+        Ok(if said == now { Done::Already(words) } else { Done::Changed(words) })
+    }
+
+    /// A lesion is shown for the first time: it is where the probe is said to be, as far as that tells an hour. The distance from the nipple is
+    /// left to a person: a ring is no measurement.
+    pub fn place_by_probe(&mut self, lesion: u32) {
+        let Some(exam) = &mut self.current else { return };
+        let (Some(side), Some(Probe { spot: Spot::Hour(hour, _), .. })) = (exam.side, exam.probe) else { return };
+        exam.places.entry(lesion).or_insert_with(|| Place { side: Some(side), clock: Some(hour), ..Place::default() });
     }
 
     /// Says where a lesion is; what `place` does not say stays as it was. `seen`: the numbers of the lesions of this exam.
@@ -164,6 +201,18 @@ fn guard(bound: &Patient, given: &Patient) -> Result<(), ExamError> {
         return Err(ExamError::OtherAccessionNumber);
     }
     Ok(())
+}
+
+fn where_it_is(exam: &Exam) -> String {
+    let Some(Probe { spot, plane }) = exam.probe else { return "it is not said where the probe is".into() };
+    let side = exam.side.map_or("", |side| side.as_str());
+    let place = match spot {
+        Spot::Hour(hour, ring) => format!("{hour} o'clock, {} ring", ring.as_str()),
+        Spot::Nipple => "nipple".into(),
+        Spot::Axilla => "axilla".into(),
+    };
+    let plane = plane.map(|plane| format!(", {}", plane.as_str())).unwrap_or_default();
+    format!("the probe is at {side}, {place}{plane}")
 }
 
 #[cfg(test)]
@@ -218,6 +267,34 @@ mod tests {
         start(&mut exams, patient("8", "PHANTOM^ADA", "")).unwrap();
         let next = exams.current().unwrap();
         assert_eq!((next.side, next.places.len()), (None, 0), "the next patient's exam knows nothing of it");
+    }
+
+    #[test]
+    fn the_probe_is_somewhere_only_in_a_breast_that_was_named_and_a_new_lesion_is_there() {
+        use models::task::us_breast::scan::probe::{Plane, Ring, Step};
+        let mut exams = Exams::default();
+        let at = |side, spot| ProbeOrder::At { side, spot, plane: None };
+        assert_eq!(exams.probe(ProbeOrder::Step(Step::NextHour)), Err(ExamError::NoExam));
+        start(&mut exams, patient("7", "PHANTOM^EVA", "19700101")).unwrap();
+        assert_eq!(exams.probe(ProbeOrder::Step(Step::NextHour)), Err(ExamError::NoSide));
+        exams.place_by_probe(1);
+        assert!(exams.current().unwrap().places.is_empty(), "nobody has said anything");
+        let three = Spot::Hour(3, Ring::Middle);
+        let done = exams.probe(at(Some(Side::Left), Some(three))).unwrap();
+        assert_eq!(done, Done::Changed("the probe is at left, 3 o'clock, middle ring".into()));
+        assert!(matches!(exams.probe(at(Some(Side::Left), Some(three))), Ok(Done::Already(_))));
+        exams.probe(ProbeOrder::Step(Step::Turn)).unwrap();
+        exams.place_by_probe(1);
+        exams.probe(ProbeOrder::Step(Step::NextHour)).unwrap();
+        exams.place_by_probe(1);
+        let exam = exams.current().unwrap();
+        assert_eq!(exam.probe, Some(Probe { spot: Spot::Hour(4, Ring::Middle), plane: Some(Plane::Radial) }));
+        let there = Place { side: Some(Side::Left), clock: Some(3), ..Place::default() };
+        assert_eq!(exam.places[&1], there, "where the probe was then");
+        exams.side(Some(Side::Right)).unwrap();
+        exams.place_by_probe(2);
+        let exam = exams.current().unwrap();
+        assert_eq!((exam.probe, exam.places.len()), (None, 1), "of the other breast nothing is said yet");
     }
 
     #[test]

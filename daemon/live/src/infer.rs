@@ -1,7 +1,7 @@
 //! Runs the model: takes the newest picture, cuts out the sector, runs the network and follows lesions over time. Runs
 //! on its own thread. Whatever goes wrong here is shown as a sign and tried again, and the pictures go on.
 
-mod still;
+pub(crate) mod still;
 mod eye;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -9,7 +9,8 @@
 //! 4. `session` is the state that the page shows as a sign: ready, paused, no overlay, no signal, failed. `exam` knows
 //!    whose exam it is, which breast is scanned, and where lesions are said to lie.
 //!
-//! `nameplate` reads the patient from the scanner's screen (`text`), and the desk compares it with the exam's (`name`).
+//! `nameplate` reads the patient from the scanner's screen (`text`), and the desk compares it with the exam's (`name`). `guide` judges how
+//! the picture is adjusted and how fast the probe moves; the desk counts what of the breast was looked at.
 //!
 //! Three helpers read the view and send commands as a page does: `lesson` proposes a scanner profile, `worklist` lists
 //! the expected patients, `auto` begins and ends exams automatically.
@@ -30,6 +31,7 @@ pub mod infer;
 pub mod text;
 pub mod name;
 pub mod nameplate;
+pub mod guide;
 pub mod newest;
 pub mod supply;
 pub mod trouble;
@@ -64,6 +66,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::desk::session::SignEvent;
 use crate::desk::{Desk, Outlets};
+use crate::guide::Guide;
 use crate::infer::{Infer, Working};
 use crate::name::NameCheck;
 use crate::nameplate::{Nameplate, Open, Watching};
@@ -114,14 +117,17 @@ pub async fn run<C: Capture + 'static>(
     stage: Stage,
     shutdown: CancellationToken,
 ) -> std::io::Result<()> {
-    let Stage { pictures, overlay, status, stats, mut commands, recording: _ } = stage;
-    let desk = Arc::new(Desk::new(parts.clock.clone(), parts.name_check, Outlets { pictures, overlay, status, stats }));
+    let Stage { guide, pictures, overlay, status, stats, mut commands, recording: _ } = stage;
+    let outlets = Outlets { guide, pictures, overlay, status, stats };
+    let desk = Arc::new(Desk::new(parts.clock.clone(), parts.name_check, outlets));
     let (running, ended) = std::sync::mpsc::channel();
     let (newest, stop) = (Newest::default(), Arc::new(AtomicBool::new(false)));
+    let to_guide = Newest::default();
     let mut source = Source {
         device: parts.device,
         desk: desk.clone(),
         newest: newest.clone(),
+        to_guide: to_guide.clone(),
         stop: stop.clone(),
         patience: parts.deadline * PATIENCE,
     };
@@ -132,6 +138,13 @@ pub async fn run<C: Capture + 'static>(
         open: parts.reader,
         stop: ended,
         state: Watching::default(),
+    };
+    let mut guide = Guide {
+        desk: desk.clone(),
+        newest: to_guide.clone(),
+        clock: parts.clock.clone(),
+        profiles: parts.profiles.clone(),
+        state: guide::Watching::default(),
     };
     let mut infer = Infer {
         desk: desk.clone(),
@@ -146,6 +159,7 @@ pub async fn run<C: Capture + 'static>(
     let mut threads = vec![
         kept_going("live-source", &desk, &parts.clock, &stop, hal::urgency::step_to_the_front, move || source.run())?,
         kept_going("live-infer", &desk, &parts.clock, &stop, hal::urgency::step_forward, move || infer.run())?,
+        kept_going("live-guide", &desk, &parts.clock, &stop, hal::urgency::step_back, move || guide.run())?,
     ];
     if parts.name_check != NameCheck::Off {
         threads.push(kept_going("live-name", &desk, &parts.clock, &stop, hal::urgency::step_back, move || {
@@ -160,6 +174,7 @@ pub async fn run<C: Capture + 'static>(
     }
     stop.store(true, Ordering::Relaxed);
     newest.close();
+    to_guide.close();
     drop(running);
     let ended = tokio::task::spawn_blocking(move || threads.into_iter().try_for_each(JoinHandle::join)).await;
     tracing::debug!(ended = matches!(ended, Ok(Ok(()))), "live path ended");
@@ -186,6 +201,7 @@ fn obey(desk: &Desk, command: Command, station: &str) {
         Command::Freeze(on, by, reply) => (reply, desk.freeze(on, by).map_err(CommandError::from)),
         Command::Mark(reply) => (reply, desk.mark().map_err(CommandError::from)),
         Command::Side(side, reply) => (reply, desk.side(side).map_err(CommandError::from)),
+        Command::Probe(order, seen, reply) => (reply, desk.probe(order, seen.as_deref()).map_err(CommandError::from)),
         Command::Place(lesion, place, seen, reply) => {
             (reply, desk.place(lesion, &place, seen.as_ref()).map_err(CommandError::from))
         }

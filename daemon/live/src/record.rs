@@ -175,7 +175,7 @@ impl Recorder {
             if let Some(picture) = picture {
                 self.at = picture.captured;
                 self.try_again(&view.status);
-                self.picture(&picture, &view.stats);
+                self.picture(&picture, &view);
             }
             if view.overlay.has_changed().unwrap_or(false) {
                 let overlay = view.overlay.borrow_and_update().clone();
@@ -293,6 +293,9 @@ impl Recorder {
         if let Err(error) = open.facts(&last, &ended.exam, &self.parts) {
             tracing::error!(%error, "the last of the recording was not written");
         }
+        if let Err(error) = open.covered(&ended.coverage) {
+            tracing::error!(%error, "what of the breasts was looked at is not in the recording");
+        }
         self.close(open, Some(ended.stats.clone()), ended.utc.clone());
         true
     }
@@ -310,7 +313,7 @@ impl Recorder {
         self.parts.hand_over.hand_over(open.files.folder());
     }
 
-    fn picture(&mut self, picture: &Picture, stats: &watch::Receiver<Arc<Stats>>) {
+    fn picture(&mut self, picture: &Picture, view: &View) {
         // The newest picture may be of the exam before, or of the next one.
         let Some(open) = self.open.as_mut().filter(|open| open.number == picture.exam) else { return };
         let moment = Moment { sequence: picture.sequence, captured: picture.captured };
@@ -334,8 +337,12 @@ impl Recorder {
             open.next_part(Window { from: since, to: moment.captured }, kept, &self.syncer, self.parts.half())?;
             if moment.captured.saturating_sub(open.stats_at) >= STATS_EVERY {
                 open.stats_at = moment.captured;
-                let stats = (**stats.borrow()).clone();
+                let stats = (**view.stats.borrow()).clone();
                 open.note(&JournalEntry::Stats { stats })?;
+                let guide = view.guide.borrow().clone();
+                if guide.exam == open.number {
+                    open.covered(&guide.coverage)?;
+                }
             }
             room(&self.parts)
         });

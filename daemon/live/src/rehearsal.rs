@@ -15,6 +15,8 @@ use models::task::us_breast::sector;
 use serde::Serialize;
 
 use crate::desk::{Desk, Outlets};
+use crate::guide::words::Item;
+use crate::guide::{self, Guide};
 use crate::infer::{Infer, Working};
 use crate::name::NameCheck;
 use crate::newest::Newest;
@@ -31,6 +33,8 @@ pub struct Seen {
     pub sign: Sign,
     /// `None` when the picture was not analysed: it is frozen, or there is no model.
     pub overlay: Option<Overlay>,
+    /// How the picture is adjusted, and how fast the probe moves.
+    pub guidance: Vec<Item>,
 }
 
 /// A clock that shows the time of the recording; sleeping returns at once.
@@ -96,9 +100,16 @@ pub fn run(
 ) -> Result<(), Error> {
     let clock = Arc::new(Recorded::default());
     let (stage, mut view) = view::channel();
-    let outlets =
-        Outlets { pictures: stage.pictures, overlay: stage.overlay, status: stage.status, stats: stage.stats };
+    let view::Stage { guide, pictures, overlay, status, stats, .. } = stage;
+    let outlets = Outlets { guide, pictures, overlay, status, stats };
     let desk = Arc::new(Desk::new(clock.clone(), NameCheck::Off, outlets));
+    let mut guide = Guide {
+        desk: desk.clone(),
+        newest: Newest::default(),
+        clock: clock.clone(),
+        profiles: profiles.clone(),
+        state: guide::Watching::default(),
+    };
     let mut infer = Infer {
         desk: desk.clone(),
         newest: Newest::default(),
@@ -123,11 +134,13 @@ pub fn run(
         }
         view.overlay.mark_unchanged();
         infer.see(&picture);
+        guide.see(picture.clone());
         let changed = view.overlay.has_changed().unwrap_or(false);
         let overlay = Overlay::clone(&view.overlay.borrow_and_update());
         let overlay = (changed && overlay.sequence == sequence).then_some(overlay);
         let sign = view.status.borrow().sign.clone();
-        if !each(&picture.frame, Seen { sequence, time_s: time.as_secs_f64(), sign, overlay }) {
+        let guidance = guide.state.items().to_vec();
+        if !each(&picture.frame, Seen { sequence, time_s: time.as_secs_f64(), sign, overlay, guidance }) {
             break;
         }
     }

@@ -23,6 +23,8 @@ pub struct Source<C> {
     pub device: Supervised<C>,
     pub desk: Arc<Desk>,
     pub newest: Newest<Arc<Picture>>,
+    /// For the scan guidance.
+    pub to_guide: Newest<Arc<Picture>>,
     pub stop: Arc<AtomicBool>,
     /// A run of the model that lasts longer than this is reported as too slow.
     pub patience: Duration,
@@ -43,7 +45,8 @@ impl<C: Capture> Source<C> {
             match self.device.next_frame(WAIT) {
                 Ok(frame) => {
                     let picture = self.desk.picture(frame, watch.status().device);
-                    self.newest.put(picture);
+                    self.newest.put(picture.clone());
+                    self.to_guide.put(picture);
                     self.watch_model();
                 }
                 Err(_) => self.trouble(&watch),

@@ -14,9 +14,12 @@ use models::identity::ModelIdentity;
 use models::lesion::book::Wrong;
 use models::lesion::sighting::Place;
 use models::task::us_breast::lesion::Lesion;
+use models::task::us_breast::scan::coverage::{Coverage, Looked, State};
+use models::task::us_breast::scan::probe::{Plane, Probe, Spot, Step};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
+use crate::guide::words::{ESTIMATE, Item, Words};
 use crate::identity::PatientError;
 use crate::name::Agreement;
 use crate::worklist::{Order, Worklist};
@@ -152,6 +155,8 @@ pub struct Ended {
     pub name_on_screen: Option<Agreement>,
     pub another_on_screen: bool,
     pub stats: Stats,
+    /// What of the breasts was looked at.
+    pub coverage: Coverage,
     /// RFC 3339, UTC.
     pub utc: String,
 }
@@ -172,11 +177,46 @@ pub struct Exam {
     pub marks: u32,
     /// Which breast is scanned, as whoever scans says.
     pub side: Option<Side>,
+    /// Where the probe is in it, as whoever scans says.
+    pub probe: Option<Probe>,
     /// Where lesions are, by their numbers, as whoever scans says.
     pub places: BTreeMap<u32, Place>,
     /// What the worklist says was asked for; `None`: the exam is not of the worklist. For the recording.
     #[serde(skip)]
     pub request: Option<Request>,
+}
+
+/// How well the picture is adjusted, and what of the breasts was looked at in the running exam.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Guidance {
+    /// Number of the exam ([`Exam::number`]).
+    #[serde(skip)]
+    pub exam: u64,
+    /// Contact, gain, depth, focus, speed.
+    pub items: Vec<Item>,
+    /// Places of which anything is known.
+    #[serde(serialize_with = "told")]
+    pub coverage: Coverage,
+    /// What coverage and speed are.
+    pub estimate: Words,
+}
+
+impl Default for Guidance {
+    fn default() -> Self {
+        Self { exam: 0, items: Vec::new(), coverage: Coverage::default(), estimate: ESTIMATE }
+    }
+}
+
+/// A place with what is to be said of it.
+#[derive(Debug, Serialize)]
+pub struct Told<'a> {
+    #[serde(flatten)]
+    pub looked: &'a Looked,
+    pub state: State,
+}
+
+fn told<S: serde::Serializer>(coverage: &Coverage, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(coverage.looked().iter().map(|looked| Told { looked, state: looked.state() }))
 }
 
 impl Exam {
@@ -238,7 +278,7 @@ impl By {
     }
 }
 
-/// A command to the live path. Each is answered once, and sending it twice does no harm.
+/// A command to the live path. Each is answered once, and sending it twice does no harm, but for a step of the probe.
 #[derive(Debug)]
 pub enum Command {
     /// Refused when another patient's exam runs.
@@ -253,6 +293,23 @@ pub enum Command {
     /// Where the lesion with this number is; what is not given stays as it was. Refused when lesions are numbered anew since
     /// whoever says it has looked.
     Place(u32, Place, Option<Numbered>, Reply),
+    /// Where the probe is from now on. The text: when the exam began that whoever says it has looked at ([`Exam::started_utc`]); `None`:
+    /// whatever runs.
+    Probe(ProbeOrder, Option<String>, Reply),
+}
+
+/// What is said of the probe's place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProbeOrder {
+    /// What is not given stays as it was.
+    At {
+        side: Option<Side>,
+        spot: Option<Spot>,
+        plane: Option<Plane>,
+    },
+    Step(Step),
+    /// It is not said any more.
+    Unsaid,
 }
 
 /// For what the numbers of lesions hold.
@@ -288,6 +345,9 @@ pub enum ExamError {
         "the exam that was running when the form was opened is over, or another one has begun: look whose pictures these are, and fill it in again"
     )]
     NotThatExam,
+    /// Each place is one of a breast.
+    #[error("say first which breast is scanned (on the page: R or L; scansidectl live side)")]
+    NoSide,
     /// What was seen has other numbers now.
     #[error(
         "the pictures have another size since the form was opened, and lesions are numbered anew: look which one is meant"
@@ -323,6 +383,7 @@ pub enum CommandError {
 /// Consumer side: state receivers and the command sender.
 #[derive(Debug, Clone)]
 pub struct View {
+    pub guide: watch::Receiver<Arc<Guidance>>,
     pub pictures: watch::Receiver<Option<Arc<Picture>>>,
     pub overlay: watch::Receiver<Arc<Overlay>>,
     pub status: watch::Receiver<Arc<Status>>,
@@ -338,6 +399,7 @@ pub struct View {
 /// Producer side: state senders and the command receiver.
 #[derive(Debug)]
 pub struct Stage {
+    pub guide: watch::Sender<Arc<Guidance>>,
     pub pictures: watch::Sender<Option<Arc<Picture>>>,
     pub overlay: watch::Sender<Arc<Overlay>>,
     pub status: watch::Sender<Arc<Status>>,
@@ -353,10 +415,12 @@ pub fn channel() -> (Stage, View) {
     let (status, seen_status) = watch::channel(Arc::default());
     let (stats, seen_stats) = watch::channel(Arc::default());
     let (recording, seen_recording) = watch::channel(Arc::default());
+    let (guide, seen_guide) = watch::channel(Arc::default());
     let (ask, commands) = mpsc::channel(8);
     (
-        Stage { pictures, overlay, status, stats, recording, commands },
+        Stage { guide, pictures, overlay, status, stats, recording, commands },
         View {
+            guide: seen_guide,
             pictures: seen_pictures,
             overlay: seen_overlay,
             status: seen_status,

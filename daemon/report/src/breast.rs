@@ -12,6 +12,7 @@ use models::number::Number;
 use models::review::marks::Marked;
 use models::task::us_breast::assessment::{self, Category, Suggested, Withheld};
 use models::task::us_breast::lesion::Lesion;
+use models::task::us_breast::scan::coverage::Coverage;
 use models::task::us_breast::terms::Terms;
 
 use crate::encapsulated;
@@ -81,6 +82,8 @@ pub struct Examination<'a> {
     pub remark: Option<String>,
     /// What a person has decided about the lesions.
     pub marked: Option<&'a Marked>,
+    /// What of the breasts was looked at: of an exam that was recorded here, where whoever scanned said where the probe was.
+    pub coverage: Coverage,
 }
 
 impl<'a> Examination<'a> {
@@ -110,6 +113,7 @@ impl<'a> Examination<'a> {
             lesions: lesions.collect(),
             remark: Some(stills.marked.said()).filter(|said| !said.is_empty()),
             marked: Some(&stills.marked),
+            coverage: Coverage::default(),
         }
     }
 

@@ -21,6 +21,7 @@ use models::lesion::followed::Followed;
 use models::lesion::sighting::Place;
 use models::task::us_breast::Sector;
 use models::task::us_breast::lesion::Lesion;
+use models::task::us_breast::scan::coverage::Coverage;
 use models::task::us_breast::terms::Terms;
 
 pub use crate::breast::Course;
@@ -34,7 +35,7 @@ use crate::dataset::DataSet;
 use crate::object::{Context, ObjectKind, date_and_time};
 use crate::site::{Site, hour_code};
 use crate::uid::Uids;
-use crate::words::breast::{followed, suggestion};
+use crate::words::breast::{coverage as covered, followed, suggestion};
 use crate::words::{Language, capital};
 use crate::{Error, KeyImage, Provenance, ResultObject, Source, groups, pages, sr};
 
@@ -67,6 +68,8 @@ pub struct Exam<'a> {
     pub remark: Option<&'a str>,
     /// What was asked for; `None`: the exam is not of the worklist.
     pub request: Option<&'a Request>,
+    /// What of the breasts was looked at, as an estimate; empty where nobody said where the probe was.
+    pub coverage: &'a Coverage,
 }
 
 /// Consecutive pictures of one size.
@@ -166,6 +169,7 @@ pub struct Writer<'a> {
     header: Header,
     remark: Option<String>,
     request: Option<Request>,
+    coverage: Coverage,
 }
 
 impl<'a> Writer<'a> {
@@ -173,7 +177,7 @@ impl<'a> Writer<'a> {
         let header = Header { study_instance_uid: exam.study_uid.to_owned(), ..Header::default() };
         let (uids, elements) = (Uids::of_exam(exam.recording_uid, provenance), identity(exam, &provenance.offset));
         let (remark, request) = (exam.remark.map(str::to_owned), exam.request.cloned());
-        Self { provenance, uids, elements, header, remark, request }
+        Self { provenance, uids, elements, header, remark, request, coverage: exam.coverage.clone() }
     }
 
     fn with<T>(&self, write: impl FnOnce(&Context) -> T) -> T {
@@ -245,7 +249,8 @@ impl<'a> Writer<'a> {
             }
             let images: Vec<&ResultObject> = clips.iter().chain(keys).collect();
             let non_mass = Language::English.words().breast().non_mass.to_owned();
-            let said = self.remark.iter().cloned().chain([non_mass]).map(groups::comment).collect();
+            let covered = covered(&self.coverage, Language::English.words());
+            let said = self.remark.iter().cloned().chain([non_mass]).chain(covered).map(groups::comment).collect();
             sr::ultrasound(context, groups, &images, US, IMAGING_PROCEDURE, said)
         })
     }
@@ -267,6 +272,7 @@ impl<'a> Writer<'a> {
             lesions: seen.iter().map(|one| reported(one, keys)).collect(),
             remark: self.remark.clone(),
             marked: None,
+            coverage: self.coverage.clone(),
         };
         let images: Vec<&ResultObject> = clips.iter().chain(keys).collect();
         self.knowing(seen, |context| {
@@ -495,8 +501,15 @@ mod tests {
         let patient = Patient { id: "P7".into(), name: "Wang^XiaoDong".into(), ..Patient::default() };
         let started_utc = "2026-11-24T03:00:00.000Z";
         let remark = Some("WRONG PATIENT?");
-        let exam =
-            Exam { study_uid: "2.25.77", recording_uid: "2.25.78", patient: &patient, started_utc, remark, request };
+        let exam = Exam {
+            study_uid: "2.25.77",
+            recording_uid: "2.25.78",
+            patient: &patient,
+            started_utc,
+            remark,
+            request,
+            coverage: &Coverage::default(),
+        };
         let provenance = testing::case(1).provenance;
         let writer = Writer::new(&exam, &provenance);
         let mut objects: Vec<_> = clips.iter().enumerate().map(|(i, clip)| writer.clip(clip, i).unwrap()).collect();

@@ -38,6 +38,7 @@ pub const ALL: &[Asset] = assets![
     SCRIPT "figures.js",
     SCRIPT "exam.js",
     SCRIPT "place.js",
+    SCRIPT "guide.js",
     SCRIPT "worklist.js",
     SCRIPT "sound.js",
     SCRIPT "login.js",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use custody::level::Level;
 use hal::sensors::condition::Condition;
-use live::view::{Overlay, Recording, Stats, Status};
+use live::view::{Guidance, Overlay, Recording, Stats, Status};
 use serde::{Deserialize, Serialize};
 
 use crate::health::heat::Words;
@@ -27,6 +27,7 @@ pub enum Text<'a> {
     Overlay(&'a Overlay),
     Stats(&'a Stats),
     Recording(&'a Recording),
+    Guide(&'a Guidance),
     /// What the box may still do, and why not more.
     Level {
         level: Level,

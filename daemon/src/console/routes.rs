@@ -16,10 +16,11 @@ use custody::audit::Audit;
 use custody::level::Gate;
 use dicom::patient::Patient;
 use live::ask::{self, Refusal, RefusalKind, ask};
-use live::view::{By, Command, Numbered, View};
+use live::view::{By, Command, Numbered, ProbeOrder, View};
 use live::worklist::{Listing, Order};
 use models::findings::Side;
 use models::lesion::sighting::Place;
+use models::task::us_breast::scan::probe::{Plane, Spot, Step};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
@@ -118,6 +119,7 @@ fn live_routes(site: Live) -> Router {
         .route("/mark", post(mark))
         .route("/exam/side", post(side))
         .route("/exam/place", post(place))
+        .route("/exam/probe", post(probe))
         .with_state(site)
 }
 
@@ -320,6 +322,31 @@ async fn place(State(site): State<Live>, headers: HeaderMap, body: Bytes) -> Res
         Ok(Placed { lesion, place, seen }) => {
             let place = Place { in_view: None, ..place };
             answer(ask(&site.view, |reply| Command::Place(lesion, place, Some(seen), reply)).await)
+        }
+        Err(wrong) => wrong.into_response(),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Probed {
+    side: Option<Side>,
+    spot: Option<Spot>,
+    plane: Option<Plane>,
+    step: Option<Step>,
+    /// When the exam began that the page shows.
+    seen: String,
+}
+
+async fn probe(State(site): State<Live>, headers: HeaderMap, body: Bytes) -> Response {
+    match posted(&headers, &body) {
+        Ok(Probed { side, spot, plane, step, seen }) => {
+            let order = match step {
+                Some(step) => ProbeOrder::Step(step),
+                None if side.is_none() && spot.is_none() && plane.is_none() => ProbeOrder::Unsaid,
+                None => ProbeOrder::At { side, spot, plane },
+            };
+            answer(ask(&site.view, |reply| Command::Probe(order, Some(seen), reply)).await)
         }
         Err(wrong) => wrong.into_response(),
     }

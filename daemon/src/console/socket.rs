@@ -93,6 +93,7 @@ impl Page {
         view.overlay.mark_changed();
         view.stats.mark_changed();
         view.recording.mark_changed();
+        view.guide.mark_changed();
         pictures.mark_changed();
         level.mark_changed();
         heat.mark_changed();
@@ -107,6 +108,7 @@ impl Page {
                     let (condition, words) = (heat.condition, heat.words());
                     self.tell(&Text::Heat { condition, words: &words }).await?;
                 }
+                Some(guide) = next(&mut view.guide) => self.tell(&Text::Guide(&guide)).await?,
                 Some(recording) = next(&mut view.recording) => self.tell(&Text::Recording(&recording)).await?,
                 message = self.socket.recv() => match message {
                     Some(message) => if !self.hear(&message?) { return Ok("the page closed the connection") },

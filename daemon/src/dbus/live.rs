@@ -8,10 +8,11 @@ use std::time::Duration;
 use dicom::patient::Patient;
 use live::ask::{self, Refusal, RefusalKind, ask};
 use live::screen::lesson;
-use live::view::{By, Command, Recording, RecordingState, Sign, Stats, Status, View};
+use live::view::{By, Command, Guidance, ProbeOrder, Recording, RecordingState, Sign, Stats, Status, View};
 use live::worklist::Order;
 use models::findings::Side;
 use models::lesion::sighting::Place;
+use models::task::us_breast::scan::probe::{Plane, Spot, Step};
 use tokio::sync::watch;
 use zbus::message::Header;
 use zbus::object_server::Interface;
@@ -197,6 +198,33 @@ impl Live {
         self.ask(Verb::Locate, connection, &header, |reply| Command::Place(lesion, place, None, reply)).await
     }
 
+    /// Says where the probe is from now on: side s (left or right), spot s (3-middle: hour, and ring inner, middle or outer; nipple; axilla),
+    /// plane s (radial or antiradial); or step s alone (next-hour, previous-hour, outward, inward, turn). What is not given stays as it
+    /// was; without anything it is not said any more. Returns what changed, in words.
+    #[zbus(out_args("change"))]
+    async fn place_probe(
+        &self,
+        place: Options,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String, Error> {
+        let order = probed(&place)?;
+        self.ask(Verb::Locate, connection, &header, |reply| Command::Probe(order, None, reply)).await
+    }
+
+    /// How the picture is adjusted, and what of the breasts was looked at in the running exam, a freehand estimate. Items aa{sv}: Name s
+    /// (contact, gain, depth, focus, speed), State s (good, not_judged, or what is wrong), Words s and WordsZh s, Figures aa{sv} (Name
+    /// s, Value d, Unit s). Coverage aa{sv}: Side s, Spot s, State s (looked_at, too_short, too_fast, poor_contact, not_judged; places that
+    /// are not in it were not swept), GoodSecs d, GoodMm d, FastSecs d, PoorSecs d, UnjudgedSecs d, Radial b, Antiradial b. Estimate s:
+    /// what coverage and speed are.
+    #[zbus(property)]
+    fn guidance(&self) -> Dictionary {
+        match &self.view {
+            Some(view) => answer::guidance(&view.guide.borrow()),
+            None => answer::guidance(&Guidance::default()),
+        }
+    }
+
     /// off, ready, paused, no_overlay, no_signal or failed.
     #[zbus(property)]
     fn sign(&self) -> &'static str {
@@ -247,7 +275,7 @@ impl Live {
     }
 
     /// The running exam; empty when none runs. StudyUid s, PatientId s, PatientName s, BirthDate s, AccessionNumber s,
-    /// StartedUtc s, Marks u; Side s (left or right, the breast that is scanned) and
+    /// StartedUtc s, Marks u; Side s (left or right, the breast that is scanned), ProbeSpot s and ProbePlane s (as PlaceProbe has them) and
     /// Places aa{sv} (Lesion u, Side s, Clock u, DistanceMm d), as far as they were said; OnScreen s: agrees, differs or unclear, whether the scanner's screen shows this patient, and
     /// OnScreenWords s; both are absent where the screen is not read.
     #[zbus(property)]
@@ -359,6 +387,37 @@ fn placed(options: &Options) -> Result<Place, Error> {
 }
 
 /// # Errors
+/// `InvalidArgument` as for the options of the lists, and when there is no such place or step.
+fn probed(options: &Options) -> Result<ProbeOrder, Error> {
+    let (mut side, mut spot, mut plane, mut step) = (None, None, None, None);
+    let none = |name: &str, text: &str, known: &str| Error::InvalidArgument(format!("{name} {text:?}: {known}"));
+    for (name, value) in options {
+        let text = filter::text(name, value)?;
+        match name.as_str() {
+            "side" => side = breast(&text)?,
+            "spot" => {
+                let named = Spot::try_from(text).map_err(|error| Error::InvalidArgument(error.to_string()))?;
+                spot = Some(named);
+            }
+            "plane" => {
+                plane = Some(Plane::named(&text).ok_or_else(|| none(name, &text, "radial or antiradial"))?);
+            }
+            "step" => {
+                let known = || Step::ALL.map(|(name, _)| name).join(", ");
+                step = Some(Step::named(&text).ok_or_else(|| none(name, &text, &known()))?);
+            }
+            _ => return Err(filter::unknown(name, &["side", "spot", "plane", "step"])),
+        }
+    }
+    match (step, side, spot, plane) {
+        (Some(step), None, None, None) => Ok(ProbeOrder::Step(step)),
+        (Some(_), ..) => Err(Error::InvalidArgument("step goes alone".into())),
+        (None, None, None, None) => Ok(ProbeOrder::Unsaid),
+        (None, side, spot, plane) => Ok(ProbeOrder::At { side, spot, plane }),
+    }
+}
+
+/// # Errors
 /// `InvalidArgument` as for the options of the lists.
 fn wish(options: &Options) -> Result<(String, u32), Error> {
     let (mut wanted, mut seconds) = (String::new(), lesson::USUAL_SECONDS);
@@ -397,6 +456,7 @@ pub async fn follow(connection: Connection, view: Option<View>) -> Result<(), Er
             () = changed(&mut view.status) => {}
             () = changed(&mut view.stats) => {}
             () = changed(&mut view.recording) => {}
+            () = changed(&mut view.guide) => {}
             () = view.worklist.changed() => {}
         }
     }
@@ -444,6 +504,29 @@ mod tests {
         {
             let error = of(std::slice::from_ref(&wrong)).unwrap_err().to_string();
             assert!(error.contains(wrong.0) || error.contains("up"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_place_of_the_probe_is_understood_or_refused_with_what_is_known() {
+        let of = |entries: &[(&str, &'static str)]| {
+            let owned = |text: &'static str| OwnedVariant::try_from(zbus::Variant::from(text)).unwrap();
+            probed(&entries.iter().map(|(name, text)| ((*name).to_owned(), owned(text))).collect())
+        };
+        let spot = Some(Spot::named("3-middle").unwrap());
+        let at = of(&[("side", "left"), ("spot", "3-middle"), ("plane", "radial")]).unwrap();
+        assert_eq!(at, ProbeOrder::At { side: Some(Side::Left), spot, plane: Some(Plane::Radial) });
+        assert_eq!(of(&[("step", "next-hour")]).unwrap(), ProbeOrder::Step(Step::NextHour));
+        assert_eq!(of(&[]).unwrap(), ProbeOrder::Unsaid);
+        for (wrong, word) in [
+            (&[("spot", "13-inner")][..], "no place on the breast"),
+            (&[("plane", "sagittal")], "antiradial"),
+            (&[("step", "jump")], "previous-hour"),
+            (&[("step", "turn"), ("side", "left")], "alone"),
+            (&[("hour", "3")], "spot"),
+        ] {
+            let error = of(wrong).unwrap_err().to_string();
+            assert!(error.contains(word), "{error}");
         }
     }
 

@@ -198,6 +198,7 @@ async fn what_people_press_reaches_the_live_path_and_its_words_come_back() {
                 Command::Freeze(_, By::Bus, reply) => (reply, Err(IllegalTransition("the page is not the bus").into())),
                 Command::Mark(reply) => (reply, Ok("kept".to_owned())),
                 Command::Side(side, reply) => (reply, Ok(format!("side {side:?}"))),
+                Command::Probe(order, seen, reply) => (reply, Ok(format!("{order:?} {seen:?}"))),
                 Command::Place(lesion, place, seen, reply) => {
                     let of = seen.map(|seen| (seen.started_utc, seen.size));
                     (reply, Ok(format!("{lesion} at {:?} of {of:?}", place.clock)))
@@ -227,6 +228,12 @@ async fn what_people_press_reaches_the_live_path_and_its_words_come_back() {
     assert_eq!(asked("/exam/place", &placed(-2)).await.0, 400);
     let unseen = asked("/exam/place", r#"{"lesion":3,"place":{"clock":2}}"#).await;
     assert_eq!(unseen.0, 400, "nobody places a lesion of whatever exam runs by then: {}", unseen.1);
+    let step = asked("/exam/probe", r#"{"step":"next_hour","seen":"2026"}"#).await;
+    assert_eq!(step, (200, r#"Step(NextHour) Some("2026")"#.into()));
+    let spot = asked("/exam/probe", r#"{"side":"left","spot":"3-inner","seen":"2026"}"#).await.1;
+    assert!(spot.contains("Hour(3, Inner)") && spot.contains("Left"), "{spot}");
+    assert_eq!(asked("/exam/probe", r#"{"spot":"13-inner","seen":"2026"}"#).await.0, 400);
+    assert_eq!(asked("/exam/probe", r#"{"step":"next_hour"}"#).await.0, 400, "of whatever exam runs by then");
     assert_eq!(asked("/exam/start", r#"{"id":"","name":"X"}"#).await, (422, "the patient ID is missing".into()));
     assert_eq!(asked("/freeze", "on").await.0, 400);
     assert_eq!(asked("/freeze", &"x".repeat(10_000)).await.0, 413);

@@ -11,9 +11,15 @@ use hal::sensors::condition::Condition;
 use hal::sensors::{Readings, Zone};
 use hil_tests::browser::Browser;
 use hil_tests::tools;
-use live::view::Sign;
+use live::guide::words;
+use live::view::{Guidance, Sign};
 use live::worklist::Worklist;
 use live::worklist::served::{self, Answer};
+use models::findings::Side;
+use models::task::us_breast::scan::Unjudged;
+use models::task::us_breast::scan::contact::{self, Contact};
+use models::task::us_breast::scan::coverage::Quality;
+use models::task::us_breast::scan::probe::{Probe, Spot};
 use needs::Lack;
 use scansided::health::heat;
 
@@ -157,6 +163,79 @@ async fn a_hot_box_says_so_in_the_language_of_the_browser_beside_the_moving_pict
     browser.wait("video beside it", PATIENCE, MOVING).await.unwrap();
     player.heat.send_replace(hot(60.0, Condition::Normal));
     browser.wait("nothing", PATIENCE, "document.getElementById('heat').hidden").await.unwrap();
+    player.stop().await;
+}
+
+/// Where the probe is, by key and by tap; and what of the breast was looked at.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_clock_face_shows_what_was_looked_at_and_the_probe_is_moved_by_key_and_tap() {
+    let Some((mut browser, player)) = watching(1280, 1000).await else { return };
+    browser.wait("video", PATIENCE, MOVING).await.unwrap();
+    assert_eq!(browser.evaluate("document.getElementById('map').hidden").await.unwrap(), true, "no exam runs");
+    player.begin_for_nobody();
+    browser.wait("the map", PATIENCE, "!document.getElementById('map').hidden").await.unwrap();
+    let zones = "document.querySelectorAll('#clock-left .zone').length";
+    assert_eq!(browser.evaluate(zones).await.unwrap(), 38);
+    browser.press("l").await.unwrap();
+    browser.wait("the side", PATIENCE, "document.getElementById('side').textContent === 'left breast'").await.unwrap();
+    let here = |spot: &str| {
+        format!(
+            "document.querySelector('.zone.here')?.dataset.spot === '{spot}' && document.querySelector('.zone.here').dataset.side === 'left'"
+        )
+    };
+    for (key, spot) in
+        [("ArrowRight", "12-inner"), ("ArrowRight", "1-inner"), ("ArrowUp", "1-middle"), ("ArrowLeft", "12-middle")]
+    {
+        browser.press(key).await.unwrap();
+        browser.wait(spot, PATIENCE, &here(spot)).await.unwrap();
+    }
+    let tap =
+        "document.querySelector('#clock-left [data-spot=\"3-inner\"]').dispatchEvent(new MouseEvent('click')) && 1";
+    browser.evaluate(tap).await.unwrap();
+    browser.wait("the tapped place", PATIENCE, &here("3-inner")).await.unwrap();
+    browser.press("t").await.unwrap();
+    let turned = "document.getElementById('turn').textContent.includes('Radial')";
+    browser.wait("the plane", PATIENCE, turned).await.unwrap();
+
+    let mut guidance = Guidance { items: words::none(Unjudged::NoScale), ..Guidance::default() };
+    let contact = Contact { strips: Vec::new(), without: 0.4, word: contact::Word::PoorLeft };
+    guidance.items[0] = words::contact(Ok(contact.word), Some(&contact));
+    let probe = |spot: &str| Probe { spot: Spot::named(spot).unwrap(), plane: None };
+    for (spot, quality) in
+        [("3-inner", Quality::Good(10.0)), ("4-inner", Quality::TooFast), ("5-inner", Quality::PoorContact)]
+    {
+        guidance.coverage.add(Side::Left, probe(spot), 3.0, quality);
+    }
+    player.guide.send_replace(Arc::new(guidance.clone()));
+    let state = |spot: &str| format!("document.querySelector('#clock-left [data-spot=\"{spot}\"]').dataset.state");
+    browser.wait("the map of the exam", PATIENCE, &format!("{} === 'looked_at'", state("3-inner"))).await.unwrap();
+    for (spot, expected) in [("4-inner", "too_fast"), ("5-inner", "poor_contact"), ("6-inner", "not_swept")] {
+        assert_eq!(browser.evaluate(&state(spot)).await.unwrap(), expected, "{spot}");
+    }
+    let said = |id: &str, word: &str| format!("document.getElementById('{id}').textContent.includes('{word}')");
+    for (id, word) in [
+        ("count-left", "1 of 38 looked at, 1 too fast"),
+        ("estimate", "Freehand estimate"),
+        ("guidance", "Poor contact on the left"),
+        ("guidance", "Not judged: the scale is not known"),
+        ("probe", "3 o"),
+    ] {
+        assert_eq!(browser.evaluate(&said(id, word)).await.unwrap(), true, "{id}: {word}");
+    }
+    browser.screenshot(&screenshot("guidance.png")).await.unwrap();
+    browser.evaluate("Object.defineProperty(navigator, 'language', { get: () => 'zh-CN' }) && 1").await.unwrap();
+    player.guide.send_replace(Arc::new(guidance));
+    browser.wait("Chinese", PATIENCE, &said("guidance", "左侧接触不良")).await.unwrap();
+    browser.wait("the estimate in Chinese", PATIENCE, &said("estimate", "徒手估计")).await.unwrap();
+    browser.screenshot(&screenshot("guidance-zh.png")).await.unwrap();
+
+    // A lesion is moved around the nipple by keys, beginning where the probe is.
+    browser.wait("a lesion", PATIENCE, "document.querySelectorAll('#lesions li').length > 0").await.unwrap();
+    for (key, words) in [(".", "4 o"), ("+", "15 mm from the nipple"), ("+", "20 mm from the nipple")] {
+        browser.press(key).await.unwrap();
+        browser.wait(words, PATIENCE, &said("lesions", words)).await.unwrap();
+    }
+    assert_eq!(browser.complaints(), [] as [String; 0]);
     player.stop().await;
 }
 

@@ -24,6 +24,7 @@ mod dicomweb;
 mod edit;
 mod lesions;
 mod export;
+mod guidance;
 mod heat;
 mod inference;
 mod live_exam;

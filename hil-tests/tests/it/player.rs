@@ -12,9 +12,12 @@ use config::settings::Console;
 use hal::capture::frame::Shape;
 use hal::capture::{Colour, Frame, PixelFormat};
 use live::identity;
-use live::view::{self, Command, Exam, ExamError, Latency, Overlay, Picture, Sign, Stage, Stats, Status, View};
+use live::view::{
+    self, Command, Exam, ExamError, Guidance, Latency, Overlay, Picture, ProbeOrder, Sign, Stage, Stats, Status, View,
+};
 use live::worklist::Worklist;
 use models::task::us_breast::lesion::Lesion;
+use models::task::us_breast::scan::probe::Probe;
 use scansided::console::Server;
 use scansided::health::heat;
 use tokio::sync::{mpsc, watch};
@@ -39,6 +42,7 @@ struct Switches {
 pub struct Player {
     address: SocketAddr,
     status: watch::Sender<Arc<Status>>,
+    pub guide: watch::Sender<Arc<Guidance>>,
     pub heat: watch::Sender<heat::Report>,
     switches: Arc<Switches>,
     trigger: CancellationToken,
@@ -68,7 +72,7 @@ impl Player {
         let shutdown = trigger.clone();
         let (stage, view) = view::channel();
         let view = View { worklist, ..view };
-        let Stage { pictures, overlay, status, stats, recording: _, commands } = stage;
+        let Stage { guide, pictures, overlay, status, stats, recording: _, commands } = stage;
         status.send_replace(Arc::new(Status {
             sign: Sign::Ready,
             source: "synthetic".into(),
@@ -86,7 +90,7 @@ impl Player {
         ];
         let (heat, told) = heat::channel();
         let server = tokio::spawn(server.with_heat(told).serve(Some(view), shutdown));
-        Self { address, status, heat, switches, trigger, server, playing }
+        Self { address, status, guide, heat, switches, trigger, server, playing }
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -116,6 +120,7 @@ impl Player {
             started_utc,
             marks: 0,
             side: None,
+            probe: None,
             places: BTreeMap::new(),
             request: None,
         };
@@ -194,6 +199,7 @@ async fn obey(mut commands: mpsc::Receiver<Command>, status: watch::Sender<Arc<S
                     started_utc,
                     marks: 0,
                     side: None,
+                    probe: None,
                     places: BTreeMap::new(),
                     request: None,
                 };
@@ -218,6 +224,21 @@ async fn obey(mut commands: mpsc::Receiver<Command>, status: watch::Sender<Arc<S
             Command::Side(side, reply) => {
                 change(&|status| status.exam.iter_mut().for_each(|exam| exam.side = side));
                 (reply, Ok("Side noted.".to_owned()))
+            }
+            Command::Probe(order, _, reply) => {
+                change(&|status| {
+                    if let Some(exam) = &mut status.exam {
+                        match order {
+                            ProbeOrder::Step(step) => exam.probe = Some(Probe::stepped(exam.probe, step)),
+                            ProbeOrder::Unsaid => exam.probe = None,
+                            ProbeOrder::At { side, spot, plane } => {
+                                exam.side = side.or(exam.side);
+                                exam.probe = spot.map(|spot| Probe { spot, plane });
+                            }
+                        }
+                    }
+                });
+                (reply, Ok("Probe noted.".to_owned()))
             }
             Command::Place(lesion, place, _, reply) => {
                 change(&|status| status.exam.iter_mut().for_each(|exam| exam.places.extend([(lesion, place.clone())])));

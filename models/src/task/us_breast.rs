@@ -7,6 +7,7 @@ mod candidates;
 pub mod clip;
 pub mod colour;
 pub mod lesion;
+pub mod scan;
 pub mod sector;
 pub mod terms;
 pub mod words;

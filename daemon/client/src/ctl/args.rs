@@ -637,6 +637,29 @@ pub enum LiveCommand {
         #[arg(long, value_name = "MM")]
         distance: Option<f64>,
     },
+    /// Say where the probe is in the breast that is scanned, for example `live probe 3-middle --plane radial`, or move it by a step. Where
+    /// it is said, the time spent there is counted (`live coverage`), and new lesions are placed at its hour.
+    #[command(group = ArgGroup::new("whereto").multiple(true).args(["spot", "plane", "side"]))]
+    #[command(group = ArgGroup::new("move").args(["step", "unsaid"]).conflicts_with("whereto"))]
+    #[command(arg_required_else_help = true)]
+    Probe {
+        /// Hour on the clock and ring (inner: to 30 mm from the nipple, middle: to 60 mm, outer) as `3-middle`; or `nipple`, `axilla`.
+        spot: Option<String>,
+        /// Along the line from the nipple, or across it.
+        #[arg(long, value_parser = ["radial", "antiradial"])]
+        plane: Option<String>,
+        /// The breast, when it is another one from now on.
+        #[arg(long)]
+        side: Option<SideName>,
+        /// Move it from where it is said to be.
+        #[arg(long, value_parser = ["next-hour", "previous-hour", "outward", "inward", "turn"])]
+        step: Option<String>,
+        /// It is not said any more.
+        #[arg(long)]
+        unsaid: bool,
+    },
+    /// What of each breast was looked at in the running exam: a freehand estimate.
+    Coverage,
     /// Show each change of state and exam as it happens.
     Watch,
     /// Scanner profiles: where image, text and depth scale are on the screen.

@@ -9,7 +9,7 @@ use zbus::fdo::{PropertiesChangedStream, PropertiesProxy};
 use super::args::{LiveCommand, ScannedSide};
 use super::failure::Failure;
 use super::output::{Output, Tone, count, field, state_cell, tone_of};
-use super::{lesions, profile, time, worklist};
+use super::{coverage, lesions, profile, time, worklist};
 use crate::{Exam, Live, LiveProxy, Options, Stats};
 
 pub async fn run(connection: &Connection, command: LiveCommand, output: &Output) -> Result<(), Failure> {
@@ -47,6 +47,18 @@ pub async fn run(connection: &Connection, command: LiveCommand, output: &Output)
             place.extend(distance.map(|mm| ("distance_mm", mm.into())));
             told(live.place_lesion(lesion, place).await?, output)
         }
+        LiveCommand::Probe { spot, plane, side, step, unsaid: _ } => {
+            // Without anything it is not said any more.
+            let mut place = Options::new();
+            place.extend(side.map(|side| ("side", Side::from(side).as_str().into())));
+            place.extend(
+                [("spot", spot), ("plane", plane), ("step", step)]
+                    .into_iter()
+                    .filter_map(|(name, text)| Some((name, text?.into()))),
+            );
+            told(live.place_probe(place).await?, output)
+        }
+        LiveCommand::Coverage => coverage::show(&live, output).await,
         LiveCommand::Watch => watch(connection, &live, output).await,
         LiveCommand::Worklist => worklist::list(&live, output).await,
         LiveCommand::Profile { command } => profile::run(&live, command, output).await,
@@ -74,6 +86,8 @@ async fn status(live: &LiveProxy<'_>, output: &Output) -> Result<(), Failure> {
         ("Results", now.label.clone().unwrap_or_default()),
         ("Exam", now.exam.as_ref().map_or_else(|| "none".into(), exam)),
         ("Screen", now.exam.as_ref().map(on_screen).unwrap_or_default()),
+        ("Probe", now.exam.as_ref().map(probe).unwrap_or_default()),
+        ("Picture", picture(&now)),
         ("Lesions", now.exam.as_ref().map(places).unwrap_or_default()),
         ("Recording", recording(&now)),
         ("Worklist", now.worklist_server.as_ref().map(worklist::served).unwrap_or_default()),
@@ -115,6 +129,22 @@ fn exam(exam: &Exam) -> String {
     format!("{} ({}{born}{order}), for {}{side}, {marks}{hint}", patient.name, patient.id, time::age(&exam.started_utc))
 }
 
+/// Where the probe is, as far as it was said.
+fn probe(exam: &Exam) -> String {
+    [exam.probe_spot.clone(), exam.probe_plane.clone()].into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// How the picture is adjusted, one thing a line, with its figures.
+fn picture(live: &Live) -> String {
+    let figures = |one: &crate::Judged| {
+        let all: Vec<_> =
+            one.figures.iter().map(|figure| format!("{} {} {}", figure.name, figure.value, figure.unit)).collect();
+        if all.is_empty() { String::new() } else { format!(" ({})", all.join(", ")) }
+    };
+    let lines = live.guidance.items.iter().map(|one| format!("{}: {}{}", one.name, one.words, figures(one)));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 /// Where lesions are, as far as it was said.
 fn places(exam: &Exam) -> String {
     let one = |(lesion, place)| format!("{lesion}: {}", lesions::place(place));
@@ -150,7 +180,10 @@ async fn watch(connection: &Connection, live: &LiveProxy<'_>, output: &Output) -
     let mut printed = None;
     loop {
         // The time of the last worklist changes all day and is no news.
-        let now = Live { worklist_server: None, ..Live::read(live).await? };
+        let mut now = Live { worklist_server: None, ..Live::read(live).await? };
+        // Seconds and figures change all the time; words are news.
+        now.guidance.coverage.clear();
+        now.guidance.items.iter_mut().for_each(|one| one.figures.clear());
         if printed.as_ref() != Some(&now) {
             print(&now, output)?;
             printed = Some(now);
@@ -186,5 +219,7 @@ fn print(now: &Live, output: &Output) -> Result<(), Failure> {
         "failed" => format!("; not recorded: {}", now.recording_reason.as_deref().unwrap_or("no reason")),
         _ => String::new(),
     };
-    output.line(&format!("{}  {sign}{reason}; {exam}{recording}", output.paint(&time::clock(), Tone::Weak)))
+    let wrong: String =
+        now.guidance.items.iter().filter(|one| one.is_wrong()).map(|one| format!("; {}", one.words)).collect();
+    output.line(&format!("{}  {sign}{reason}; {exam}{recording}{wrong}", output.paint(&time::clock(), Tone::Weak)))
 }

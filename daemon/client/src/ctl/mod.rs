@@ -9,6 +9,7 @@ mod bundle;
 mod cert;
 mod clock;
 mod config;
+mod coverage;
 mod dashboard;
 mod doctor;
 mod echo;

@@ -102,6 +102,7 @@ pub(crate) fn live(sign: &str, reason: Option<&str>) -> Live {
         size: (1280, 720),
         exam: None,
         recording: "on".into(),
+        guidance: crate::Guidance::default(),
         recording_reason: None,
         worklist_server: None,
     }

@@ -5,8 +5,13 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::StreamExt;
 use live::view::ExamError;
-use live::view::{self, Command, Exam, Latency, Sign, Status, View};
+use live::view::{self, Command, Exam, Guidance, Latency, ProbeOrder, Sign, Status, View};
+use models::findings::Side;
 use models::lesion::sighting::Place;
+use models::task::us_breast::scan::Unjudged;
+use models::task::us_breast::scan::contact::{self, Contact};
+use models::task::us_breast::scan::coverage::Quality;
+use models::task::us_breast::scan::probe::{Plane, Probe, Spot};
 use scanside_client::{ERROR_PREFIX, Live, LiveProxy, Options, Stats, connect, error_parts};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -17,13 +22,14 @@ use crate::fixture::{Appliance, Bus, PATIENCE, ROWS, ask, text, until};
 struct Path {
     status: watch::Sender<Arc<Status>>,
     stats: watch::Sender<Arc<view::Stats>>,
+    guide: watch::Sender<Arc<Guidance>>,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Path {
     fn start() -> (Self, View) {
         let (stage, view) = view::channel();
-        let view::Stage { pictures, overlay, status, stats, recording: _, mut commands } = stage;
+        let view::Stage { guide, pictures, overlay, status, stats, recording: _, mut commands } = stage;
         let asked = Arc::new(Mutex::new(Vec::new()));
         tokio::spawn({
             let (status, asked) = (status.clone(), asked.clone());
@@ -35,7 +41,7 @@ impl Path {
                 }
             }
         });
-        (Self { status, stats, asked }, view)
+        (Self { status, stats, guide, asked }, view)
     }
 
     fn sign(&self, sign: Sign) {
@@ -63,6 +69,7 @@ fn obey(command: Command, status: &watch::Sender<Arc<Status>>) {
                     started_utc: "2026-01-01T10:00:00Z".into(),
                     marks: 0,
                     side: None,
+                    probe: None,
                     places: BTreeMap::new(),
                     request: None,
                 };
@@ -85,6 +92,16 @@ fn obey(command: Command, status: &watch::Sender<Arc<Status>>) {
         Command::Side(side, reply) => {
             change(status, |status| status.exam.iter_mut().for_each(|exam| exam.side = side));
             let _ = reply.send(Ok("noted".into()));
+        }
+        Command::Probe(order, _, reply) => {
+            if let ProbeOrder::At { side, spot: Some(spot), plane } = order {
+                change(status, |status| {
+                    status.exam.iter_mut().for_each(|exam| {
+                        (exam.side, exam.probe) = (side.or(exam.side), Some(Probe { spot, plane }));
+                    });
+                });
+            }
+            let _ = reply.send(Ok(format!("{order:?}")));
         }
         Command::Place(lesion, place, _, reply) => {
             change(status, |status| {
@@ -135,6 +152,14 @@ async fn verbs_reach_the_live_path_and_properties_follow() {
     let third = Place { clock: Some(2), distance_mm: Some(40.0), ..Place::default() };
     assert_eq!((exam.side.as_deref(), exam.places), (Some("left"), BTreeMap::from([(3, third)])));
 
+    let there = Options::from([("spot", "3-middle".into()), ("plane", "radial".into())]);
+    assert!(live.place_probe(there).await.unwrap().contains("Hour(3, Middle)"));
+    assert_eq!(kind(live.place_probe(Options::from([("spot", "13-inner".into())])).await), "InvalidArgument");
+    let now = Live::read(&live).await.unwrap();
+    let exam = now.exam.unwrap();
+    assert_eq!((exam.probe_spot.as_deref(), exam.probe_plane.as_deref()), (Some("3-middle"), Some("radial")));
+    assert!(now.guidance.items.is_empty() && now.guidance.estimate.contains("estimate"));
+
     path.stats.send_replace(Arc::new(view::Stats {
         pictures: 300,
         lost: 2,
@@ -151,6 +176,37 @@ async fn verbs_reach_the_live_path_and_properties_follow() {
     assert_eq!((overlay.stage.as_str(), overlay.count, overlay.p50, overlay.max), ("overlay", 290, 21.5, 32.0));
     assert_eq!(live.stop_exam().await.unwrap(), "exam ended");
     assert_eq!(Live::read(&live).await.unwrap().exam, None);
+    appliance.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn guidance_and_coverage_are_told_with_figures_and_as_an_estimate() {
+    let Some(bus) = Bus::start() else { return };
+    let (path, view) = Path::start();
+    let appliance = Appliance::start_live(&bus.address, view).await;
+    assert!(text(&bus, &["live", "coverage"]).await.contains("nobody has said where the probe is"));
+    let mut guidance = Guidance { items: live::guide::words::none(Unjudged::Frozen), ..Guidance::default() };
+    let contact = Contact { strips: Vec::new(), without: 0.4, word: contact::Word::PoorLeft };
+    guidance.items[0] = live::guide::words::contact(Ok(contact.word), Some(&contact));
+    let probe = Probe { spot: Spot::named("3-middle").unwrap(), plane: Some(Plane::Radial) };
+    guidance.coverage.add(Side::Left, probe, 4.0, Quality::TooFast);
+    path.guide.send_replace(Arc::new(guidance));
+    let status = text(&bus, &["live", "status"]).await;
+    for word in ["Poor contact on the left", "without 0.4 share", "Not judged: the picture stands still"] {
+        assert!(status.contains(word), "{word}: {status}");
+    }
+    let shown = text(&bus, &["live", "coverage"]).await;
+    for word in ["Left breast: 0 of 38 places looked at, 1 swept too fast, 37 not swept", "estimate"] {
+        assert!(shown.contains(word), "{word}: {shown}");
+    }
+    let json: Value = serde_json::from_str(&text(&bus, &["--json", "live", "coverage"]).await).unwrap();
+    let place = &json["coverage"][0];
+    assert_eq!(
+        (&place["spot"], &place["state"], &place["fast_secs"]),
+        (&"3-middle".into(), &"too_fast".into(), &4.0.into())
+    );
+    assert_eq!(json["items"][0]["state"], "poor_left");
+    assert!(json["items"][0]["words_zh"].as_str().unwrap().contains("左侧"));
     appliance.stop().await.unwrap();
 }
 

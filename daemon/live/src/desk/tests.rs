@@ -24,8 +24,8 @@ fn lesion() -> Lesion {
 
 fn desk() -> (Desk, watch::Receiver<Arc<Status>>, Manual) {
     let clock = Manual::default();
-    let (Stage { pictures, overlay, status, stats, .. }, view) = view::channel();
-    let outlets = Outlets { pictures, overlay, status, stats };
+    let (Stage { guide, pictures, overlay, status, stats, .. }, view) = view::channel();
+    let outlets = Outlets { guide, pictures, overlay, status, stats };
     (Desk::new(Arc::new(clock.clone()), NameCheck::Refuse, outlets), view.status, clock)
 }
 
@@ -81,8 +81,8 @@ fn picture(desk: &Desk, sequence: u64) -> Arc<Picture> {
 #[test]
 fn what_was_frozen_or_outlined_in_one_exam_is_not_shown_in_the_next() {
     let clock = Manual::default();
-    let (Stage { pictures, overlay, status, stats, .. }, view) = view::channel();
-    let desk = Desk::new(Arc::new(clock), NameCheck::Off, Outlets { pictures, overlay, status, stats });
+    let (Stage { guide, pictures, overlay, status, stats, .. }, view) = view::channel();
+    let desk = Desk::new(Arc::new(clock), NameCheck::Off, Outlets { guide, pictures, overlay, status, stats });
     start(&desk, of("DOE^JANE")).unwrap();
     let of_jane = picture(&desk, 1);
     desk.freeze(true, By::Page).unwrap();
@@ -125,8 +125,8 @@ fn a_place_that_was_said_of_a_lesion_of_one_exam_or_size_is_given_to_no_other() 
 #[test]
 fn pictures_that_nobody_looked_at_are_counted_also_while_the_page_is_frozen() {
     let clock = Manual::default();
-    let (Stage { pictures, overlay, status, stats, .. }, _view) = view::channel();
-    let desk = Desk::new(Arc::new(clock), NameCheck::Off, Outlets { pictures, overlay, status, stats });
+    let (Stage { guide, pictures, overlay, status, stats, .. }, _view) = view::channel();
+    let desk = Desk::new(Arc::new(clock), NameCheck::Off, Outlets { guide, pictures, overlay, status, stats });
     start(&desk, of("DOE^JANE")).unwrap();
     let unseen = |desk: &Desk| desk.lock().stats().unseen_secs;
     let answered = |desk: &Desk, number: u64| {

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use hal::LoadedModel;
-use hal::capture::convert;
 use models::manifest::Manifest;
 use models::steps::Steps;
 use models::task::us_breast::{Detection, Map, Sector, Task};
 
 use super::still::Stillness;
 use crate::screen::profile::{Area, Profile};
-use crate::screen::ticks;
+use crate::screen::scale;
 use crate::trouble::Trouble;
 use crate::view::Picture;
 
@@ -43,18 +42,9 @@ impl Eye {
     /// # Errors
     /// [`Trouble::Picture`] when its bytes do not hold together.
     pub fn take(&mut self, picture: &Picture) -> Result<bool, Trouble> {
-        self.read_scale(picture)?;
+        self.mm_per_pixel = scale::read(&self.profile, &picture.frame, &mut self.grey)?;
         let image = self.task.prepare_frame(&picture.frame)?;
         Ok(self.stillness.observe(&image.data, picture.captured))
-    }
-
-    /// Reads the depth scale of this picture: the scanner redraws it when the depth changes, which is when people are about to
-    /// measure. When it cannot be read, no sizes are given: better none than wrong ones.
-    fn read_scale(&mut self, picture: &Picture) -> Result<(), Trouble> {
-        let Some((area, mm_per_tick)) = self.profile.ticks() else { return Ok(()) };
-        convert::grey_part(&picture.frame, area.into(), &mut self.grey)?;
-        self.mm_per_pixel = ticks::find(&self.grey, area.width).map(|ticks| mm_per_tick / ticks.spacing);
-        Ok(())
     }
 
     /// Runs the network on the picture that was prepared last.

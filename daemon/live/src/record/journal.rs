@@ -12,6 +12,8 @@ use dicom::request::Request;
 use models::findings::Side;
 use models::lesion::sighting::Place;
 use models::task::us_breast::lesion::Lesion;
+use models::task::us_breast::scan::coverage::Coverage;
+use models::task::us_breast::scan::probe::Probe;
 use serde::{Deserialize, Serialize};
 
 use super::files::JOURNAL;
@@ -40,6 +42,14 @@ pub enum JournalEntry {
     /// Which breast is scanned from now on, as whoever scans says; `None`: not said any more.
     Side {
         side: Option<Side>,
+    },
+    /// Where the probe is from now on, as whoever scans says; `None`: not said any more.
+    Probe {
+        probe: Option<Probe>,
+    },
+    /// What of the breasts was looked at so far; the last one counts.
+    Coverage {
+        coverage: Coverage,
     },
     /// Where a lesion is, as whoever scans says; what is not given stays as it was.
     Place {
@@ -155,7 +165,10 @@ pub struct Story {
     /// The breasts that were scanned: named while a lesion was seen or figures were noted. A key that was pressed by mistake
     /// and corrected at once is none.
     pub sides: Vec<Side>,
+    /// A freehand estimate; empty where nobody said where the probe was.
+    pub coverage: Coverage,
     side: Option<Side>,
+    probe: Option<Probe>,
     /// Lesions are numbered anew when the size of the pictures changes.
     numbering: u32,
     places: BTreeMap<(u32, u32), Place>,
@@ -179,7 +192,9 @@ impl Story {
             scales: Vec::new(),
             marks,
             sides: Vec::new(),
+            coverage: Coverage::default(),
             side: None,
+            probe: None,
             numbering: 0,
             places: BTreeMap::new(),
             stats: Stats::default(),
@@ -208,9 +223,9 @@ impl Story {
                 self.on_screen = Some(*agreement);
                 self.another_on_screen |= *agreement == Agreement::Differs;
             }
-            JournalEntry::Side { side } => {
-                self.side = *side;
-            }
+            JournalEntry::Side { side } => (self.side, self.probe) = (*side, None),
+            JournalEntry::Probe { probe } => self.probe = *probe,
+            JournalEntry::Coverage { coverage } => self.coverage = coverage.clone(),
             JournalEntry::Place { lesion, place } => {
                 let old = self.places.entry((self.numbering, *lesion)).or_default();
                 *old = place.or(old);
@@ -253,6 +268,11 @@ impl Story {
     /// The breast that is scanned, as it was said last.
     pub fn side(&self) -> Option<Side> {
         self.side
+    }
+
+    /// Where the probe is, as it was said last.
+    pub fn probe(&self) -> Option<Probe> {
+        self.probe
     }
 
     /// What was said of the lesion that has this number now.
@@ -413,6 +433,38 @@ pub mod tests {
         let nowhere = Place::default();
         assert_eq!(places, [(1, nowhere.clone()), (2, left(None)), (3, third), (3, nowhere)]);
         assert_eq!(story.sides, [Side::Right, Side::Left]);
+    }
+
+    #[test]
+    fn coverage_is_what_the_last_whole_line_of_it_says() {
+        use models::task::us_breast::scan::coverage::{Quality, State};
+        use models::task::us_breast::scan::probe::{Plane, Ring, Spot};
+        let probe = Probe { spot: Spot::Hour(3, Ring::Outer), plane: Some(Plane::Radial) };
+        let looked = |secs| {
+            let mut coverage = Coverage::default();
+            coverage.add(Side::Left, probe, secs, Quality::Good(10.0));
+            coverage
+        };
+        let entries = [
+            JournalEntry::Begun(begun()),
+            JournalEntry::Side { side: Some(Side::Left) },
+            JournalEntry::Probe { probe: Some(probe) },
+            JournalEntry::Coverage { coverage: looked(0.5) },
+            JournalEntry::Coverage { coverage: looked(4.0) },
+        ];
+        let text: String = entries.iter().map(line).collect();
+        let story = Story::read(&text).unwrap();
+        assert_eq!((story.probe(), story.coverage.state(Side::Left, probe.spot)), (Some(probe), State::LookedAt));
+        // A kill tears the last line: the one before it counts.
+        let begin = text.len() - line(&entries[4]).len();
+        for cut in begin..text.len() - 1 {
+            let torn = Story::read(&text[..cut]).unwrap();
+            assert_eq!(torn.coverage, looked(0.5), "{cut}");
+        }
+        let side = line(&JournalEntry::Side { side: Some(Side::Right) });
+        assert_eq!(Story::read(&(text.clone() + &side)).unwrap().probe(), None, "of the other breast nothing was said");
+        let elsewhere = text.replace("3-outer", "3-far");
+        assert!(Story::read(&elsewhere).unwrap().coverage.is_empty(), "a place that is none");
     }
 
     #[test]

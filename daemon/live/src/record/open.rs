@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use models::postprocess::contour::signed_area;
+use models::task::us_breast::scan::coverage::Coverage;
 
 use super::files::{Files, Syncer};
 use super::journal::{JournalEntry, Moment, Scene, Seen, Story};
@@ -87,6 +88,9 @@ impl Open {
         if self.story.side() != exam.side {
             self.note(&JournalEntry::Side { side: exam.side })?;
         }
+        if self.story.probe() != exam.probe {
+            self.note(&JournalEntry::Probe { probe: exam.probe })?;
+        }
         for (lesion, place) in &exam.places {
             if self.story.said(*lesion) != Some(place) {
                 self.note(&JournalEntry::Place { lesion: *lesion, place: place.clone() })?;
@@ -124,6 +128,14 @@ impl Open {
             self.recent.pop_front();
         }
         Ok(())
+    }
+
+    /// Notes what of the breasts was looked at, when that has changed.
+    pub(super) fn covered(&mut self, coverage: &Coverage) -> Result<(), RecordError> {
+        if self.story.coverage == *coverage {
+            return Ok(());
+        }
+        self.note(&JournalEntry::Coverage { coverage: coverage.clone() })
     }
 
     /// Ends the present file of pictures and removes files that are not needed any more.

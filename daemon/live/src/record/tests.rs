@@ -41,6 +41,7 @@ fn exam(number: u32, id: &str) -> Exam {
         started_utc: format!("2026-11-30T10:00:{number:02}.000Z"),
         marks: 0,
         side: None,
+        probe: None,
         places: std::collections::BTreeMap::new(),
         request: None,
     }
@@ -48,7 +49,14 @@ fn exam(number: u32, id: &str) -> Exam {
 
 fn ended(exam: Exam) -> Ended {
     let stats = Stats { pictures: 7, ..Stats::default() };
-    Ended { exam, name_on_screen: None, another_on_screen: false, stats, utc: "2026-11-30T10:30:00.000Z".into() }
+    Ended {
+        exam,
+        name_on_screen: None,
+        another_on_screen: false,
+        stats,
+        coverage: Default::default(),
+        utc: "2026-11-30T10:30:00.000Z".into(),
+    }
 }
 
 fn stories(kept: &Kept) -> Vec<(String, String, bool)> {

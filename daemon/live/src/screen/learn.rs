@@ -81,6 +81,7 @@ impl Learner {
             screen: self.size,
             sector,
             freeze_icon: None,
+            elevation_mm: None,
             pixel_aspect: 1.0,
             scale,
             text: self.texts(sector, strip),

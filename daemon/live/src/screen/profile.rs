@@ -106,6 +106,9 @@ pub struct Profile {
     /// Width of a pixel divided by its height. When it is not 1, no sizes are given.
     #[serde(default = "square")]
     pub pixel_aspect: f32,
+    /// The way across the image plane, mm, over which the likeness of the probe's speckle falls to 1/e. When absent, 1 mm is assumed where
+    /// the speed of the probe is estimated.
+    pub elevation_mm: Option<f32>,
     /// When absent, no sizes are given.
     pub scale: Option<Scale>,
     /// Burned-in text.
@@ -143,7 +146,16 @@ impl Profile {
     /// Of a screen of which only the sector is known: no sizes, no text.
     pub fn of_sector(screen: [usize; 2], sector: Area) -> Self {
         let name = "found-in-the-picture".to_owned();
-        Self { name, screen, sector, freeze_icon: None, pixel_aspect: square(), scale: None, text: Vec::new() }
+        Self {
+            name,
+            screen,
+            sector,
+            freeze_icon: None,
+            pixel_aspect: square(),
+            scale: None,
+            elevation_mm: None,
+            text: Vec::new(),
+        }
     }
 
     /// # Errors
@@ -190,6 +202,9 @@ impl Profile {
         }
         if !(0.25..=4.0).contains(&self.pixel_aspect) {
             return wrong("pixel_aspect", format!("{} is not within 0.25 to 4", self.pixel_aspect));
+        }
+        if self.elevation_mm.is_some_and(|mm| !(0.1..=5.0).contains(&mm)) {
+            return wrong("elevation_mm", "must be 0.1 to 5 mm".to_owned());
         }
         self.scale.map_or(Ok(()), |scale| scale.check())
     }
@@ -340,6 +355,7 @@ mod tests {
             ("sectors = 1\n", "sectors"),
             ("freeze_icon = [630, 0, 20, 20]\n", "freeze_icon"),
             ("pixel_aspect = nan\n", "pixel_aspect"),
+            ("elevation_mm = 0.0\n", "elevation_mm"),
             ("[scale]\nmm_per_pixel = 0.0\n", "scale.mm_per_pixel"),
             ("[scale]\nticks = [0, 0, 10, 400]\n", "scale"),
             ("[scale]\nmm_per_pixel = 0.1\nmm_per_tick = 5.0\n", "scale"),

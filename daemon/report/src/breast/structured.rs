@@ -17,7 +17,7 @@ use crate::codes::{
 use crate::content::{Item, Relation};
 use crate::object::{BREAST, Context};
 use crate::site::hour_code;
-use crate::words::breast::rules;
+use crate::words::breast::{coverage, rules};
 use crate::words::{Language, Words, capital};
 use crate::{Error, ResultObject, groups, sr};
 
@@ -44,6 +44,9 @@ fn summary(context: &Context, exam: &Examination<'_>) -> Item {
     let ordered = context.request.map(|request| request.step_description.clone()).filter(|text| !text.is_empty());
     let procedure: Vec<String> =
         std::iter::once("Ultrasonography of the breast".to_owned()).chain(ordered).chain(exam.looked(w)).collect();
+    // No concept of the standard says how much of a breast was looked at: words have to do.
+    let covered: Vec<String> = coverage(&exam.coverage, w);
+    let procedure = std::iter::once(procedure.join("; ")).chain(covered).collect::<Vec<_>>().join("\n");
     let found: Vec<String> = exam.lesions.iter().map(|one| finding(one, w)).collect();
     let found = if found.is_empty() { capital(&exam.nothing(w)) } else { found.join("\n") };
     let found = [found, w.breast().non_mass.to_owned()].join("\n");
@@ -54,7 +57,7 @@ fn summary(context: &Context, exam: &Examination<'_>) -> Item {
         .flatten()
         .collect::<Vec<_>>();
     let sections = [
-        Some(section(PROCEDURE_REPORTED, PROCEDURE_REPORTED, procedure.join("; "))),
+        Some(section(PROCEDURE_REPORTED, PROCEDURE_REPORTED, procedure)),
         comparison.map(|text| section(COMPARISON, COMPARISON, text)),
         Some(section(FINDINGS, FINDING, found)),
         Some(section(IMPRESSIONS, IMPRESSION, impression.join("\n"))),

@@ -9,6 +9,7 @@ use models::review::{Decided, Decision, Document, Review};
 use super::*;
 use crate::stills::tests::stills;
 use crate::stills::{NotRead, Unread};
+use crate::words::breast::coverage;
 use crate::{Content, NOT_FOR_DIAGNOSIS, testing};
 
 /// Two lesions of the left breast, one of which is known.
@@ -174,6 +175,7 @@ fn an_exam_that_nobody_looked_at_or_that_was_cut_short_says_so() {
         lesions: Vec::new(),
         remark: None,
         marked: None,
+        coverage: Coverage::default(),
     };
     for language in Language::ALL {
         let w = language.words();
@@ -183,6 +185,30 @@ fn an_exam_that_nobody_looked_at_or_that_was_cut_short_says_so() {
         assert!(!nothing.contains(w.breast().not_evaluated) && nothing != said, "{nothing}");
         assert!(exam(true, false).looked(w).contains(&w.breast().cut_short.to_owned()));
         assert_eq!(exam(true, true).looked(w).len(), 1);
+    }
+}
+
+#[test]
+fn what_was_swept_too_fast_or_not_at_all_is_told_as_an_estimate_in_every_language() {
+    use models::task::us_breast::scan::coverage::Quality;
+    use models::task::us_breast::scan::probe::{Probe, Spot};
+    let probe = |spot| Probe { spot: Spot::named(spot).unwrap(), plane: None };
+    let mut covered = Coverage::default();
+    covered.add(Side::Left, probe("3-inner"), 4.0, Quality::Good(10.0));
+    covered.add(Side::Left, probe("4-outer"), 4.0, Quality::TooFast);
+    for (language, words) in Language::ALL.into_iter().zip([
+        [
+            "Left breast: 1 of 38 places looked at",
+            "swept too fast: 4 o'clock outer ring",
+            "not swept: 36 places",
+            "estimate",
+        ],
+        ["左侧乳腺：共 38 个部位，已扫查 1 个", "扫查过快：4 点外环", "未扫查：36 个部位", "估计"],
+    ]) {
+        let w = language.words();
+        let said = coverage(&covered, w).join("\n");
+        words.iter().for_each(|word| assert!(said.contains(word), "{word}: {said}"));
+        assert!(coverage(&Coverage::default(), w).is_empty(), "nobody said where the probe was");
     }
 }
 

@@ -9,7 +9,7 @@ use super::{Error, Frame, Paper, Picture, assemble, frames, illustrate, paragrap
 use crate::Provenance;
 use crate::breast::{Examination, Found, lines};
 use crate::identity::Patient;
-use crate::words::breast::rules;
+use crate::words::breast::{coverage, rules};
 use crate::words::{Language, capital};
 
 /// Where the lines about a lesion begin, beside its name.
@@ -41,6 +41,10 @@ pub fn write(draft: &Draft<'_>) -> Result<Vec<u8>, Error> {
     let comparison = draft.examination.comparison(w).join("\n");
     if !comparison.is_empty() {
         paragraph(&mut font, &mut flow, document.comparison, &comparison, INK);
+    }
+    let covered = coverage(&draft.examination.coverage, w).join("\n");
+    if !covered.is_empty() {
+        paragraph(&mut font, &mut flow, fixed.coverage, &covered, INK);
     }
     findings(draft, &mut font, &mut flow);
     paragraph(&mut font, &mut flow, fixed.not_found_by_it, fixed.non_mass, INK);

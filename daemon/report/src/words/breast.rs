@@ -6,9 +6,11 @@ use models::lesion::followed::{Earlier, Followed};
 use models::lesion::sighting::Place;
 use models::number::Number;
 use models::task::us_breast::assessment::{Category, SOURCE, Suggested, Withheld};
+use models::task::us_breast::scan::coverage::{Coverage, State};
+use models::task::us_breast::scan::probe::Spot;
 use models::task::us_breast::terms::{Term, Trait};
 
-use super::Words;
+use super::{Words, capital};
 
 /// Part of [`Words`].
 pub trait Breast {
@@ -37,6 +39,12 @@ pub trait Breast {
     fn seen_once(&self, count: usize) -> String;
     /// `looked`: what was looked at, in this language.
     fn no_lesion_in(&self, looked: &str) -> String;
+    /// How many places of a breast were looked at, of all.
+    fn coverage_of(&self, side: Side, looked_at: usize, all: usize) -> String;
+    /// What is said of places in this state.
+    fn covered(&self, state: State) -> &'static str;
+    fn spot(&self, spot: Spot) -> String;
+    fn places(&self, count: usize) -> String;
     /// Where the rules come from, and what they are not.
     fn rules(&self, source: &str) -> String;
 }
@@ -68,6 +76,9 @@ pub struct Fixed {
     pub gone: &'static str,
     /// No earlier day is known of a lesion of the list.
     pub no_earlier: &'static str,
+    /// Heading of what was looked at, and what that is.
+    pub coverage: &'static str,
+    pub coverage_note: &'static str,
     pub note: &'static str,
 }
 
@@ -79,6 +90,30 @@ pub fn place(place: &Place, w: &dyn Words) -> String {
         place.distance_mm.map(|mm| w.nipple_distance(mm)),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(w.comma())
+}
+
+/// More places than this are counted, not named.
+const MOST_NAMED: usize = 12;
+
+/// What of each breast was looked at, and what it is worth; nothing where nobody said where the probe was.
+pub fn coverage(coverage: &Coverage, w: &dyn Words) -> Vec<String> {
+    let all = Spot::all().count();
+    let of = |side: Side| {
+        let looked_at = coverage.spots(side, State::LookedAt).len();
+        let rest = State::ALL.into_iter().filter(|state| *state != State::LookedAt).filter_map(move |state| {
+            let spots = coverage.spots(side, state);
+            let named = || spots.iter().map(|spot| w.spot(*spot)).collect::<Vec<_>>().join(w.comma());
+            let said = if spots.len() > MOST_NAMED { w.places(spots.len()) } else { named() };
+            (!spots.is_empty()).then(|| w.titled(w.covered(state), &said))
+        });
+        let parts: Vec<String> = [w.coverage_of(side, looked_at, all)].into_iter().chain(rest).collect();
+        capital(&parts.join(w.separator()))
+    };
+    let mut lines: Vec<String> = coverage.sides().into_iter().map(of).collect();
+    if !lines.is_empty() {
+        lines.push(w.breast().coverage_note.to_owned());
+    }
+    lines
 }
 
 /// A lesion of the list, and its earlier size.
@@ -148,8 +183,11 @@ pub(super) mod tests {
             fixed.not_measured,
             fixed.gone,
             fixed.no_earlier,
+            fixed.coverage,
+            fixed.coverage_note,
             fixed.note,
         ]);
+        all.extend(State::ALL.map(|state| w.covered(state)));
         all.extend(terms().into_iter().map(|term| w.term(term)));
         all.extend(Trait::ALL.map(|what| w.described(what)));
         all.extend([Some(Side::Right), Some(Side::Left), None].map(|side| w.breast_of(side)));
@@ -169,6 +207,8 @@ pub(super) mod tests {
             all.push(super::followed(&Followed { lesion: 12, earlier: Some(earlier) }, w));
         }
         all.push(super::followed(&Followed { lesion: 12, earlier: None }, w));
+        all.extend([w.coverage_of(Side::Left, 7, 38), w.coverage_of(Side::Right, 7, 38), w.places(31)]);
+        all.extend(Spot::all().map(|spot| w.spot(spot)));
         all
     }
 }

@@ -12,6 +12,8 @@ use models::task::mg_breast::kind::{Kind, Stage};
 use models::task::mg_breast::marks::Mark;
 use models::task::mg_breast::withheld::Withheld;
 use models::task::us_breast::assessment::{Category as Suggestion, Withheld as NoCategory};
+use models::task::us_breast::scan::coverage::State as Covered;
+use models::task::us_breast::scan::probe::{Ring, Spot};
 use models::task::us_breast::terms::{Term, Trait};
 use models::{Reason, Refusal, Topic};
 
@@ -722,6 +724,35 @@ impl Breast for English {
         format!("no lesion in {looked}")
     }
 
+    fn coverage_of(&self, side: Side, looked_at: usize, all: usize) -> String {
+        format!("{}: {looked_at} of {all} places looked at", self.breast_of(Some(side)))
+    }
+
+    fn covered(&self, state: Covered) -> &'static str {
+        match state {
+            Covered::LookedAt => "looked at",
+            Covered::TooShort => "too short or with the probe held still",
+            Covered::TooFast => "swept too fast",
+            Covered::PoorContact => "poor contact",
+            Covered::NotJudged => "not judged",
+            Covered::NotSwept => "not swept",
+        }
+    }
+
+    fn spot(&self, spot: Spot) -> String {
+        match spot {
+            Spot::Hour(hour, Ring::Inner) => format!("{hour} o'clock inner ring"),
+            Spot::Hour(hour, Ring::Middle) => format!("{hour} o'clock middle ring"),
+            Spot::Hour(hour, Ring::Outer) => format!("{hour} o'clock outer ring"),
+            Spot::Nipple => "nipple".into(),
+            Spot::Axilla => "axilla".into(),
+        }
+    }
+
+    fn places(&self, count: usize) -> String {
+        stills::counted(count, "place")
+    }
+
     fn rules(&self, source: &str) -> String {
         format!(
             "A category is a suggestion that software makes from the descriptors by published rules ({source}). It is no assessment by a \
@@ -746,6 +777,9 @@ const BREAST: breast::Fixed = breast::Fixed {
     not_measured: "not measured",
     gone: "not there any more",
     no_earlier: "no exam of an earlier day",
+    coverage: "Coverage (freehand estimate)",
+    coverage_note: "A freehand estimate: whoever scanned said where the probe was, and its speed was estimated from the pictures. It proves \
+                    neither that a place was seen wholly nor that it was not.",
     note: "Descriptors, sizes and categories were made by software. Where a lesion lies is what the scanner or a person said. One lesion \
            may be in several pictures.",
 };

@@ -14,6 +14,8 @@ use models::task::mg_breast::kind::{Kind, Stage};
 use models::task::mg_breast::marks::Mark;
 use models::task::mg_breast::withheld::Withheld;
 use models::task::us_breast::assessment::{Category as Suggestion, Withheld as NoCategory};
+use models::task::us_breast::scan::coverage::State as Covered;
+use models::task::us_breast::scan::probe::{Ring, Spot};
 use models::task::us_breast::terms::{Echo, Margin, Orientation, Posterior, Shape, Term, Trait};
 use models::{Reason, Refusal, Topic};
 
@@ -1006,6 +1008,35 @@ impl Breast for Chinese {
         format!("{looked}中未发现病灶")
     }
 
+    fn coverage_of(&self, side: Side, looked_at: usize, all: usize) -> String {
+        format!("{}：共 {all} 个部位，已扫查 {looked_at} 个", self.breast_of(Some(side)))
+    }
+
+    fn covered(&self, state: Covered) -> &'static str {
+        match state {
+            Covered::LookedAt => "已扫查",
+            Covered::TooShort => "停留过短或探头未移动",
+            Covered::TooFast => "扫查过快",
+            Covered::PoorContact => "接触不良",
+            Covered::NotJudged => "未评估",
+            Covered::NotSwept => "未扫查",
+        }
+    }
+
+    fn spot(&self, spot: Spot) -> String {
+        match spot {
+            Spot::Hour(hour, Ring::Inner) => format!("{hour} 点内环"),
+            Spot::Hour(hour, Ring::Middle) => format!("{hour} 点中环"),
+            Spot::Hour(hour, Ring::Outer) => format!("{hour} 点外环"),
+            Spot::Nipple => "乳头".into(),
+            Spot::Axilla => "腋窝".into(),
+        }
+    }
+
+    fn places(&self, count: usize) -> String {
+        format!("{count} 个部位")
+    }
+
     fn rules(&self, source: &str) -> String {
         format!(
             "分类是软件根据描述特征、按已发表的规则给出的建议：{source}。它不是医师的评估。从不建议 0、1、5、6 类及 4 类的亚类。"
@@ -1029,6 +1060,8 @@ const BREAST: breast::Fixed = breast::Fixed {
     not_measured: "未测量",
     gone: "已消失",
     no_earlier: "没有更早日期的检查",
+    coverage: "扫查覆盖（徒手估计）",
+    coverage_note: "徒手估计：探头位置由检查者指明，速度由图像估计。它既不证明某部位已完整扫查，也不证明未扫查。",
     note: "描述特征、大小和分类由软件给出。病灶位置来自扫描仪或人员的说明。同一病灶可能出现在多幅图像中。",
 };
 

@@ -2,13 +2,15 @@
 
 use std::collections::HashMap;
 
+use live::guide::words::Item;
 use live::name::Agreement;
 use live::screen::lesson::Proposal;
 use live::screen::profile::Area;
-use live::view::{Exam, Latency, Recording, Stats};
+use live::view::{Exam, Guidance, Latency, Recording, Stats};
 use live::worklist::served::Server;
 use live::worklist::{Entry, Listing};
 use models::lesion::sighting::Place;
+use models::task::us_breast::scan::coverage::Looked;
 use zbus::{OwnedVariant, Variant};
 
 use super::Dictionary;
@@ -23,7 +25,7 @@ fn owned<'a>(value: impl Into<Variant<'a>>) -> OwnedVariant {
 }
 
 pub fn exam(exam: &Exam, on_screen: Option<Agreement>) -> Dictionary {
-    let Exam { number: _, study_uid, patient, started_utc, marks, side, places, request: _ } = exam;
+    let Exam { number: _, study_uid, patient, started_utc, marks, side, probe, places, request: _ } = exam;
     let mut entries = dictionary([
         ("StudyUid", owned(study_uid.as_str())),
         ("PatientId", owned(patient.id.as_str())),
@@ -35,6 +37,10 @@ pub fn exam(exam: &Exam, on_screen: Option<Agreement>) -> Dictionary {
     ]);
     if let Some(side) = side {
         entries.insert("Side".into(), owned(side.as_str()));
+    }
+    if let Some(probe) = probe {
+        entries.insert("ProbeSpot".into(), owned(probe.spot.to_string()));
+        entries.extend(probe.plane.map(|plane| ("ProbePlane".to_owned(), owned(plane.as_str()))));
     }
     if !places.is_empty() {
         let places: Vec<_> = places.iter().map(|(lesion, place)| located(*lesion, place)).collect();
@@ -54,6 +60,51 @@ fn located(lesion: u32, place: &Place) -> HashMap<String, Variant<'static>> {
     let distance = place.distance_mm.map(|mm| ("DistanceMm".to_owned(), Variant::from(mm)));
     let lesion = ("Lesion".to_owned(), Variant::from(lesion));
     std::iter::once(lesion).chain(side).chain(clock).chain(distance).collect()
+}
+
+pub fn guidance(guidance: &Guidance) -> Dictionary {
+    let Guidance { exam: _, items, coverage, estimate } = guidance;
+    dictionary([
+        ("Items", owned(items.iter().map(judged).collect::<Vec<_>>())),
+        ("Coverage", owned(coverage.looked().iter().map(looked).collect::<Vec<_>>())),
+        ("Estimate", owned(estimate.en)),
+    ])
+}
+
+fn judged(item: &Item) -> HashMap<String, Variant<'static>> {
+    let figures: Vec<HashMap<String, Variant<'static>>> = item
+        .figures
+        .iter()
+        .map(|figure| {
+            [
+                ("Name".to_owned(), Variant::from(figure.name)),
+                ("Value".to_owned(), Variant::from(figure.value)),
+                ("Unit".to_owned(), Variant::from(figure.unit)),
+            ]
+            .into()
+        })
+        .collect();
+    let texts = [("Name", item.name), ("State", item.state), ("Words", item.words.en), ("WordsZh", item.words.zh)];
+    let texts = texts.map(|(name, text)| (name.to_owned(), Variant::from(text)));
+    texts.into_iter().chain([("Figures".to_owned(), Variant::from(figures))]).collect()
+}
+
+fn looked(one: &Looked) -> HashMap<String, Variant<'static>> {
+    let texts = [
+        ("Side", Variant::from(one.side.as_str())),
+        ("Spot", Variant::from(one.spot.to_string())),
+        ("State", Variant::from(one.state().as_str())),
+    ];
+    let figures = [
+        ("GoodSecs", one.good_secs),
+        ("GoodMm", one.good_mm),
+        ("FastSecs", one.fast_secs),
+        ("PoorSecs", one.poor_secs),
+        ("UnjudgedSecs", one.unjudged_secs),
+    ];
+    let figures = figures.map(|(name, value)| (name, Variant::from(value)));
+    let planes = [("Radial", Variant::from(one.radial)), ("Antiradial", Variant::from(one.antiradial))];
+    texts.into_iter().chain(figures).chain(planes).map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 pub fn stats(stats: &Stats, recording: &Recording) -> Dictionary {

@@ -13,6 +13,8 @@ use models::findings::Side;
 use models::lesion::followed::Followed;
 use models::task::Control;
 use models::task::us_breast::Sector;
+use models::task::us_breast::scan::coverage::{Coverage, State};
+use models::task::us_breast::scan::probe::Spot;
 use report::settings::Device;
 use report::ultrasound::{Clip, Course, Exam, ExamPicture, Seen, Shown, Writer};
 use report::{self, Provenance, ResultObject};
@@ -84,6 +86,7 @@ pub fn develop<E: From<Error>>(
         started_utc: &begun.started_utc,
         remark: story.another_on_screen.then_some(ANOTHER_ON_SCREEN),
         request: begun.request.as_ref(),
+        coverage: &story.coverage,
     };
     let writer = Writer::new(&exam, &provenance);
     let half = Duration::from_secs_f64(record.clip_secs / 2.0);
@@ -146,6 +149,7 @@ pub fn develop<E: From<Error>>(
         "ended_utc": story.ended.as_ref().map(|(utc, _)| utc),
         "unit": "ms",
         "stats": story.stats,
+        "coverage": story.coverage,
     });
     let verdict = verdict(&story, seen.len(), clips.len());
     // A recording is handed over once its journal says that it has ended.
@@ -218,7 +222,22 @@ fn verdict(story: &Story, lesions: usize, clips: usize) -> String {
         Some([unseen, coming]) => format!("; for {unseen:.0} of {coming:.0} s no network looked at the pictures"),
         None => String::new(),
     };
-    format!("breast ultrasound: {found}{marks}, {}{why}{poor}{unseen}{screen}", count(clips, "clip"))
+    let covered = covered(&story.coverage);
+    format!("breast ultrasound: {found}{marks}, {}{why}{poor}{unseen}{covered}{screen}", count(clips, "clip"))
+}
+
+/// What of each breast was looked at; empty where nobody said where the probe was.
+fn covered(coverage: &Coverage) -> String {
+    let all = Spot::all().count();
+    let of = |side: Side| {
+        let count = |state| coverage.spots(side, state).len();
+        let fast = Some(count(State::TooFast)).filter(|fast| *fast > 0);
+        let fast = fast.map(|fast| format!(", {fast} swept too fast")).unwrap_or_default();
+        let (looked, none) = (count(State::LookedAt), count(State::NotSwept));
+        format!("{} {looked} of {all} places looked at{fast}, {none} not swept", side.as_str())
+    };
+    let sides: Vec<String> = coverage.sides().into_iter().map(of).collect();
+    if sides.is_empty() { String::new() } else { format!("; coverage (freehand estimate): {}", sides.join(", ")) }
 }
 
 /// The last model that was used in the exam, on every accelerator that it ran on. The creation time is the end of the exam, so that a repetition makes the
@@ -446,6 +465,19 @@ mod tests {
         assert_eq!(shown.len(), MOST_IN_DOCUMENTS);
         assert!(shown.iter().all(|score| *score >= 0.6), "{shown:?}");
         assert_eq!(in_documents(&seen[..2]), [true, true]);
+    }
+
+    #[test]
+    fn the_verdict_says_what_of_the_breast_was_looked_at_as_an_estimate() {
+        use models::task::us_breast::scan::coverage::Quality;
+        use models::task::us_breast::scan::probe::Probe;
+        let mut story = story(8000, 0.0, 300.0);
+        let probe = |spot| Probe { spot: Spot::named(spot).unwrap(), plane: None };
+        story.coverage.add(Side::Left, probe("nipple"), 4.0, Quality::Good(9.0));
+        story.coverage.add(Side::Left, probe("axilla"), 4.0, Quality::TooFast);
+        let said = verdict(&story, 0, 1);
+        let due = "; coverage (freehand estimate): left 1 of 38 places looked at, 1 swept too fast, 36 not swept";
+        assert!(said.ends_with(due), "{said}");
     }
 
     #[test]

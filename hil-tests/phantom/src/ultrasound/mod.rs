@@ -26,6 +26,7 @@ mod speckle;
 mod tissue;
 pub mod truth;
 mod video;
+pub mod handling;
 pub mod y4m;
 
 pub use video::{Frame, Options, Video};

@@ -3,6 +3,7 @@
 use super::breast::Breast;
 use super::canvas::Canvas;
 use super::decoy::Decoys;
+use super::handling::{self, Handling};
 use super::image::{self, View};
 use super::layout::{Layout, Name};
 use super::motion::{self, Pose};
@@ -41,6 +42,7 @@ pub struct Video {
     beam: Beam,
     operator: Operator,
     still: Canvas,
+    handling: Handling,
 }
 
 /// One frame of the scanner's screen.
@@ -78,7 +80,21 @@ impl Video {
         let grid = grid(&settings, &view, &poses[0]);
         let beam = Beam::new(&settings, grid.rows, grid.step_mm[1]);
         let layout = options.layout.layout();
-        Self { seed, fps: options.fps, layout, settings, scene, poses, view, beam, operator, still }
+        let handling = Handling::default();
+        Self { seed, fps: options.fps, layout, settings, scene, poses, view, beam, operator, still, handling }
+    }
+
+    /// The same breast, with the probe held and the scanner set in another way. What the screen says of the settings stays as it was.
+    #[must_use]
+    pub fn handled(mut self, handling: Handling) -> Self {
+        if let Some(gain_db) = handling.gain_db {
+            (self.settings.gain_db, self.settings.tgc_error_db) = (gain_db, 0.0);
+        }
+        if let Some(speed) = handling.speed_mm_s {
+            self.poses = handling::straight(self.poses.len(), self.fps, speed);
+        }
+        self.handling = handling;
+        self
     }
 
     /// Name and ID of the patient, as they stand on the screen.
@@ -128,7 +144,16 @@ impl Video {
             amplitude: [amplitude(self.settings.noise_db - 14.0), amplitude(self.settings.noise_db)],
         };
         let envelope = speckle::envelope(&plane, &self.beam, self.scene.seed, self.settings.looks, electronics);
-        let bright = image::compressed(envelope, &grid, &self.settings);
+        let mut bright = image::compressed(envelope, &grid, &self.settings);
+        if let Some(lifted) = self.handling.lifted {
+            let width = self.view.mm_per_pixel * self.view.rect.width as f32;
+            handling::lift(
+                &mut bright,
+                &grid,
+                pose.live_frame as i32,
+                lifted.map(|share| pose.lateral_mm + (share - 0.5) * width),
+            );
+        }
         image::draw(&bright, &grid, &self.view, pose, self.settings.gamma, screen);
         for outline in &plane.outlines {
             let id = self.scene.lesions[outline.lesion].id;

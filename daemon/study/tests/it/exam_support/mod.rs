@@ -18,6 +18,7 @@ use live::settings::Record;
 use live::view::{self, Ended, Exam, MadeBy, Overlay, Picture, Stage, Status};
 use models::manifest::Clearance;
 use models::task::us_breast::lesion::Lesion;
+use models::task::us_breast::scan::coverage::Coverage;
 use report::settings::Device;
 use report::{ModelIdentity, ResultObject};
 use study::exam::develop;
@@ -94,6 +95,7 @@ impl Stand {
             started_utc,
             marks,
             side: None,
+            probe: None,
             places: BTreeMap::new(),
             request: None,
         };
@@ -109,7 +111,14 @@ impl Stand {
         let goes_on = |was: &Exam| exam.as_ref().is_some_and(|now| now.recording_uid() == was.recording_uid());
         if let Some(exam) = running.take_if(|was| !goes_on(was)) {
             let (stats, utc) = (self.view.stats.borrow().as_ref().clone(), store::now_utc());
-            ended.push_back(Ended { exam, name_on_screen: None, another_on_screen: false, stats, utc });
+            ended.push_back(Ended {
+                exam,
+                name_on_screen: None,
+                another_on_screen: false,
+                stats,
+                coverage: Coverage::default(),
+                utc,
+            });
         }
         running.clone_from(&exam);
         let ended = Arc::new(ended.clone());
