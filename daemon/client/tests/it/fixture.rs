@@ -49,12 +49,13 @@ impl Bus {
         Self::start_with(|daemon| daemon.args(address.map(|address| format!("--address={address}"))))
     }
 
-    /// One that starts a program when the daemon's name is called and nobody has it: this program makes the file `started` there.
+    /// One that starts a program when the daemon's name is called and nobody has it: this program makes the file `started` there, and
+    /// fails, so that nobody waits for it.
     pub fn activating(folder: &Path) -> Option<Self> {
         let (services, started) = (folder.join("dbus-1/services"), folder.join("started"));
         std::fs::create_dir_all(&services).unwrap();
-        let service =
-            format!("[D-BUS Service]\nName={}\nExec=/bin/touch {}\n", scanside_client::BUS_NAME, started.display());
+        let command = format!("Exec=/bin/sh -c 'touch {}; exit 1'", started.display());
+        let service = format!("[D-BUS Service]\nName={}\n{command}\n", scanside_client::BUS_NAME);
         std::fs::write(services.join("daemon.service"), service).unwrap();
         Self::start_with(|daemon| daemon.env("XDG_DATA_HOME", folder))
     }
