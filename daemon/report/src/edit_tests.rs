@@ -147,7 +147,7 @@ fn recommendations_follow_the_edited_values_by_the_same_rule() {
     };
     let category = |case: &Case| {
         advice(case).iter().find_map(|one| match one {
-            Advice::LungRads(category) => Some(*category),
+            Advice::LungRads { category, .. } => Some(*category),
             _ => None,
         })
     };
