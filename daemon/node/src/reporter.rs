@@ -208,7 +208,7 @@ impl Reporter {
                          [[dicom.sender]]",
                         asked.calling_ae
                     );
-                    self.postpone(&asked, &reason).await?;
+                    self.postpone(&asked, &reason, &reason).await?;
                 }
                 Ok(())
             }
@@ -224,7 +224,7 @@ impl Reporter {
         let verdict = match judged.map_err(|error| error.to_string()).and_then(|judged| judged) {
             Ok(verdict) => verdict,
             Err(reason) => {
-                self.postpone(asked, &reason).await?;
+                self.postpone(asked, &reason, &reason).await?;
                 return Ok(None);
             }
         };
@@ -272,7 +272,7 @@ impl Reporter {
             Ok(association) => association,
             Err(error) => {
                 for Ready { asked, .. } in &ready {
-                    self.postpone(asked, &error.to_string()).await?;
+                    self.postpone(asked, &error.to_string(), &error.words()).await?;
                 }
                 return Ok(());
             }
@@ -288,7 +288,7 @@ impl Reporter {
                 .await;
             match answer {
                 Ok((status, comment)) => self.answered(report, status, &comment).await?,
-                Err(error) => self.postpone(&report.asked, &error.to_string()).await?,
+                Err(error) => self.postpone(&report.asked, &error.to_string(), &error.words()).await?,
             }
         }
         association.release().await;
@@ -298,8 +298,8 @@ impl Reporter {
     async fn answered(&self, report: &Ready, status: u16, comment: &str) -> store::Result<()> {
         // 0107 and 0116: attribute list error and value out of range, warnings of a peer that has read the report.
         if !matches!(status, status::SUCCESS | 0x0107 | 0x0116) {
-            let reason = format!("the peer answered the report with {status:#06x} {comment}");
-            return self.postpone(&report.asked, reason.trim_end()).await;
+            let words = format!("the peer answered the report with {status:#06x}");
+            return self.postpone(&report.asked, format!("{words} {comment}").trim_end(), &words).await;
         }
         let (id, kept, lacking) = (report.asked.id, report.verdict.kept.len(), report.verdict.lacking.len());
         info!(commitment = id, kept, lacking, "storage commitment reported");
@@ -307,17 +307,18 @@ impl Reporter {
         self.rows(move |rows| commitments::reported(rows, id, lacking, &now)).await
     }
 
-    async fn postpone(&self, asked: &Commitment, reason: &str) -> store::Result<()> {
+    /// `words`: the reason for the log, without what the peer has written.
+    async fn postpone(&self, asked: &Commitment, reason: &str, words: &str) -> store::Result<()> {
         let (id, failures) = (asked.id, asked.attempts.saturating_add(1));
         let settings = &self.settings.commitment;
         let reason = reason.to_owned();
         if failures >= settings.most_attempts() {
-            warn!(commitment = id, failures, "the report of storage commitment is given up: {reason}");
+            warn!(commitment = id, failures, "the report of storage commitment is given up: {words}");
             let now = self.wall.now_utc();
             return self.rows(move |rows| commitments::given_up(rows, id, &reason, &now)).await;
         }
         let wait = settings.pauses().after(failures);
-        info!(commitment = id, failures, "the report of storage commitment is sent again in {wait:?}: {reason}");
+        info!(commitment = id, failures, "the report of storage commitment is sent again in {wait:?}: {words}");
         let next = self.wall.utc_after(wait);
         self.rows(move |rows| commitments::postponed(rows, id, &reason, &next)).await
     }

@@ -13,6 +13,9 @@ pub const COMMITTED: &str = "committed";
 /// The archive was asked often enough and said nothing: the object counts as delivered and no more.
 pub const UNANSWERED: &str = "unanswered";
 
+/// How the reason begins when an archive says in a report that it does not keep an object.
+pub const NOT_KEPT: &str = "the archive took it and does not keep it";
+
 /// After so many reports that say no the object is parked: sending it again does not help.
 const MOST_REFUSALS: u32 = 5;
 
@@ -93,7 +96,7 @@ pub fn answered(
     ))?;
     let mut sent_again: Vec<i64> = Vec::new();
     for (uid, status) in failed {
-        let reason = format!("the archive took it and does not keep it (storage commitment: {status:#06x})");
+        let reason = format!("{NOT_KEPT} (storage commitment: {status:#06x})");
         let values = named_params! {":uid": uid, ":ask": ask, ":now": now, ":most": MOST_REFUSALS, ":reason": reason};
         let id: Option<i64> = again.query_row(values, |row| row.get(0)).optional()?;
         if let Some(id) = id {
@@ -316,6 +319,7 @@ mod tests {
         assert_eq!(says(&mut rows, &[], &["1.2.3.2"]), Noted::default());
         assert_eq!(deliveries::due(&rows, "pacs", "9999", 9).unwrap(), []);
     }
+
     /// An archive that repeats its report until somebody answers, or whose report of an older question comes late.
     #[test]
     fn an_old_report_says_nothing_of_an_object_that_was_sent_and_asked_for_again() {

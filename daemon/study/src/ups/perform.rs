@@ -324,7 +324,7 @@ impl Performer {
         let offered = match line.scheduled(&self.settings.station).await {
             Ok(offered) => offered,
             Err(error) => {
-                warn!("the manager does not say which tasks there are: {error}");
+                warn!("the manager does not say which tasks there are: {}", error.words());
                 return Ok(false);
             }
         };
