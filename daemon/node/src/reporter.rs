@@ -22,7 +22,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::association::Timers;
+use crate::association::{Fault, Timers};
 use crate::commitment::{self, Verdict};
 use crate::elements::Syntax;
 use crate::negotiate::Role;
@@ -184,25 +184,20 @@ impl Reporter {
         Ok((due.into_iter().map(|(peer, _)| peer).collect(), wait))
     }
 
-    /// All that is due for one peer, over one association.
+    /// All that is due for one peer, over one association. What each report says is found directly before it is sent: it must be true
+    /// then, and nothing is read from the disk for a peer that is not there.
     async fn report_to(&self, peer: &Peer) -> store::Result<()> {
         let (peer, now) = (peer.clone(), self.wall.now_utc());
-        let due = self.rows(move |rows| commitments::due(rows, &peer, &now, BATCH)).await?;
-        let mut ready = Vec::new();
-        for asked in due {
-            if let Some(verdict) = self.judge(&asked).await? {
-                ready.push(Ready { asked, verdict });
-            }
-        }
-        let Some(first) = ready.first() else { return Ok(()) };
-        let Route { its_own_first, target } = route(&self.settings.sender, &self.services.archives, &first.asked);
+        let mut due = self.rows(move |rows| commitments::due(rows, &peer, &now, BATCH)).await?;
+        let Some(first) = due.first() else { return Ok(()) };
+        let Route { its_own_first, target } = route(&self.settings.sender, &self.services.archives, first);
         if its_own_first {
-            ready = self.over_its_own(ready).await?;
+            due = self.over_its_own(due).await?;
         }
         match target {
-            Some(target) if !ready.is_empty() => self.over_ours(&target, ready).await,
+            Some(target) if !due.is_empty() => self.over_ours(&target, due).await,
             _ => {
-                for Ready { asked, .. } in ready {
+                for asked in due {
                     let reason = format!(
                         "nothing says where {} takes reports, and it has no association open: set commitment_port of its \
                          [[dicom.sender]]",
@@ -239,11 +234,19 @@ impl Reporter {
     }
 
     /// Over an association that the peer has open. Returns what did not get through.
-    async fn over_its_own(&self, ready: Vec<Ready>) -> store::Result<Vec<Ready>> {
+    async fn over_its_own(&self, due: Vec<Commitment>) -> store::Result<Vec<Commitment>> {
         let mut left = Vec::new();
-        for report in ready {
-            let status = match self.services.lines.to(&report.asked.calling_ae, &report.asked.peer_address) {
-                Some(line) if left.is_empty() => {
+        let line = |asked: &Commitment| self.services.lines.to(&asked.calling_ae, &asked.peer_address);
+        for asked in due {
+            if !left.is_empty() || line(&asked).is_none() {
+                left.push(asked);
+                continue;
+            }
+            let Some(verdict) = self.judge(&asked).await? else { continue };
+            let report = Ready { asked, verdict };
+            // It may have ended while the objects were read.
+            let status = match line(&report.asked) {
+                Some(line) => {
                     let (answer, answered) = oneshot::channel();
                     let order = Order {
                         event_type: report.verdict.event_type(),
@@ -257,42 +260,72 @@ impl Reporter {
                     drop(line);
                     if sent { timeout(TIMERS.idle, answered).await.ok().and_then(Result::ok) } else { None }
                 }
-                _ => None,
+                None => None,
             };
             match status {
                 Some(status) => self.answered(&report, status, "").await?,
-                None => left.push(report),
+                None => left.push(report.asked),
             }
         }
         Ok(left)
     }
 
-    async fn over_ours(&self, target: &Target, ready: Vec<Ready>) -> store::Result<()> {
-        let mut association = match provider(target).await {
-            Ok(association) => association,
-            Err(error) => {
-                for Ready { asked, .. } in &ready {
-                    self.postpone(asked, &error.to_string(), &error.words()).await?;
+    async fn over_ours(&self, target: &Target, due: Vec<Commitment>) -> store::Result<()> {
+        let mut open: Option<Association> = None;
+        let mut due = due.into_iter();
+        while let Some(asked) = due.next() {
+            let mut verdict = None;
+            // One that was never tried may have to wait for its objects: nobody is called for that.
+            if open.is_none() && asked.attempts == 0 {
+                verdict = self.judge(&asked).await?;
+                if verdict.is_none() {
+                    continue;
                 }
-                return Ok(());
             }
-        };
-        for report in &ready {
-            let event_type = report.verdict.event_type();
-            let answer = association
-                .request(
-                    COMMITMENT,
-                    |id| message::event_report_request(id, COMMITMENT, commitment::INSTANCE, event_type),
-                    |syntax| report.verdict.report(&report.asked.transaction_uid, syntax),
-                )
-                .await;
-            match answer {
-                Ok((status, comment)) => self.answered(report, status, &comment).await?,
-                Err(error) => self.postpone(&report.asked, &error.to_string(), &error.words()).await?,
+            let mut association = match open.take() {
+                Some(association) => association,
+                None => match provider(target).await {
+                    Ok(association) => association,
+                    Err(error) => {
+                        for asked in std::iter::once(asked).chain(due) {
+                            self.postpone(&asked, &error.to_string(), &error.words()).await?;
+                        }
+                        return Ok(());
+                    }
+                },
+            };
+            if association.is_over() {
+                let error = Error::from(Fault::Closed);
+                self.postpone(&asked, &error.to_string(), &error.words()).await?;
+            } else {
+                if verdict.is_none() {
+                    verdict = self.judge(&asked).await?;
+                }
+                if let Some(verdict) = verdict {
+                    self.send(&mut association, Ready { asked, verdict }).await?;
+                }
             }
+            open = Some(association);
         }
-        association.release().await;
+        if let Some(association) = open {
+            association.release().await;
+        }
         Ok(())
+    }
+
+    async fn send(&self, association: &mut Association, report: Ready) -> store::Result<()> {
+        let event_type = report.verdict.event_type();
+        let answer = association
+            .request(
+                COMMITMENT,
+                |id| message::event_report_request(id, COMMITMENT, commitment::INSTANCE, event_type),
+                |syntax| report.verdict.report(&report.asked.transaction_uid, syntax),
+            )
+            .await;
+        match answer {
+            Ok((status, comment)) => self.answered(&report, status, &comment).await,
+            Err(error) => self.postpone(&report.asked, &error.to_string(), &error.words()).await,
+        }
     }
 
     async fn answered(&self, report: &Ready, status: u16, comment: &str) -> store::Result<()> {
