@@ -101,6 +101,14 @@ fn route(senders: &[Sender], archives: &[Archive], asked: &Commitment) -> Route 
     Route { its_own_first: same || target.is_none(), target }
 }
 
+/// What goes over one association: we call a peer under the title under which it called us. The rest stays due. Pure.
+fn of_one_title(mut due: Vec<Commitment>) -> Vec<Commitment> {
+    if let Some(called) = due.first().map(|first| first.called_ae.clone()) {
+        due.retain(|one| one.called_ae == called);
+    }
+    due
+}
+
 /// A report that is ready to be sent.
 struct Ready {
     asked: Commitment,
@@ -188,7 +196,7 @@ impl Reporter {
     /// then, and nothing is read from the disk for a peer that is not there.
     async fn report_to(&self, peer: &Peer) -> store::Result<()> {
         let (peer, now) = (peer.clone(), self.wall.now_utc());
-        let mut due = self.rows(move |rows| commitments::due(rows, &peer, &now, BATCH)).await?;
+        let mut due = of_one_title(self.rows(move |rows| commitments::due(rows, &peer, &now, BATCH)).await?);
         let Some(first) = due.first() else { return Ok(()) };
         let Route { its_own_first, target } = route(&self.settings.sender, &self.services.archives, first);
         if its_own_first {
@@ -393,6 +401,16 @@ mod tests {
 
     fn sender() -> Sender {
         Sender { ae_title: "CT1".into(), commitment_port: Some(104), ..Sender::default() }
+    }
+
+    /// Two rooms of one scanner's console that have entered the box under two titles each know it by one of them.
+    #[test]
+    fn a_report_goes_under_the_title_by_which_it_was_asked_for() {
+        let of = |id, called: &str| Commitment { id, called_ae: called.into(), ..asked() };
+        let due = vec![of(1, "ROOM1"), of(2, "ROOM2"), of(3, "ROOM1")];
+        assert_eq!(of_one_title(due.clone()).iter().map(|one| one.id).collect::<Vec<_>>(), [1, 3]);
+        assert_eq!(of_one_title(due[1..2].to_vec()).len(), 1, "the rest, the next time");
+        assert_eq!(of_one_title(Vec::new()), []);
     }
 
     #[test]
