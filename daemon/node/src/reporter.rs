@@ -59,11 +59,9 @@ pub struct Reporter {
 pub(crate) fn peer_called(services: &Services, peer: Peer) {
     let services = services.clone();
     tokio::task::spawn_blocking(move || {
-        let due = services
-            .store
-            .connect(Durability::Rebuildable)
-            .and_then(|connection| commitments::due_now(&connection, &peer, &store::now_utc()));
-        if due.is_ok_and(|due| due > 0) {
+        let rows = services.store.connect(Durability::Rebuildable);
+        if rows.and_then(|rows| commitments::is_behind(&rows, &peer)).is_ok_and(|is_behind| is_behind) {
+            services.called.note(peer);
             services.report.notify_one();
         }
     });
@@ -131,7 +129,8 @@ impl Reporter {
                     for peer in due.into_iter().take(AT_ONCE.saturating_sub(busy.len())) {
                         busy.insert(peer.clone());
                         let reporter = self.clone();
-                        running.spawn(async move { (reporter.report_to(&peer).await, peer) });
+                        let has_called = self.services.called.take(&peer);
+                        running.spawn(async move { (reporter.report_to(&peer, has_called).await, peer) });
                     }
                     wait.unwrap_or(LOOK_AGAIN).min(LOOK_AGAIN)
                 }
@@ -186,17 +185,21 @@ impl Reporter {
             })
             .await?;
         peers.retain(|(peer, _)| !busy.contains(peer));
+        let waits = |called: &Peer| busy.contains(called) || peers.iter().any(|(peer, _)| peer == called);
+        let called = self.services.called.among(waits);
         let now = self.wall.now_utc();
-        let (due, later): (Vec<_>, Vec<_>) = peers.into_iter().partition(|(_, next)| *next <= now);
+        let is_due = |(peer, next): &(Peer, String)| *next <= now || called.contains(peer);
+        let (due, later): (Vec<_>, Vec<_>) = peers.into_iter().partition(is_due);
         let wait = later.first().map(|(_, next)| self.wall.until(next) + Duration::from_millis(1));
         Ok((due.into_iter().map(|(peer, _)| peer).collect(), wait))
     }
 
     /// All that is due for one peer, over one association. What each report says is found directly before it is sent: it must be true
     /// then, and nothing is read from the disk for a peer that is not there.
-    async fn report_to(&self, peer: &Peer) -> store::Result<()> {
+    async fn report_to(&self, peer: &Peer, has_called: bool) -> store::Result<()> {
         let (peer, now) = (peer.clone(), self.wall.now_utc());
-        let mut due = of_one_title(self.rows(move |rows| commitments::due(rows, &peer, &now, BATCH)).await?);
+        let due = self.rows(move |rows| commitments::due(rows, &peer, &now, has_called, BATCH)).await?;
+        let mut due = of_one_title(due);
         let Some(first) = due.first() else { return Ok(()) };
         let Route { its_own_first, target } = route(&self.settings.sender, &self.services.archives, first);
         if its_own_first {
@@ -353,6 +356,11 @@ impl Reporter {
         let (id, failures) = (asked.id, asked.attempts.saturating_add(1));
         let settings = &self.settings.commitment;
         let reason = reason.to_owned();
+        // A peer that calls every minute must not use up in a day the attempts of a week.
+        if asked.next_utc > self.wall.now_utc() {
+            info!(commitment = id, "the peer has called, and its report of storage commitment waits as before: {words}");
+            return self.rows(move |rows| commitments::in_vain(rows, id, &reason)).await;
+        }
         if failures >= settings.most_attempts() {
             warn!(commitment = id, failures, "the report of storage commitment is given up: {words}");
             let now = self.wall.now_utc();
@@ -396,6 +404,7 @@ mod tests {
             asked_utc: String::new(),
             attempts: 0,
             waited: false,
+            next_utc: String::new(),
         }
     }
 

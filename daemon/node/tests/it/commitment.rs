@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use custody::level::Level;
 use custody::store::commitments::{self, Item, Listed, New};
-use custody::store::{Durability, instances, now_utc};
+use custody::store::{Durability, instances, now_utc, utc_after};
 use dicom_ul::pdu::{PDataValueType, Pdu, PresentationContextProposed};
 use needs::peers::{Program, Service, tried};
 use node::services::Archive;
@@ -200,6 +200,34 @@ async fn nothing_is_looked_for_on_the_disk_until_a_peer_that_was_away_is_there()
     // An object that is not here is waited for, once, by whoever looks.
     let rows = node.store.connect(Durability::Rebuildable).unwrap();
     assert!(!rows.query_row("SELECT waited FROM commitments", [], |row| row.get::<_, bool>(0)).unwrap());
+}
+
+/// A scanner that opens an association for every image and takes no report must have it waiting as long as the settings say.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_because_the_peer_has_called_costs_none_of_those_that_are_due() {
+    let node = Node::start(|settings| {
+        quick(settings);
+        settings.commitment.retry_max_secs = 3600.0;
+        settings.sender = vec![scanner(closed())];
+    })
+    .await;
+    let next = utc_after(Duration::from_secs(1800));
+    asked_in_vain(&node, "1.9.1", &next);
+    for called in 1..=3 {
+        let association = Asking::associate(&node).await;
+        let rows = node.store.connect(Durability::Full).unwrap();
+        let tried = async {
+            while listed(&node)[0].reason.as_deref().is_none_or(|reason| !reason.contains("no connection")) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, tried).await.expect("it is tried when it calls");
+        let sql = "SELECT attempts, next_utc FROM commitments";
+        let row: (u32, String) = rows.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        assert_eq!(row, (1, next.clone()), "call {called}");
+        rows.execute("UPDATE commitments SET reason = NULL", []).unwrap();
+        drop(association);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
