@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
+use custody::series::SeriesKey;
+use custody::store::jobs::JobRow;
 use custody::store::notices::{self, End, NoticeRow};
 use custody::store::{self, Durability, Store, deliveries, jobs, results, series};
 use hal::backoff::Backoff;
@@ -189,11 +191,9 @@ fn note(
         let Some(row) = series::get(connection, job.series_id)? else { continue };
         let taken = notice(connection, job_id, &row.key.study_uid, destinations)?;
         let notice = standing(connection, &taken)?;
-        let task = job.task.as_deref().unwrap_or_default();
-        let name = format!("availability of {} version {} {task} for {receiver}", row.key.series_uid, job.version);
         let said = serde_json::to_string(&notice)?;
         let transaction = connection.transaction()?;
-        let (of, uid) = ((receiver, job_id), dicom::uid::from_name(&name));
+        let (of, uid) = ((receiver, job_id), dicom::uid::from_name(&name(&row.key, &job, receiver)));
         notices::write(&transaction, of, &notice.study_uid, &uid, &said, now)?;
         if notice.series.is_empty() {
             let why = if taken.series.is_empty() { NO_ARCHIVE } else { WITHDRAWN };
@@ -203,6 +203,13 @@ fn note(
         transaction.commit()?;
     }
     Ok(())
+}
+
+/// Names a notice, for its UID. With the study, since two studies may hold a series of one UID.
+fn name(key: &SeriesKey, job: &JobRow, receiver: &str) -> String {
+    let task = job.task.as_deref().unwrap_or_default();
+    let (series, study, version) = (&key.series_uid, &key.study_uid, job.version);
+    format!("availability of {series} of study {study} version {version} {task} for {receiver}")
 }
 
 /// The objects of a job that an archive with an AE title has taken.
@@ -246,7 +253,6 @@ fn standing(connection: &Connection, notice: &Notice) -> store::Result<Notice> {
 
 #[cfg(test)]
 mod tests {
-    use custody::series::SeriesKey;
     use custody::store::rejections;
     use custody::store::results::ResultRow;
     use rusqlite::Transaction;
@@ -300,6 +306,15 @@ mod tests {
     fn archives() -> BTreeMap<String, Destination> {
         let archive = |name: &str| serde_json::from_value(serde_json::json!({ "ae_title": name })).unwrap();
         ["a", "b"].map(|name| (name.to_owned(), archive(name))).into()
+    }
+
+    #[test]
+    fn notices_of_two_studies_that_hold_a_series_of_one_uid_are_two() {
+        let (_folder, rows, _) = analysed();
+        let key = |study: &str| SeriesKey { study_uid: study.into(), series_uid: "1.2.3".into() };
+        let job = jobs::get(&rows, 1).unwrap().unwrap();
+        assert_ne!(name(&key("1.2"), &job, "ris"), name(&key("1.4"), &job, "ris"));
+        assert_ne!(name(&key("1.2"), &job, "ris"), name(&key("1.2"), &job, "viewer"));
     }
 
     /// What is told, and the reasons of what is not.
