@@ -358,7 +358,10 @@ impl Reporter {
         let reason = reason.to_owned();
         // A peer that calls every minute must not use up in a day the attempts of a week.
         if asked.next_utc > self.wall.now_utc() {
-            info!(commitment = id, "the peer has called, and its report of storage commitment waits as before: {words}");
+            info!(
+                commitment = id,
+                "the peer has called, and its report of storage commitment waits as before: {words}"
+            );
             return self.rows(move |rows| commitments::in_vain(rows, id, &reason)).await;
         }
         if failures >= settings.most_attempts() {

@@ -205,7 +205,8 @@ pub fn postponed(connection: &Connection, id: i64, reason: &str, next_utc: &str)
 /// # Errors
 /// When the database fails.
 pub fn in_vain(connection: &Connection, id: i64, reason: &str) -> Result<()> {
-    connection.execute("UPDATE commitments SET reason = ?2 WHERE id = ?1 AND state = 'pending'", params![id, reason])?;
+    connection
+        .execute("UPDATE commitments SET reason = ?2 WHERE id = ?1 AND state = 'pending'", params![id, reason])?;
     Ok(())
 }
 

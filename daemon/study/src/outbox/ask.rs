@@ -186,7 +186,12 @@ impl Queue<'_> {
                 if error.status().is_some_and(|status| NOT_DONE.contains(&status))
                     && self.sender.destination.commitment == Asking::Auto =>
             {
-                info!(destination = self.sender.name, objects, "the archive does no storage commitment: {}", error.words());
+                info!(
+                    destination = self.sender.name,
+                    objects,
+                    "the archive does no storage commitment: {}",
+                    error.words()
+                );
                 let name = self.sender.name.clone();
                 self.written(move |rows| asks::refused(rows, &uid, &name)).await.map(drop)
             }

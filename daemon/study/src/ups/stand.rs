@@ -230,7 +230,12 @@ mod tests {
         let not_kept = format!("{} (storage commitment: 0x0112)", asks::NOT_KEPT);
         for (state, status, reason, words) in [
             (DELIVERED, Some(0), "stored, Hidden^Name", None),
-            (PARKED, Some(0xa900), "the peer answered 0xa900 (...): Hidden^Name", Some("0xa900 (the data set does not match")),
+            (
+                PARKED,
+                Some(0xa900),
+                "the peer answered 0xa900 (...): Hidden^Name",
+                Some("0xa900 (the data set does not match"),
+            ),
             (PARKED, None, "the archive answered HTTP 409 (conflict): Hidden^Name", Some("the delivery is parked")),
             (PARKED, Some(0), not_kept.as_str(), Some("does not keep it (storage commitment: 0x0112)")),
             (HELD, None, deliveries::HELD_BECAUSE, Some("simulated device")),
