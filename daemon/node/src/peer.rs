@@ -192,6 +192,15 @@ impl Error {
         }
     }
 
+    /// For the log, and for others: without what the peer has written, which may name patients.
+    pub fn words(&self) -> String {
+        match self {
+            Self::Refused { status, .. } => Self::Refused { status: *status, comment: String::new() }.to_string(),
+            Self::Http { code, .. } => Self::Http { code: *code, said: String::new() }.to_string(),
+            _ => self.to_string(),
+        }
+    }
+
     /// The peer has no room for this object, or for any.
     pub fn is_out_of_room(&self) -> bool {
         match self {
@@ -212,5 +221,23 @@ impl Error {
             Self::Refused { status, .. } => Some(*status),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_peer_has_written_is_in_the_whole_error_and_not_in_its_words() {
+        let planted = || "Hidden^Name".to_owned();
+        for (error, code) in [
+            (Error::Refused { status: 0xa900, comment: planted() }, "0xa900"),
+            (Error::Http { code: 409, said: planted() }, "409"),
+        ] {
+            assert!(error.to_string().contains("Hidden") && error.to_string().contains(code), "{error}");
+            assert!(!error.words().contains("Hidden") && error.words().contains(code), "{}", error.words());
+        }
+        assert_eq!(Error::Role.words(), Error::Role.to_string());
     }
 }

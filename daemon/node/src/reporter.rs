@@ -22,7 +22,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::association::Timers;
+use crate::association::{Fault, Timers};
 use crate::commitment::{self, Verdict};
 use crate::elements::Syntax;
 use crate::negotiate::Role;
@@ -59,11 +59,9 @@ pub struct Reporter {
 pub(crate) fn peer_called(services: &Services, peer: Peer) {
     let services = services.clone();
     tokio::task::spawn_blocking(move || {
-        let due = services
-            .store
-            .connect(Durability::Rebuildable)
-            .and_then(|connection| commitments::due_now(&connection, &peer, &store::now_utc()));
-        if due.is_ok_and(|due| due > 0) {
+        let rows = services.store.connect(Durability::Rebuildable);
+        if rows.and_then(|rows| commitments::is_behind(&rows, &peer)).is_ok_and(|is_behind| is_behind) {
+            services.called.note(peer);
             services.report.notify_one();
         }
     });
@@ -101,6 +99,14 @@ fn route(senders: &[Sender], archives: &[Archive], asked: &Commitment) -> Route 
     Route { its_own_first: same || target.is_none(), target }
 }
 
+/// What goes over one association: we call a peer under the title under which it called us. The rest stays due. Pure.
+fn of_one_title(mut due: Vec<Commitment>) -> Vec<Commitment> {
+    if let Some(called) = due.first().map(|first| first.called_ae.clone()) {
+        due.retain(|one| one.called_ae == called);
+    }
+    due
+}
+
 /// A report that is ready to be sent.
 struct Ready {
     asked: Commitment,
@@ -123,7 +129,8 @@ impl Reporter {
                     for peer in due.into_iter().take(AT_ONCE.saturating_sub(busy.len())) {
                         busy.insert(peer.clone());
                         let reporter = self.clone();
-                        running.spawn(async move { (reporter.report_to(&peer).await, peer) });
+                        let has_called = self.services.called.take(&peer);
+                        running.spawn(async move { (reporter.report_to(&peer, has_called).await, peer) });
                     }
                     wait.unwrap_or(LOOK_AGAIN).min(LOOK_AGAIN)
                 }
@@ -178,37 +185,36 @@ impl Reporter {
             })
             .await?;
         peers.retain(|(peer, _)| !busy.contains(peer));
+        let waits = |called: &Peer| busy.contains(called) || peers.iter().any(|(peer, _)| peer == called);
+        let called = self.services.called.among(waits);
         let now = self.wall.now_utc();
-        let (due, later): (Vec<_>, Vec<_>) = peers.into_iter().partition(|(_, next)| *next <= now);
+        let is_due = |(peer, next): &(Peer, String)| *next <= now || called.contains(peer);
+        let (due, later): (Vec<_>, Vec<_>) = peers.into_iter().partition(is_due);
         let wait = later.first().map(|(_, next)| self.wall.until(next) + Duration::from_millis(1));
         Ok((due.into_iter().map(|(peer, _)| peer).collect(), wait))
     }
 
-    /// All that is due for one peer, over one association.
-    async fn report_to(&self, peer: &Peer) -> store::Result<()> {
+    /// All that is due for one peer, over one association. What each report says is found directly before it is sent: it must be true
+    /// then, and nothing is read from the disk for a peer that is not there.
+    async fn report_to(&self, peer: &Peer, has_called: bool) -> store::Result<()> {
         let (peer, now) = (peer.clone(), self.wall.now_utc());
-        let due = self.rows(move |rows| commitments::due(rows, &peer, &now, BATCH)).await?;
-        let mut ready = Vec::new();
-        for asked in due {
-            if let Some(verdict) = self.judge(&asked).await? {
-                ready.push(Ready { asked, verdict });
-            }
-        }
-        let Some(first) = ready.first() else { return Ok(()) };
-        let Route { its_own_first, target } = route(&self.settings.sender, &self.services.archives, &first.asked);
+        let due = self.rows(move |rows| commitments::due(rows, &peer, &now, has_called, BATCH)).await?;
+        let mut due = of_one_title(due);
+        let Some(first) = due.first() else { return Ok(()) };
+        let Route { its_own_first, target } = route(&self.settings.sender, &self.services.archives, first);
         if its_own_first {
-            ready = self.over_its_own(ready).await?;
+            due = self.over_its_own(due).await?;
         }
         match target {
-            Some(target) if !ready.is_empty() => self.over_ours(&target, ready).await,
+            Some(target) if !due.is_empty() => self.over_ours(&target, due).await,
             _ => {
-                for Ready { asked, .. } in ready {
+                for asked in due {
                     let reason = format!(
                         "nothing says where {} takes reports, and it has no association open: set commitment_port of its \
                          [[dicom.sender]]",
                         asked.calling_ae
                     );
-                    self.postpone(&asked, &reason).await?;
+                    self.postpone(&asked, &reason, &reason).await?;
                 }
                 Ok(())
             }
@@ -224,7 +230,7 @@ impl Reporter {
         let verdict = match judged.map_err(|error| error.to_string()).and_then(|judged| judged) {
             Ok(verdict) => verdict,
             Err(reason) => {
-                self.postpone(asked, &reason).await?;
+                self.postpone(asked, &reason, &reason).await?;
                 return Ok(None);
             }
         };
@@ -239,11 +245,19 @@ impl Reporter {
     }
 
     /// Over an association that the peer has open. Returns what did not get through.
-    async fn over_its_own(&self, ready: Vec<Ready>) -> store::Result<Vec<Ready>> {
+    async fn over_its_own(&self, due: Vec<Commitment>) -> store::Result<Vec<Commitment>> {
         let mut left = Vec::new();
-        for report in ready {
-            let status = match self.services.lines.to(&report.asked.calling_ae, &report.asked.peer_address) {
-                Some(line) if left.is_empty() => {
+        let line = |asked: &Commitment| self.services.lines.to(&asked.calling_ae, &asked.peer_address);
+        for asked in due {
+            if !left.is_empty() || line(&asked).is_none() {
+                left.push(asked);
+                continue;
+            }
+            let Some(verdict) = self.judge(&asked).await? else { continue };
+            let report = Ready { asked, verdict };
+            // It may have ended while the objects were read.
+            let status = match line(&report.asked) {
+                Some(line) => {
                     let (answer, answered) = oneshot::channel();
                     let order = Order {
                         event_type: report.verdict.event_type(),
@@ -257,49 +271,79 @@ impl Reporter {
                     drop(line);
                     if sent { timeout(TIMERS.idle, answered).await.ok().and_then(Result::ok) } else { None }
                 }
-                _ => None,
+                None => None,
             };
             match status {
                 Some(status) => self.answered(&report, status, "").await?,
-                None => left.push(report),
+                None => left.push(report.asked),
             }
         }
         Ok(left)
     }
 
-    async fn over_ours(&self, target: &Target, ready: Vec<Ready>) -> store::Result<()> {
-        let mut association = match provider(target).await {
-            Ok(association) => association,
-            Err(error) => {
-                for Ready { asked, .. } in &ready {
-                    self.postpone(asked, &error.to_string()).await?;
+    async fn over_ours(&self, target: &Target, due: Vec<Commitment>) -> store::Result<()> {
+        let mut open: Option<Association> = None;
+        let mut due = due.into_iter();
+        while let Some(asked) = due.next() {
+            let mut verdict = None;
+            // One that was never tried may have to wait for its objects: nobody is called for that.
+            if open.is_none() && asked.attempts == 0 {
+                verdict = self.judge(&asked).await?;
+                if verdict.is_none() {
+                    continue;
                 }
-                return Ok(());
             }
-        };
-        for report in &ready {
-            let event_type = report.verdict.event_type();
-            let answer = association
-                .request(
-                    COMMITMENT,
-                    |id| message::event_report_request(id, COMMITMENT, commitment::INSTANCE, event_type),
-                    |syntax| report.verdict.report(&report.asked.transaction_uid, syntax),
-                )
-                .await;
-            match answer {
-                Ok((status, comment)) => self.answered(report, status, &comment).await?,
-                Err(error) => self.postpone(&report.asked, &error.to_string()).await?,
+            let mut association = match open.take() {
+                Some(association) => association,
+                None => match provider(target).await {
+                    Ok(association) => association,
+                    Err(error) => {
+                        for asked in std::iter::once(asked).chain(due) {
+                            self.postpone(&asked, &error.to_string(), &error.words()).await?;
+                        }
+                        return Ok(());
+                    }
+                },
+            };
+            if association.is_over() {
+                let error = Error::from(Fault::Closed);
+                self.postpone(&asked, &error.to_string(), &error.words()).await?;
+            } else {
+                if verdict.is_none() {
+                    verdict = self.judge(&asked).await?;
+                }
+                if let Some(verdict) = verdict {
+                    self.send(&mut association, Ready { asked, verdict }).await?;
+                }
             }
+            open = Some(association);
         }
-        association.release().await;
+        if let Some(association) = open {
+            association.release().await;
+        }
         Ok(())
+    }
+
+    async fn send(&self, association: &mut Association, report: Ready) -> store::Result<()> {
+        let event_type = report.verdict.event_type();
+        let answer = association
+            .request(
+                COMMITMENT,
+                |id| message::event_report_request(id, COMMITMENT, commitment::INSTANCE, event_type),
+                |syntax| report.verdict.report(&report.asked.transaction_uid, syntax),
+            )
+            .await;
+        match answer {
+            Ok((status, comment)) => self.answered(&report, status, &comment).await,
+            Err(error) => self.postpone(&report.asked, &error.to_string(), &error.words()).await,
+        }
     }
 
     async fn answered(&self, report: &Ready, status: u16, comment: &str) -> store::Result<()> {
         // 0107 and 0116: attribute list error and value out of range, warnings of a peer that has read the report.
         if !matches!(status, status::SUCCESS | 0x0107 | 0x0116) {
-            let reason = format!("the peer answered the report with {status:#06x} {comment}");
-            return self.postpone(&report.asked, reason.trim_end()).await;
+            let words = format!("the peer answered the report with {status:#06x}");
+            return self.postpone(&report.asked, format!("{words} {comment}").trim_end(), &words).await;
         }
         let (id, kept, lacking) = (report.asked.id, report.verdict.kept.len(), report.verdict.lacking.len());
         info!(commitment = id, kept, lacking, "storage commitment reported");
@@ -307,17 +351,26 @@ impl Reporter {
         self.rows(move |rows| commitments::reported(rows, id, lacking, &now)).await
     }
 
-    async fn postpone(&self, asked: &Commitment, reason: &str) -> store::Result<()> {
+    /// `words`: the reason for the log, without what the peer has written.
+    async fn postpone(&self, asked: &Commitment, reason: &str, words: &str) -> store::Result<()> {
         let (id, failures) = (asked.id, asked.attempts.saturating_add(1));
         let settings = &self.settings.commitment;
         let reason = reason.to_owned();
+        // A peer that calls every minute must not use up in a day the attempts of a week.
+        if asked.next_utc > self.wall.now_utc() {
+            info!(
+                commitment = id,
+                "the peer has called, and its report of storage commitment waits as before: {words}"
+            );
+            return self.rows(move |rows| commitments::in_vain(rows, id, &reason)).await;
+        }
         if failures >= settings.most_attempts() {
-            warn!(commitment = id, failures, "the report of storage commitment is given up: {reason}");
+            warn!(commitment = id, failures, "the report of storage commitment is given up: {words}");
             let now = self.wall.now_utc();
             return self.rows(move |rows| commitments::given_up(rows, id, &reason, &now)).await;
         }
         let wait = settings.pauses().after(failures);
-        info!(commitment = id, failures, "the report of storage commitment is sent again in {wait:?}: {reason}");
+        info!(commitment = id, failures, "the report of storage commitment is sent again in {wait:?}: {words}");
         let next = self.wall.utc_after(wait);
         self.rows(move |rows| commitments::postponed(rows, id, &reason, &next)).await
     }
@@ -354,11 +407,22 @@ mod tests {
             asked_utc: String::new(),
             attempts: 0,
             waited: false,
+            next_utc: String::new(),
         }
     }
 
     fn sender() -> Sender {
         Sender { ae_title: "CT1".into(), commitment_port: Some(104), ..Sender::default() }
+    }
+
+    /// Two rooms of one scanner's console that have entered the box under two titles each know it by one of them.
+    #[test]
+    fn a_report_goes_under_the_title_by_which_it_was_asked_for() {
+        let of = |id, called: &str| Commitment { id, called_ae: called.into(), ..asked() };
+        let due = vec![of(1, "ROOM1"), of(2, "ROOM2"), of(3, "ROOM1")];
+        assert_eq!(of_one_title(due.clone()).iter().map(|one| one.id).collect::<Vec<_>>(), [1, 3]);
+        assert_eq!(of_one_title(due[1..2].to_vec()).len(), 1, "the rest, the next time");
+        assert_eq!(of_one_title(Vec::new()), []);
     }
 
     #[test]

@@ -333,7 +333,7 @@ fn brought(
     let fetched = match ended {
         Ok(fetched) => fetched,
         // What came is told all the same.
-        Err(error) if !nothing => Fetched { comment: error.to_string(), ..Fetched::default() },
+        Err(error) if !nothing => Fetched { comment: error.words(), ..Fetched::default() },
         Err(error) => return Err(error.into()),
     };
     match fetched.status {

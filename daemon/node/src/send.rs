@@ -260,12 +260,12 @@ impl Association {
         command: impl FnOnce(u16) -> Vec<u8>,
         data_set: impl FnOnce(Syntax) -> Vec<u8>,
     ) -> Result<(u16, String), Error> {
-        let (message_id, _) = self.put(class, command, data_set).await?;
-        self.answer(message_id).await
+        let answer = self.request_in_full(class, command, data_set).await?;
+        Ok((answer.status, answer.comment))
     }
 
-    /// As [`Association::request`]; returns the whole answer. A data set that comes with it (the attributes of the instance, PS3.7
-    /// section 10.1.5.1) is read and passed over.
+    /// As [`Association::request`]; returns the whole answer. A data set that comes with it (attributes of the instance, an action reply, an
+    /// event reply: PS3.7 sections 10.1.1, 10.1.4 and 10.1.5) is read and passed over.
     pub(super) async fn request_in_full(
         &mut self,
         class: &str,

@@ -1,7 +1,7 @@
 //! What the services beside C-STORE and C-ECHO share: the database, the archives that report to us, and the associations
 //! over which a peer can be reached without a new one.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use custody::store::Store;
@@ -49,6 +49,8 @@ pub struct Services {
     /// Notified when an archive has reported: rows of `deliveries` have changed.
     pub outbox_wake: Arc<Notify>,
     pub(crate) lines: Lines,
+    /// Peers that have called and that reports could not be brought to before.
+    pub(crate) called: Called,
     /// The list of who is expected, where scanners may ask for it.
     pub(crate) expected: Option<Expected>,
     /// What an archive is asked to send us by C-MOVE.
@@ -68,8 +70,8 @@ impl std::fmt::Debug for Expected {
 impl Services {
     pub fn new(store: Store, archives: impl IntoIterator<Item = Archive>, outbox_wake: Arc<Notify>) -> Self {
         let archives = archives.into_iter().collect();
-        let (lines, awaited) = (Lines::default(), Awaited::default());
-        Self { store, archives, report: Arc::default(), outbox_wake, lines, expected: None, awaited }
+        let (lines, called, awaited) = (Lines::default(), Called::default(), Awaited::default());
+        Self { store, archives, report: Arc::default(), outbox_wake, lines, called, expected: None, awaited }
     }
 
     /// Scanners that may send may also ask who is expected.
@@ -93,6 +95,32 @@ pub(crate) struct Order {
     pub(crate) explicit: Vec<u8>,
     /// Receives the status of the peer's answer; dropped when the association ends without one.
     pub(crate) answer: oneshot::Sender<u16>,
+}
+
+/// Peers that have called. Only in memory: a call that is forgotten costs nothing but a wait.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Called(Arc<Mutex<BTreeSet<Peer>>>);
+
+impl Called {
+    pub(crate) fn note(&self, peer: Peer) {
+        self.peers().insert(peer);
+    }
+
+    /// Forgets those of which `waits` knows nothing; returns the rest.
+    pub(crate) fn among(&self, waits: impl Fn(&Peer) -> bool) -> BTreeSet<Peer> {
+        let mut peers = self.peers();
+        peers.retain(waits);
+        peers.clone()
+    }
+
+    /// It is served now. Whether it had called.
+    pub(crate) fn take(&self, peer: &Peer) -> bool {
+        self.peers().remove(peer)
+    }
+
+    fn peers(&self) -> MutexGuard<'_, BTreeSet<Peer>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The open associations in which storage commitment was accepted, by their number.

@@ -102,8 +102,10 @@ fn query(uri: &Uri) -> Result<Query, Error> {
     Ok(Query::parse(&pairs.into_owned().collect::<Vec<_>>())?)
 }
 
+const JSON: &str = "application/dicom+json";
+
 fn json(rows: &impl Serialize) -> Response {
-    json_as("application/dicom+json", rows)
+    json_as(JSON, rows)
 }
 
 fn which(study_uid: String, series_uid: Option<String>, sop_uid: Option<String>) -> Which {
@@ -148,26 +150,24 @@ async fn instance(
 }
 
 async fn study_metadata(State(web): State<Web>, Path(study): Path<String>) -> Answer {
-    metadata(&web, which(study, None, None)).await
+    metadata(web, which(study, None, None)).await
 }
 
 async fn series_metadata(State(web): State<Web>, Path((study, series)): Path<(String, String)>) -> Answer {
-    metadata(&web, which(study, Some(series), None)).await
+    metadata(web, which(study, Some(series), None)).await
 }
 
 async fn instance_metadata(
     State(web): State<Web>,
     Path((study, series, instance)): Path<(String, String, String)>,
 ) -> Answer {
-    metadata(&web, which(study, Some(series), Some(instance))).await
+    metadata(web, which(study, Some(series), Some(instance))).await
 }
 
-async fn metadata(web: &Web, which: Which) -> Answer {
-    let mut all = Vec::new();
-    for object in web.objects(which).await? {
-        all.push(web.metadata(&object).await?);
-    }
-    Ok(json(&all))
+/// As [`retrieve`]: a study has thousands of objects, and reading them takes longer than an answer may take to begin.
+async fn metadata(web: Web, which: Which) -> Answer {
+    let objects = web.objects(which).await?;
+    given(web, Form::Metadata, objects).await
 }
 
 /// What a client will take, of its Accept header: the transfer syntax, and whether one object may come without parts.
@@ -212,20 +212,77 @@ async fn retrieve(Giver(site, from): Giver, which: Which, headers: &HeaderMap) -
     };
     let web = site.web;
     let study = dbus::named("study", &which.study_uid);
-    let mut objects = web.objects(which).await?;
+    let objects = web.objects(which).await?;
     trail::taken(&site.audit, from, &study);
-    let wanted = accepted.transfer_syntax;
-    // The first decides the status: later ones could only break off.
-    let first = web.file(&objects[0], wanted.as_deref()).await?;
+    let form = Form::Files(accepted.transfer_syntax);
     if accepted.single && objects.len() == 1 {
-        return Ok(pieces::whole("application/dicom", first));
+        return Ok(pieces::whole("application/dicom", form.of(&web, &objects[0]).await?));
     }
+    given(web, form, objects).await
+}
+
+async fn given(web: Web, form: Form, mut objects: Vec<Object>) -> Answer {
+    // The first decides the status: later ones could only break off.
+    let first = form.of(&web, &objects[0]).await?;
     let rest = objects.split_off(1);
     let mut due = Pieces::default();
-    part(&mut due, "application/dicom", first);
-    let parts = Rest { web, wanted, rest: rest.into_iter(), due, ended: false };
+    form.begin(&mut due);
+    form.add(&mut due, first);
+    let kind = form.kind();
+    let parts = Rest { web, form, rest: rest.into_iter(), due, ended: false };
     let body = Body::from_stream(stream::unfold(parts, Rest::next));
-    Ok(([(header::CONTENT_TYPE, OBJECTS)], body).into_response())
+    Ok(([(header::CONTENT_TYPE, kind)], body).into_response())
+}
+
+/// In which form objects are given.
+enum Form {
+    /// Part 10 files, in this transfer syntax.
+    Files(Option<String>),
+    /// DICOM JSON, in one array.
+    Metadata,
+}
+
+impl Form {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Files(_) => OBJECTS,
+            Self::Metadata => JSON,
+        }
+    }
+
+    async fn of(&self, web: &Web, object: &Object) -> Result<Held, Error> {
+        match self {
+            Self::Files(wanted) => web.file(object, wanted.as_deref()).await,
+            Self::Metadata => web.metadata(object).await,
+        }
+    }
+
+    fn begin(&self, due: &mut Pieces) {
+        if matches!(self, Self::Metadata) {
+            due.add("[");
+        }
+    }
+
+    fn add(&self, due: &mut Pieces, content: Held) {
+        match self {
+            Self::Files(_) => part(due, "application/dicom", content),
+            Self::Metadata => due.hold(content),
+        }
+    }
+
+    fn add_next(&self, due: &mut Pieces, content: Held) {
+        if matches!(self, Self::Metadata) {
+            due.add(",");
+        }
+        self.add(due, content);
+    }
+
+    fn end(&self, due: &mut Pieces) {
+        due.add(match self {
+            Self::Files(_) => END,
+            Self::Metadata => "]",
+        });
+    }
 }
 
 /// Separates the parts. As long as a hash of random content, so that no object contains it.
@@ -242,7 +299,7 @@ const FRAMES: &str = concat!("multipart/related; type=\"application/octet-stream
 
 struct Rest {
     web: Web,
-    wanted: Option<String>,
+    form: Form,
     rest: std::vec::IntoIter<Object>,
     /// Of the objects that were read.
     due: Pieces,
@@ -261,11 +318,11 @@ impl Rest {
             }
             let Some(object) = self.rest.next() else {
                 self.ended = true;
-                self.due.add(END);
+                self.form.end(&mut self.due);
                 continue;
             };
-            match self.web.file(&object, self.wanted.as_deref()).await {
-                Ok(file) => part(&mut self.due, "application/dicom", file),
+            match self.form.of(&self.web, &object).await {
+                Ok(content) => self.form.add_next(&mut self.due, content),
                 Err(error) => {
                     self.ended = true;
                     tracing::warn!(%error, "a DICOMweb answer ended early");
@@ -300,4 +357,116 @@ async fn frames(
     }
     due.add(END);
     Ok(due.into_response(FRAMES))
+}
+
+#[cfg(test)]
+mod tests {
+    use custody::series::SeriesKey;
+    use custody::spool::Spool;
+    use custody::store::results::{self, ResultRow};
+    use custody::store::{Durability, Store, jobs, now_utc, series};
+    use dicom::kind::SeriesKind;
+    use dicom_core::{DataElement, VR};
+    use dicom_dictionary_std::{tags, uids};
+    use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
+    use serde_json::Value;
+    use sha2::{Digest, Sha256};
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::dicomweb::WebFault;
+    use crate::reader::Reader;
+
+    fn part10(sop_uid: &str) -> Vec<u8> {
+        let text = [
+            (tags::SOP_CLASS_UID, VR::UI, uids::SECONDARY_CAPTURE_IMAGE_STORAGE),
+            (tags::SOP_INSTANCE_UID, VR::UI, sop_uid),
+            (tags::STUDY_INSTANCE_UID, VR::UI, "1.2"),
+            (tags::SERIES_INSTANCE_UID, VR::UI, "1.2.9"),
+            (tags::MODALITY, VR::CS, "OT"),
+        ];
+        let set = InMemDicomObject::from_element_iter(text.map(|(tag, vr, text)| DataElement::new(tag, vr, text)));
+        let meta = FileMetaTableBuilder::new().transfer_syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN);
+        let mut bytes = Vec::new();
+        set.with_meta(meta).unwrap().write_all(&mut bytes).unwrap();
+        bytes
+    }
+
+    /// A study of which three results are here.
+    fn site() -> (TempDir, Web) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("scanside.db")).unwrap();
+        let mut rows = store.connect(Durability::Full).unwrap();
+        let transaction = rows.transaction().unwrap();
+        let key = SeriesKey { study_uid: "1.2".into(), series_uid: "1.2.3".into() };
+        let (row, _) = series::opened(&transaction, &key, "CT", SeriesKind::Ct, 1, &now_utc()).unwrap();
+        let version = series::completed(&transaction, row.id, "quiet", &now_utc()).unwrap();
+        let job_id = jobs::enqueue(&transaction, row.id, version, &now_utc()).unwrap();
+        jobs::done(&transaction, job_id, None, "[]", &now_utc()).unwrap();
+        for number in 1..=3 {
+            let (sop_uid, file) = (format!("1.5.{number}"), format!("{number}.dcm"));
+            let bytes = part10(&sop_uid);
+            std::fs::write(folder.path().join(&file), &bytes).unwrap();
+            let result = ResultRow {
+                id: 0,
+                job_id,
+                kind: "sc".into(),
+                sop_class: uids::SECONDARY_CAPTURE_IMAGE_STORAGE.into(),
+                sop_uid,
+                study_uid: "1.2".into(),
+                series_uid: "1.2.9".into(),
+                file,
+                length: bytes.len() as u64,
+                sha256: hex::encode(Sha256::digest(&bytes)),
+                simulated: false,
+            };
+            results::insert(&transaction, &result).unwrap();
+        }
+        transaction.commit().unwrap();
+        let settings = custody::settings::Spool { directory: folder.path().to_owned(), ..Default::default() };
+        let web = Web::new(Reader::new(store.clone()), Spool::new(&settings, &store), folder.path().to_owned());
+        (folder, web)
+    }
+
+    async fn body(answer: Answer) -> Result<Bytes, axum::Error> {
+        axum::body::to_bytes(answer.unwrap().into_body(), usize::MAX).await
+    }
+
+    fn of_series(series: &str, sop_uid: Option<&str>) -> Which {
+        which("1.2".into(), Some(series.into()), sop_uid.map(str::to_owned))
+    }
+
+    async fn uids_of(web: &Web, which: Which) -> Vec<String> {
+        let all: Vec<Value> = serde_json::from_slice(&body(metadata(web.clone(), which).await).await.unwrap()).unwrap();
+        all.iter().map(|one| one["00080018"]["Value"][0].as_str().unwrap().to_owned()).collect()
+    }
+
+    #[tokio::test]
+    async fn metadata_are_one_array_of_all_objects_and_end_early_at_one_that_cannot_be_given() {
+        let (folder, web) = site();
+        assert_eq!(uids_of(&web, which("1.2".into(), None, None)).await, ["1.5.1", "1.5.2", "1.5.3"]);
+        // Only the hash tells: what rotted is not handed out as sound.
+        let mut bytes = part10("1.5.2");
+        let modality = bytes.windows(2).rposition(|at| at == b"OT").unwrap();
+        bytes[modality] = b'P';
+        std::fs::write(folder.path().join("2.dcm"), bytes).unwrap();
+        let answer = metadata(web.clone(), which("1.2".into(), None, None)).await;
+        assert_eq!(answer.as_ref().unwrap().status(), StatusCode::OK, "it had begun");
+        assert!(body(answer).await.is_err(), "and is not taken for whole");
+        let alone = metadata(web, of_series("1.2.9", Some("1.5.2"))).await;
+        assert_eq!(alone.unwrap_err().kind(), WebFault::Internal);
+    }
+
+    #[tokio::test]
+    async fn one_object_is_found_by_its_uid_without_a_look_at_the_others_and_in_its_own_series_only() {
+        let (folder, web) = site();
+        for other in ["1.dcm", "3.dcm"] {
+            std::fs::remove_file(folder.path().join(other)).unwrap();
+        }
+        assert_eq!(uids_of(&web, of_series("1.2.9", Some("1.5.2"))).await, ["1.5.2"]);
+        for (series, sop_uid) in [("1.2.3", "1.5.2"), ("1.2.9", "1.5.9"), ("1.2.9", "1.5.1")] {
+            let absent = metadata(web.clone(), of_series(series, Some(sop_uid))).await;
+            assert_eq!(absent.unwrap_err().kind(), WebFault::NotFound, "{series} {sop_uid}");
+        }
+    }
 }

@@ -264,17 +264,10 @@ impl Web {
     pub async fn objects_and_lost(&self, which: Which) -> Result<Vec<Object>, Error> {
         let folder = self.folder.clone();
         let read = move |connection: &Connection| {
-            let mut objects = Vec::new();
-            for row in series::of_study(connection, &which.study_uid)? {
-                let kept = instances::of_series(connection, &which.study_uid, &row.key.series_uid)?;
-                objects.extend(kept.into_iter().map(|instance| Object {
-                    header: instance.header.clone(),
-                    held: Held::Received(Box::new(instance)),
-                }));
-            }
-            for row in results::newest_of_study(connection, &which.study_uid)? {
-                objects.push(made(&folder, row));
-            }
+            let mut objects = match &which.sop_uid {
+                Some(sop_uid) => named(connection, &folder, &which.study_uid, sop_uid)?,
+                None => all(connection, &folder, &which.study_uid)?,
+            };
             objects.retain(|object| which.takes(&object.header));
             objects.sort_by_key(|object| (object.header.series_number, object.header.instance_number));
             if objects.is_empty() { Err(Error::NotFound) } else { Ok(objects) }
@@ -317,7 +310,7 @@ impl Web {
             for known in instances::by_sop_uid(connection, &sop_uid)? {
                 let kept = instances::get_kept(connection, known.id)?;
                 if let Some(kept) = kept.filter(|kept| kept.header.study_instance_uid == study_uid) {
-                    return Ok(Object { header: kept.header.clone(), held: Held::Received(Box::new(kept)) });
+                    return Ok(received(kept));
                 }
             }
             let row = results::counting(connection, &sop_uid)?.filter(|row| row.study_uid == study_uid);
@@ -357,9 +350,14 @@ impl Web {
     ///
     /// # Errors
     /// When the object cannot be read.
-    pub async fn metadata(&self, object: &Object) -> Result<Value, Error> {
+    pub async fn metadata(&self, object: &Object) -> Result<Given, Error> {
+        let place = self.room.take(object.length()).await?;
         let (web, object) = (self.clone(), object.clone());
-        self.at_once.work(move || Ok(dicom::json::of_part10(&web.bytes(&object)?)?)).await
+        let read = move || Ok::<_, Error>(dicom::json::of_part10(&web.bytes(&object)?)?.to_string().into_bytes());
+        let json = self.at_once.work(read).await?;
+        // A client that is slow keeps room for what it gets, not for the pixels.
+        drop(place);
+        Ok(self.room.take(json.len() as u64).await?.hold(json))
     }
 
     /// Frames, numbered from 1, uncompressed and little endian, as the metadata of the object describe them.
@@ -400,6 +398,32 @@ impl Web {
             Held::Lost { .. } => Err(Error::NotFound),
         }
     }
+}
+
+fn all(connection: &Connection, folder: &Path, study_uid: &str) -> Result<Vec<Object>, Error> {
+    let mut objects = Vec::new();
+    for row in series::of_study(connection, study_uid)? {
+        let kept = instances::of_series(connection, study_uid, &row.key.series_uid)?;
+        objects.extend(kept.into_iter().map(received));
+    }
+    objects.extend(results::newest_of_study(connection, study_uid)?.into_iter().map(|row| made(folder, row)));
+    Ok(objects)
+}
+
+/// Of [`all`] the one with this SOP Instance UID, without a look at the others.
+fn named(connection: &Connection, folder: &Path, study_uid: &str, sop_uid: &str) -> Result<Vec<Object>, Error> {
+    let mut objects = Vec::new();
+    for known in instances::by_sop_uid(connection, sop_uid)? {
+        let kept = instances::get_kept(connection, known.id)?;
+        objects.extend(kept.filter(|kept| kept.header.study_instance_uid == study_uid).map(received));
+    }
+    let results = results::newest_of_study(connection, study_uid)?;
+    objects.extend(results.into_iter().filter(|row| row.sop_uid == sop_uid).map(|row| made(folder, row)));
+    Ok(objects)
+}
+
+fn received(instance: Instance) -> Object {
+    Object { header: instance.header.clone(), held: Held::Received(Box::new(instance)) }
 }
 
 /// A result, with the header of its file.

@@ -48,7 +48,7 @@ async fn a_client_finds_and_fetches_what_was_received_and_what_was_made() {
     let all = sent.len() + made.len();
     assert_eq!((&saw["studies"], &saw["nobody"], &saw["few"]), (&json!(1), &json!(0), &json!(2)), "{saw}");
     assert_eq!(saw["name"], json!({ "Alphabetic": "PHANTOM^CHEST" }));
-    assert_eq!((&saw["said"], &saw["objects"]), (&json!(all), &json!(all)), "{saw}");
+    assert_eq!((&saw["said"], &saw["objects"], &saw["described"]), (&json!(all), &json!(all), &json!(all)), "{saw}");
     for modality in ["CT", "SEG", "SR"] {
         assert!(saw["modalities"].as_array().unwrap().contains(&json!(modality)), "{saw}");
     }

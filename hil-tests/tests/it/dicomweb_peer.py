@@ -40,5 +40,6 @@ print(json.dumps({
     "frame_is_pixel_data": frames[0] == first.PixelData,
     "metadata": {tag: metadata[tag] for tag in ("00080018", "00280030")} if isinstance(metadata, dict) else
                 {tag: metadata[0][tag] for tag in ("00080018", "00280030")},
+    "described": len(client.retrieve_study_metadata(study)),
     "first": first.SOPInstanceUID,
 }))

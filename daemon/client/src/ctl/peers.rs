@@ -155,8 +155,7 @@ async fn offered(target: &Target, settings: &TaskManager) -> Vec<(String, String
         line.release().await;
         offered
     };
-    let now = local_parts_of(&now_utc()).unwrap_or_default();
-    let now = now[..2].concat();
+    let now = local_parts_of(&now_utc()).unwrap_or_default().concat();
     match asked.await {
         Ok(offered) => {
             let said = |task: Task| {

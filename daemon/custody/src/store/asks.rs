@@ -13,6 +13,9 @@ pub const COMMITTED: &str = "committed";
 /// The archive was asked often enough and said nothing: the object counts as delivered and no more.
 pub const UNANSWERED: &str = "unanswered";
 
+/// How the reason begins when an archive says in a report that it does not keep an object.
+pub const NOT_KEPT: &str = "the archive took it and does not keep it";
+
 /// After so many reports that say no the object is parked: sending it again does not help.
 const MOST_REFUSALS: u32 = 5;
 
@@ -76,7 +79,7 @@ pub fn answered(
     let Some(ask) = ask else { return Ok(None) };
     transaction
         .execute("UPDATE asks SET answered_utc = ?2 WHERE id = ?1 AND answered_utc IS NULL", params![ask, now])?;
-    // One that was sent again after an earlier report was not asked for since: that report says nothing of it.
+    // One that was sent again after an earlier report and was not asked for since: no report says anything of it.
     const OF_ASK: &str = "commitment IN ('wanted', 'asked', 'unanswered') AND asked > 0 AND state = 'delivered' AND result_id = (SELECT id FROM results WHERE \
                           sop_uid = :uid) AND id IN (SELECT delivery_id FROM ask_items WHERE ask_id = :ask)";
     let mut noted = Noted::default();
@@ -91,14 +94,22 @@ pub fn answered(
                       WHEN refusals + 1 >= :most THEN 'parked' ELSE 'pending' END, reason = :reason \
          WHERE {OF_ASK} RETURNING id"
     ))?;
+    let mut sent_again: Vec<i64> = Vec::new();
     for (uid, status) in failed {
-        let reason = format!("the archive took it and does not keep it (storage commitment: {status:#06x})");
+        let reason = format!("{NOT_KEPT} (storage commitment: {status:#06x})");
         let values = named_params! {":uid": uid, ":ask": ask, ":now": now, ":most": MOST_REFUSALS, ":reason": reason};
         let id: Option<i64> = again.query_row(values, |row| row.get(0)).optional()?;
         if let Some(id) = id {
             events::record(transaction, &format!("delivery/{id}"), "not committed", &reason)?;
-            noted.failed += 1;
+            sent_again.push(id);
         }
+    }
+    noted.failed = sent_again.len();
+    // An archive may repeat this report, or that of an older question, when the object was sent and asked for again: nothing that was asked
+    // before says anything of it then.
+    if !sent_again.is_empty() {
+        let sql = "DELETE FROM ask_items WHERE delivery_id IN (SELECT value FROM json_each(?1))";
+        transaction.execute(sql, [serde_json::to_string(&sent_again)?])?;
     }
     Ok(Some(noted))
 }
@@ -275,10 +286,14 @@ mod tests {
     }
 
     fn says(rows: &mut Connection, committed: &[&str], failed: &[&str]) -> Noted {
+        says_of(rows, "2.25.1", committed, failed)
+    }
+
+    fn says_of(rows: &mut Connection, transaction_uid: &str, committed: &[&str], failed: &[&str]) -> Noted {
         let committed: Vec<_> = committed.iter().map(|uid| (*uid).to_owned()).collect();
         let failed: Vec<_> = failed.iter().map(|uid| ((*uid).to_owned(), 0x0112)).collect();
         let transaction = rows.transaction().unwrap();
-        let noted = answered(&transaction, "2.25.1", &committed, &failed, "2026-01-03").unwrap().unwrap();
+        let noted = answered(&transaction, transaction_uid, &committed, &failed, "2026-01-03").unwrap().unwrap();
         transaction.commit().unwrap();
         noted
     }
@@ -303,5 +318,28 @@ mod tests {
         assert!(deliveries::delivered(&rows, 2, 0, None, true, "2026-01-03").unwrap(), "it was sent again");
         assert_eq!(says(&mut rows, &[], &["1.2.3.2"]), Noted::default());
         assert_eq!(deliveries::due(&rows, "pacs", "9999", 9).unwrap(), []);
+    }
+
+    /// An archive that repeats its report until somebody answers, or whose report of an older question comes late.
+    #[test]
+    fn an_old_report_says_nothing_of_an_object_that_was_sent_and_asked_for_again() {
+        let (_folder, mut rows) = asked();
+        let asked_again = |rows: &mut Connection, uid: &str| {
+            let transaction = rows.transaction().unwrap();
+            ask(&transaction, uid, "pacs", &[2], "2026-01-03", "2026-01-04").unwrap();
+            transaction.commit().unwrap();
+        };
+        // Asked twice before the first report comes: both questions are of what was sent first.
+        asked_again(&mut rows, "2.25.2");
+        assert_eq!(says(&mut rows, &[], &["1.2.3.2"]).failed, 1);
+        assert!(deliveries::delivered(&rows, 2, 0, None, true, "2026-01-03").unwrap(), "it was sent again");
+        asked_again(&mut rows, "2.25.3");
+        for old in ["2.25.1", "2.25.2"] {
+            assert_eq!(says_of(&mut rows, old, &[], &["1.2.3.2"]), Noted::default(), "{old}");
+            assert_eq!(says_of(&mut rows, old, &["1.2.3.2"], &[]), Noted::default(), "{old}");
+        }
+        let refusals = "SELECT refusals FROM deliveries WHERE id = 2";
+        assert_eq!(rows.query_row(refusals, [], |row| row.get::<_, u32>(0)).unwrap(), 1);
+        assert_eq!(says_of(&mut rows, "2.25.3", &["1.2.3.2"], &[]), Noted { committed: 1, failed: 0 });
     }
 }

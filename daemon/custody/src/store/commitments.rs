@@ -20,6 +20,8 @@ pub struct Commitment {
     pub attempts: u32,
     /// It has waited for objects that were not here.
     pub waited: bool,
+    /// When it is due, UTC.
+    pub next_utc: String,
 }
 
 /// One object that a transaction asks for.
@@ -93,7 +95,7 @@ pub fn ask(transaction: &Transaction<'_>, new: &New<'_>, most_open: u32, now: &s
     Ok(Asked::New)
 }
 
-const COLUMNS: &str = "id, transaction_uid, calling_ae, called_ae, peer_address, asked_utc, attempts, waited";
+const COLUMNS: &str = "id, transaction_uid, calling_ae, called_ae, peer_address, asked_utc, attempts, waited, next_utc";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Commitment> {
     Ok(Commitment {
@@ -105,23 +107,31 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Commitment> {
         asked_utc: row.get(5)?,
         attempts: row.get(6)?,
         waited: row.get(7)?,
+        next_utc: row.get(8)?,
     })
 }
 
 /// A machine that asks: its AE title and address. Several may share a title.
 pub type Peer = (String, String);
 
-/// The first `limit` transactions whose report to this peer is due, oldest first.
+/// The first `limit` transactions whose report to this peer is due, oldest first. `has_called`: also what could not be brought to it
+/// and is due later.
 ///
 /// # Errors
 /// When the database fails.
-pub fn due(connection: &Connection, (title, address): &Peer, now: &str, limit: u32) -> Result<Vec<Commitment>> {
+pub fn due(
+    connection: &Connection,
+    (title, address): &Peer,
+    now: &str,
+    has_called: bool,
+    limit: u32,
+) -> Result<Vec<Commitment>> {
     let sql = format!(
         "SELECT {COLUMNS} FROM commitments WHERE state = 'pending' AND calling_ae = ?1 AND peer_address = ?2 \
-         AND next_utc <= ?3 ORDER BY next_utc, id LIMIT ?4"
+         AND (next_utc <= ?3 OR (?4 AND attempts > 0)) ORDER BY next_utc, id LIMIT ?5"
     );
     let mut statement = connection.prepare_cached(&sql)?;
-    Ok(statement.query_map(params![title, address, now, limit], read)?.collect::<rusqlite::Result<_>>()?)
+    Ok(statement.query_map(params![title, address, now, has_called, limit], read)?.collect::<rusqlite::Result<_>>()?)
 }
 
 /// The peers that a report is for, and when the next to each is due, UTC; the earliest first.
@@ -144,19 +154,14 @@ pub fn not_after(connection: &Connection, latest: &str) -> Result<usize> {
     super::not_after(connection, ("commitments", "next_utc"), "state = 'pending'", latest, None)
 }
 
-/// Makes reports that could not be brought to this peer due at once: it has called, so it is there. Returns how many.
+/// Whether there are reports that could not be brought to this peer.
 ///
 /// # Errors
 /// When the database fails.
-pub fn due_now(connection: &Connection, (title, address): &Peer, now: &str) -> Result<usize> {
-    let waits = "state = 'pending' AND attempts > 0 AND calling_ae = ?1 AND peer_address = ?3 AND next_utc > ?2";
-    let any: bool = connection
-        .prepare_cached(&format!("SELECT EXISTS (SELECT 1 FROM commitments WHERE {waits})"))?
-        .query_row([title, now, address], |row| row.get(0))?;
-    if !any {
-        return Ok(0);
-    }
-    Ok(connection.execute(&format!("UPDATE commitments SET next_utc = ?2 WHERE {waits}"), [title, now, address])?)
+pub fn is_behind(connection: &Connection, (title, address): &Peer) -> Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM commitments WHERE state = 'pending' AND attempts > 0 AND calling_ae = ?1 \
+               AND peer_address = ?2)";
+    Ok(connection.prepare_cached(sql)?.query_row([title, address], |row| row.get(0))?)
 }
 
 /// The objects of a transaction, in the peer's order.
@@ -192,6 +197,16 @@ pub fn postponed(connection: &Connection, id: i64, reason: &str, next_utc: &str)
         "UPDATE commitments SET attempts = attempts + 1, reason = ?2, next_utc = ?3 WHERE id = ?1 AND state = 'pending'",
         params![id, reason, next_utc],
     )?;
+    Ok(())
+}
+
+/// An attempt before its time was in vain: it does not count, and the report is due when it was.
+///
+/// # Errors
+/// When the database fails.
+pub fn in_vain(connection: &Connection, id: i64, reason: &str) -> Result<()> {
+    connection
+        .execute("UPDATE commitments SET reason = ?2 WHERE id = ?1 AND state = 'pending'", params![id, reason])?;
     Ok(())
 }
 
@@ -299,12 +314,12 @@ mod tests {
         let mut connection = store.connect(Durability::Full).unwrap();
         let items = items_of(&["1.2.3", "1.2.4"]);
         assert_eq!(ask_for(&mut connection, "1.9", &items, 2), Asked::New);
-        let due_one = due(&connection, &at("CT1"), NOW, 9).unwrap();
+        let due_one = due(&connection, &at("CT1"), NOW, false, 9).unwrap();
         assert_eq!(super::items(&connection, due_one[0].id).unwrap(), items);
         reported(&connection, due_one[0].id, 1, NOW).unwrap();
-        assert_eq!(due(&connection, &at("CT1"), LATER, 9).unwrap(), []);
+        assert_eq!(due(&connection, &at("CT1"), LATER, false, 9).unwrap(), []);
         assert_eq!(ask_for(&mut connection, "1.9", &items, 2), Asked::Again);
-        assert_eq!(due(&connection, &at("CT1"), NOW, 9).unwrap().len(), 1);
+        assert_eq!(due(&connection, &at("CT1"), NOW, false, 9).unwrap().len(), 1);
         assert_eq!(ask_for(&mut connection, "1.9", &items_of(&["1.2.5"]), 2), Asked::OtherItems);
         assert_eq!(ask_for(&mut connection, "1.10", &items, 2), Asked::New);
         assert_eq!(ask_for(&mut connection, "1.11", &items, 2), Asked::TooMany);
@@ -316,13 +331,15 @@ mod tests {
         let store = Store::open(&folder.path().join("scanside.db")).unwrap();
         let mut connection = store.connect(Durability::Full).unwrap();
         ask_for(&mut connection, "1.9", &items_of(&["1.2.3"]), 2);
-        let id = due(&connection, &at("CT1"), NOW, 9).unwrap()[0].id;
+        let id = due(&connection, &at("CT1"), NOW, false, 9).unwrap()[0].id;
         postponed(&connection, id, "nobody there", LATER).unwrap();
-        assert_eq!(due(&connection, &at("CT1"), NOW, 9).unwrap(), []);
+        assert_eq!(due(&connection, &at("CT1"), NOW, false, 9).unwrap(), []);
         assert_eq!(next_by_peer(&connection).unwrap(), [(at("CT1"), LATER.to_owned())]);
-        assert_eq!(due_now(&connection, &at("CT2"), NOW).unwrap(), 0);
-        assert_eq!(due_now(&connection, &at("CT1"), NOW).unwrap(), 1);
-        assert_eq!(due(&connection, &at("CT1"), NOW, 9).unwrap()[0].attempts, 1);
+        assert!(!is_behind(&connection, &at("CT2")).unwrap() && is_behind(&connection, &at("CT1")).unwrap());
+        let called = due(&connection, &at("CT1"), NOW, true, 9).unwrap();
+        assert_eq!((called[0].attempts, called[0].next_utc.as_str()), (1, LATER));
+        in_vain(&connection, id, "still nobody there").unwrap();
+        assert_eq!(due(&connection, &at("CT1"), LATER, false, 9).unwrap(), called, "it is due when it was");
         // The clock was ahead when this was put down.
         postponed(&connection, id, "nobody there", "2037-01-01T00:00:00.000Z").unwrap();
         assert_eq!(not_after(&connection, LATER).unwrap(), 1);
@@ -356,11 +373,11 @@ mod tests {
         }
         assert_eq!(next_by_peer(&connection).unwrap(), peers.clone().map(|peer| (peer, NOW.to_owned())));
         for (uid, peer) in ["1.9", "1.10"].into_iter().zip(&peers) {
-            let due = due(&connection, peer, NOW, 9).unwrap();
+            let due = due(&connection, peer, NOW, false, 9).unwrap();
             assert_eq!(due.iter().map(|one| one.transaction_uid.as_str()).collect::<Vec<_>>(), [uid]);
             postponed(&connection, due[0].id, "nobody there", LATER).unwrap();
         }
-        assert_eq!(due_now(&connection, &peers[1], NOW).unwrap(), 1, "the other one has not called");
-        assert_eq!(due(&connection, &peers[0], NOW, 9).unwrap(), []);
+        assert_eq!(due(&connection, &peers[1], NOW, true, 9).unwrap().len(), 1);
+        assert_eq!(due(&connection, &peers[0], NOW, false, 9).unwrap(), [], "the other one has not called");
     }
 }

@@ -22,6 +22,8 @@ pub const PARKED: &str = "parked";
 /// Why it is parked when the file of its result is not what was written; [`super::results::renew`] frees it.
 pub const DAMAGED: &str =
     "its file was damaged on this box's disk: analyse the study again (`scansidectl studies rerun`)";
+pub const PARKED_BY_HAND: &str = "parked by hand";
+pub const DROPPED_BY_HAND: &str = "dropped by hand: it is never sent";
 /// A newer version of the result made this one pointless.
 pub const SUPERSEDED: &str = "superseded";
 /// A person decided that it is never sent.
@@ -307,8 +309,8 @@ pub fn by_hand(connection: &Connection, id: i64, order: Order, now: &str) -> Res
     let (from, to) = order.states();
     let reason = match order {
         Order::Retry => None,
-        Order::Park => Some("parked by hand"),
-        Order::Drop => Some("dropped by hand: it is never sent"),
+        Order::Park => Some(PARKED_BY_HAND),
+        Order::Drop => Some(DROPPED_BY_HAND),
     };
     let sent = if order == Order::Retry {
         "AND NOT EXISTS (SELECT 1 FROM results r WHERE r.id = result_id AND r.rejected IS NOT NULL)"

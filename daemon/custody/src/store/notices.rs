@@ -99,16 +99,29 @@ pub fn postponed(connection: &Connection, id: i64, reason: &str, next_utc: &str)
     Ok(())
 }
 
-/// It was taken (`told`), or is refused for good (`parked`): then it is told again after the next start.
-///
+/// What became of a notice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It was taken.
+    Told,
+    /// There is nothing to tell: it is closed.
+    Nothing,
+    /// It is refused for good: told again after the next start.
+    Parked,
+}
+
 /// # Errors
 /// When the database fails.
-pub fn over(transaction: &Transaction<'_>, id: i64, told: bool, reason: &str) -> Result<()> {
-    let state = if told { "told" } else { "parked" };
+pub fn over(transaction: &Transaction<'_>, id: i64, end: End, reason: &str) -> Result<()> {
+    let state = if end == End::Parked { "parked" } else { "told" };
     transaction.execute("UPDATE notices SET state = ?2, reason = ?3 WHERE id = ?1", params![id, state, reason])?;
     let sql = "SELECT receiver FROM notices WHERE id = ?1";
     let receiver: String = transaction.prepare_cached(sql)?.query_row([id], |row| row.get(0))?;
-    let what = if told { "told that results are available" } else { "a notice that results are available is refused" };
+    let what = match end {
+        End::Told => "told that results are available",
+        End::Nothing => "not told that results are available",
+        End::Parked => "a notice that results are available is refused",
+    };
     events::record(transaction, &format!("notice/{id}"), what, &format!("{receiver} {reason}"))
 }
 

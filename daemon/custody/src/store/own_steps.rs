@@ -141,6 +141,15 @@ pub fn is_known(connection: &Connection, recording_uid: &str) -> Result<bool> {
     Ok(connection.prepare_cached(sql)?.query_row([recording_uid], |row| row.get(0))?)
 }
 
+/// The name under which the analysis of this job has begun.
+///
+/// # Errors
+/// When the database fails.
+pub fn name_of_job(connection: &Connection, job_id: i64) -> Result<Option<String>> {
+    let sql = "SELECT recording_uid FROM own_steps WHERE job_id = ?1";
+    Ok(connection.prepare_cached(sql)?.query_row([job_id], |row| row.get(0)).optional()?)
+}
+
 const COLUMNS: &str =
     "id, recording_uid, sop_uid, study_uid, begun, ended, told, attempts, forgotten, next_utc, job_id IS NOT NULL";
 

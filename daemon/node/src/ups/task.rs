@@ -146,7 +146,7 @@ impl Task {
         })
     }
 
-    /// Why this box does not take the task; `None`: it takes it. `now`: local time, `YYYYMMDDHHMMSS`. Pure.
+    /// Why this box does not take the task; `None`: it takes it. `now`: local time with its offset from UTC, `YYYYMMDDHHMMSS+HHMM`. Pure.
     pub fn not_taken(&self, settings: &TaskManager, now: &str) -> Option<String> {
         let Code { value, scheme, .. } = &self.workitem;
         let workitem = format!("{scheme}:{value}");
@@ -163,8 +163,7 @@ impl Task {
         if !self.readiness.is_empty() && self.readiness != "READY" {
             return Some(format!("its input is {}", self.readiness));
         }
-        let length = self.start.bytes().take(14).take_while(u8::is_ascii_digit).count();
-        if length >= 8 && self.start.get(..length) > now.get(..length) {
+        if is_later(&self.start, now) {
             return Some(format!("it is scheduled for later ({})", self.start));
         }
         if self.inputs.iter().all(|input| input.study_uid.is_empty()) {
@@ -172,6 +171,38 @@ impl Task {
         }
         None
     }
+}
+
+/// Whether a DT value (PS3.5 section 6.2) lies after `now`. Without an offset from UTC it is local time, as `now` is; what it leaves out counts
+/// as its beginning. False when it does not name a day. Pure.
+fn is_later(start: &str, now: &str) -> bool {
+    let length = start.bytes().take(14).take_while(u8::is_ascii_digit).count();
+    if length < 8 {
+        return false;
+    }
+    match (instant(start), instant(now)) {
+        (Some(start), Some(now)) => start > now,
+        _ => start.get(..length) > now.get(..length),
+    }
+}
+
+/// `None` without an offset from UTC, or when it is no moment.
+fn instant(text: &str) -> Option<jiff::Timestamp> {
+    let (text, offset) = text.trim_end().split_at_checked(text.trim_end().len().checked_sub(5)?)?;
+    let sign = match offset.as_bytes().first()? {
+        b'+' => 1,
+        b'-' => -1,
+        _ => return None,
+    };
+    let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<i32>().ok())?;
+    let seconds = 3600 * number(offset.get(1..3)?)? + 60 * number(offset.get(3..5)?)?;
+    let digits = text.split('.').next()?;
+    let part = |at: usize| digits.get(at..at + 2).map_or(Some(0), |two| number(two)?.try_into().ok());
+    let year = number(digits.get(..4)?)?.try_into().ok()?;
+    // A leap second is that of the minute before.
+    let second = i8::min(part(12)?, 59);
+    let local = jiff::civil::DateTime::new(year, part(4)?, part(6)?, part(8)?, part(10)?, second, 0).ok()?;
+    jiff::tz::Offset::from_seconds(sign * seconds).ok()?.to_timestamp(local).ok()
 }
 
 fn code(item: &Elements<'_>) -> Code {
@@ -211,7 +242,7 @@ mod tests {
     #[test]
     fn only_tasks_for_this_box_are_taken_and_it_says_why_not() {
         let settings = TaskManager { station: "BOX1".into(), ..TaskManager::default() };
-        let now = "20261130181500";
+        let now = "20261130181500+0100";
         let mine = Task { stations: vec!["BOX1".into()], start: "20261130180000+0100".into(), ..task() };
         assert_eq!(mine.not_taken(&settings, now), None);
         assert_eq!(task().not_taken(&TaskManager::default(), now), None, "no station counts");
@@ -228,6 +259,34 @@ mod tests {
         ] {
             let why = task.not_taken(&settings, now).unwrap();
             assert!(why.contains(words), "{why}");
+        }
+    }
+
+    #[test]
+    fn the_start_of_a_task_is_a_moment_where_it_says_its_offset_and_local_time_otherwise() {
+        let now = "20261130130000-0500";
+        for (start, later) in [
+            ("20261130180000+0000", false),
+            ("20261130180001+0000", true),
+            ("20261130180000.500000+0000", false),
+            ("20261201030000+0900", false),
+            ("20261201030100+0900", true),
+            ("20261130125959-0500", false),
+            ("20261130130001-0500 ", true),
+            ("2026113013-0500", false),
+            ("2026113014-0500", true),
+            ("20261201+0900", false),
+            ("20261202+0900", true),
+            ("20261130180000", true),
+            ("20261130130000", false),
+            ("20261130", false),
+            ("20261201", true),
+            ("", false),
+            ("noon", false),
+            ("20269999+0000", true),
+            ("20261130180060+0000", true),
+        ] {
+            assert_eq!(is_later(start, now), later, "{start}");
         }
     }
 
@@ -278,6 +337,7 @@ mod tests {
         fn no_bytes_make_it_panic(value in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
             let _ = Task::parse(&value, "1.2.840.10008.1.2");
             let _ = Task::parse(&value, "1.2.840.10008.1.2.1");
+            let _ = is_later(&String::from_utf8_lossy(&value), "20261130130000-0500");
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use custody::level::Level;
-use custody::store::commitments::{self, Listed};
-use custody::store::{Durability, instances};
+use custody::store::commitments::{self, Item, Listed, New};
+use custody::store::{Durability, instances, now_utc, utc_after};
 use dicom_ul::pdu::{PDataValueType, Pdu, PresentationContextProposed};
 use needs::peers::{Program, Service, tried};
 use node::services::Archive;
@@ -126,8 +126,7 @@ async fn what_rots_on_the_disk_or_is_quarantined_is_not_committed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_scanner_that_is_away_or_says_no_is_told_again_until_it_answers_also_after_a_restart() {
     let Some(mut py) = Py::start().await else { return };
-    // A port that was free a moment ago and where nobody listens.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = closed();
     let settings = move |settings: &mut Dicom| {
         quick(settings);
         settings.sender = vec![scanner(port)];
@@ -157,6 +156,78 @@ async fn a_scanner_that_is_away_or_says_no_is_told_again_until_it_answers_also_a
     assert_eq!(py.order(ask(&node, "1.9.1", &["1.2.1"])).await["status"], 0, "asked again, it is told again");
     assert!(py.left().is_empty(), "and never without need: {:?}", py.left());
     assert_eq!(py.event("report").await["transaction"], "1.9.1");
+}
+
+/// Writes down a transaction that the scanner asked for and that could not be reported so far: of an object that was never received.
+fn asked_in_vain(node: &Node, transaction_uid: &str, next_utc: &str) {
+    let mut rows = node.store.connect(Durability::Full).unwrap();
+    let transaction = rows.transaction().unwrap();
+    let new = New {
+        transaction_uid,
+        calling_ae: "CT1",
+        called_ae: "SCANSIDE",
+        peer_address: "127.0.0.1",
+        items: &[Item { sop_class: CT.into(), sop_uid: "1.2.99".into() }],
+    };
+    commitments::ask(&transaction, &new, 9, &now_utc()).unwrap();
+    let id = transaction.query_row("SELECT max(id) FROM commitments", [], |row| row.get(0)).unwrap();
+    commitments::postponed(&transaction, id, "nobody there", next_utc).unwrap();
+    transaction.commit().unwrap();
+}
+
+/// Where nobody listens: a port that was free a moment ago.
+fn closed() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A scanner that is switched off over the weekend must not make the box read all its studies at every attempt.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_looked_for_on_the_disk_until_a_peer_that_was_away_is_there() {
+    let node = Node::start(|settings| {
+        quick(settings);
+        settings.commitment.wait_secs = 600.0;
+        settings.sender = vec![scanner(closed())];
+    })
+    .await;
+    asked_in_vain(&node, "1.9.1", &now_utc());
+    node.intake.services.report.notify_one();
+    let tried = async {
+        while listed(&node)[0].attempts < 3 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, tried).await.expect("it is tried again and again");
+    // An object that is not here is waited for, once, by whoever looks.
+    let rows = node.store.connect(Durability::Rebuildable).unwrap();
+    assert!(!rows.query_row("SELECT waited FROM commitments", [], |row| row.get::<_, bool>(0)).unwrap());
+}
+
+/// A scanner that opens an association for every image and takes no report must have it waiting as long as the settings say.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_because_the_peer_has_called_costs_none_of_those_that_are_due() {
+    let node = Node::start(|settings| {
+        quick(settings);
+        settings.commitment.retry_max_secs = 3600.0;
+        settings.sender = vec![scanner(closed())];
+    })
+    .await;
+    let next = utc_after(Duration::from_secs(1800));
+    asked_in_vain(&node, "1.9.1", &next);
+    for called in 1..=3 {
+        let association = Asking::associate(&node).await;
+        let rows = node.store.connect(Durability::Full).unwrap();
+        let tried = async {
+            while listed(&node)[0].reason.as_deref().is_none_or(|reason| !reason.contains("no connection")) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, tried).await.expect("it is tried when it calls");
+        let sql = "SELECT attempts, next_utc FROM commitments";
+        let row: (u32, String) = rows.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        assert_eq!(row, (1, next.clone()), "call {called}");
+        rows.execute("UPDATE commitments SET reason = NULL", []).unwrap();
+        drop(association);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

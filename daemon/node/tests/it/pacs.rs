@@ -18,6 +18,9 @@ use super::peer::{command, number, text};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Do {
     Answer(u16),
+    /// The same, with a data set: an action reply, for instance.
+    #[allow(dead_code, reason = "for the tests of the node")]
+    Reply(u16),
     /// Closes the connection instead of answering.
     HangUp,
 }
@@ -173,13 +176,17 @@ impl Serving<'_> {
             seen.push((uid, data_set.to_vec()));
             self.sender.send_replace(seen.len());
         }
-        let Do::Answer(status) = done else { return false };
+        let (status, has_data_set) = match done {
+            Do::Answer(status) => (status, false),
+            Do::Reply(status) => (status, true),
+            Do::HangUp => return false,
+        };
         let field = number(asked, 0x0100).unwrap() | 0x8000;
         let id = number(asked, 0x0110).unwrap();
         let bytes = command(&[
             (0x0100, &field.to_le_bytes()),
             (0x0120, &id.to_le_bytes()),
-            (0x0800, &[1, 1]),
+            (0x0800, if has_data_set { &[0, 0] } else { &[1, 1] }),
             (0x0900, &status.to_le_bytes()),
             (0x0902, b"as told "),
         ]);
@@ -190,6 +197,16 @@ impl Serving<'_> {
             data: bytes,
         };
         self.send(&Pdu::PData { data: vec![value] }).await;
+        if has_data_set {
+            let value = PDataValue {
+                presentation_context_id: context,
+                value_type: PDataValueType::Data,
+                is_last: true,
+                // Transaction UID (0008,1195), in Implicit VR Little Endian.
+                data: b"\x08\x00\x95\x11\x04\x00\x00\x001.9\x00".to_vec(),
+            };
+            self.send(&Pdu::PData { data: vec![value] }).await;
+        }
         true
     }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use needs::peers::{Program, Service, tried};
-use node::send::{self, Error, File, Target};
+use node::send::{self, Association, Error, File, Target};
 
 use super::dcmtk;
 use super::fixtures::{CT, IMPLICIT, Node, data_set, data_set_explicit, data_set_of, files_below, part10};
@@ -57,6 +57,17 @@ async fn a_warning_is_delivered_and_a_failure_names_status_and_comment() {
     send::store(&target(pacs.address), &files, |_, answer| answers.push(answer)).await.unwrap();
     assert!(matches!(answers[0], Ok(0xb007)));
     assert_eq!(answers[1].as_ref().unwrap_err().to_string(), "the peer answered 0xa700 (out of resources): as told");
+}
+
+/// PS3.7 sections 10.1.1 and 10.1.4: an event reply or an action reply may come with the answer.
+#[tokio::test]
+async fn an_answer_that_comes_with_a_data_set_counts_and_the_association_goes_on() {
+    let pacs = Pacs::start(|uid| if uid.is_empty() { Do::Reply(0) } else { Do::Answer(0) }).await;
+    let mut association = Association::open_asking(&target(pacs.address), &[], true).await.unwrap();
+    for transaction in ["1.9.1", "1.9.2"] {
+        association.ask_commitment(transaction, &[(CT.into(), "1.2.3".into())]).await.unwrap();
+    }
+    association.release().await;
 }
 
 #[tokio::test]

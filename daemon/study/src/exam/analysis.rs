@@ -1,6 +1,7 @@
 //! The performed procedure step of an analysis, of which a manager (RIS) is told where it wants that (`mpps.analyses`): one for each
 //! job. Its rows lie beside those of exams, and `tell` brings them there; no result waits for it.
 
+use custody::series::SeriesKey;
 use custody::series::state::SeriesEvent;
 use custody::store::jobs::JobRow;
 use custody::store::own_steps::{self, New};
@@ -17,10 +18,16 @@ use rusqlite::{Connection, Transaction};
 use super::step::{Rules, made};
 use crate::parts::StudyParts;
 
-/// Names an analysis: the same job of the same images has the same name, also in a database that was built again.
-fn name(series_uid: &str, job: &JobRow) -> String {
+/// Names an analysis: the same job of the same images has the same name, also in a database that was built again. With the study, since two
+/// studies may hold a series of one UID.
+fn name(key: &SeriesKey, job: &JobRow) -> String {
     let task = job.task.as_deref().unwrap_or_default();
-    format!("analysis of {series_uid} version {} {task}", job.version)
+    format!("analysis of {} of study {} version {} {task}", key.series_uid, key.study_uid, job.version)
+}
+
+/// One that has begun keeps its name, also when another version of this software gave it.
+fn name_of(connection: &Connection, key: &SeriesKey, job: &JobRow) -> store::Result<String> {
+    Ok(own_steps::name_of_job(connection, job.id)?.unwrap_or_else(|| name(key, job)))
 }
 
 /// Writes down that an analysis has begun, unless its results stay here, where the manager is told of analyses. A fault of it keeps no study from its analysis.
@@ -65,7 +72,7 @@ fn note_begun(
         station_ae_title: station_ae_title.to_owned(),
         station_name: station_name.to_owned(),
     };
-    let name = name(&row.key.series_uid, job);
+    let name = name_of(connection, &row.key, job)?;
     let new = New {
         recording_uid: &name,
         sop_uid: &dicom::uid::from_name(&format!("performed procedure step of the {name}")),
@@ -100,7 +107,7 @@ pub(crate) fn ended(
     now: &str,
 ) -> store::Result<bool> {
     let Some(row) = series::get(transaction, job.series_id)? else { return Ok(false) };
-    let name = name(&row.key.series_uid, job);
+    let name = name_of(transaction, &row.key, job)?;
     let discontinued = (event != SeriesEvent::Processed).then_some(Reason::Unspecified);
     let said = serde_json::to_string(&end(&name, discontinued, made(results), now))?;
     Ok(own_steps::end(transaction, &name, &said)? == own_steps::End::New)
@@ -159,10 +166,9 @@ mod tests {
         assert!(ended.series.len() == 1 && ended.series[0].others.is_empty(), "a series is of type 1");
     }
 
-    #[test]
-    fn the_same_analysis_has_the_same_name_and_a_rerun_another() {
-        let job = |version, task: Option<&str>| JobRow {
-            id: version * 7,
+    fn job(id: i64, version: i64, task: Option<&str>) -> JobRow {
+        JobRow {
+            id,
             series_id: 1,
             version,
             state: "running".into(),
@@ -172,9 +178,36 @@ mod tests {
             reason: None,
             created_utc: String::new(),
             task: task.map(str::to_owned),
-        };
-        let of = |version, task| name("1.2.3", &job(version, task));
-        assert_eq!(of(1, None), name("1.2.3", &JobRow { id: 99, ..job(1, None) }));
-        assert!(of(1, None) != of(2, None) && of(1, None) != of(1, Some("mammography")));
+        }
+    }
+
+    fn key(study_uid: &str) -> SeriesKey {
+        SeriesKey { study_uid: study_uid.into(), series_uid: "1.2.3".into() }
+    }
+
+    #[test]
+    fn the_same_analysis_has_the_same_name_and_a_rerun_or_another_study_another() {
+        let first = name(&key("1.2"), &job(7, 1, None));
+        assert_eq!(first, name(&key("1.2"), &job(99, 1, None)));
+        for other in [
+            name(&key("1.2"), &job(7, 2, None)),
+            name(&key("1.2"), &job(7, 1, Some("mammography"))),
+            name(&key("1.4"), &job(7, 1, None)),
+        ] {
+            assert_ne!(first, other);
+        }
+    }
+
+    #[test]
+    fn an_analysis_that_had_begun_before_an_update_ends_under_its_old_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store::Store::open(&folder.path().join("scanside.db")).unwrap();
+        let mut rows = store.connect(store::Durability::Full).unwrap();
+        let old = "analysis of 1.2.3 version 1 ";
+        let new = New { recording_uid: old, sop_uid: "1.9", study_uid: "1.2", begun: "{}", job_id: Some(7) };
+        let transaction = rows.transaction().unwrap();
+        own_steps::begin(&transaction, &new, "2026-11-30T10:00:00.000Z").unwrap();
+        assert_eq!(name_of(&transaction, &key("1.2"), &job(7, 1, None)).unwrap(), old);
+        assert_eq!(name_of(&transaction, &key("1.2"), &job(8, 1, None)).unwrap(), name(&key("1.2"), &job(8, 1, None)));
     }
 }

@@ -60,7 +60,7 @@ impl Queue<'_> {
                 };
                 match opened {
                     Ok(mut session) => self.prove(&mut session, shutdown).await,
-                    Err(error) => self.hold_asks(&error.to_string()).await,
+                    Err(error) => self.hold_asks(&error.words()).await,
                 }
             }
         }
@@ -73,7 +73,7 @@ impl Queue<'_> {
         };
         let mut association = match opened {
             Ok(association) => association,
-            Err(error) => return self.hold_asks(&error.to_string()).await,
+            Err(error) => return self.hold_asks(&error.words()).await,
         };
         let wanted = self.wants_commitment(&association).await?;
         if association.offers(COMMITMENT) {
@@ -186,12 +186,17 @@ impl Queue<'_> {
                 if error.status().is_some_and(|status| NOT_DONE.contains(&status))
                     && self.sender.destination.commitment == Asking::Auto =>
             {
-                info!(destination = self.sender.name, objects, "the archive does no storage commitment: {error}");
+                info!(
+                    destination = self.sender.name,
+                    objects,
+                    "the archive does no storage commitment: {}",
+                    error.words()
+                );
                 let name = self.sender.name.clone();
                 self.written(move |rows| asks::refused(rows, &uid, &name)).await.map(drop)
             }
             Err(error) => {
-                warn!(destination = self.sender.name, objects, "storage commitment not taken: {error}");
+                warn!(destination = self.sender.name, objects, "storage commitment not taken: {}", error.words());
                 // It counts: an archive that never answers on an association that stands is not asked for ever. One bad hour of an
                 // archive must not use up all questions, and a disk cannot wait for days with what the archive has.
                 let again = wall.utc_after(self.sender.ask_again() / 8);

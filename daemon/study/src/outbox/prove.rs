@@ -118,7 +118,7 @@ impl Queue<'_> {
                 Err(error) if is_refusal(&error) => {
                     let rest: Vec<i64> = due.iter().map(|one| one.id).filter(|id| !found.asked.contains(id)).collect();
                     self.note_found(found).await?;
-                    warn!(destination = self.sender.name, "the archive does not say what it has: {error}");
+                    warn!(destination = self.sender.name, "the archive does not say what it has: {}", error.words());
                     return self.asked_in_vain(rest, self.sender.ask_again() / 8).await;
                 }
                 Err(error) => {
@@ -143,7 +143,7 @@ impl Queue<'_> {
         }
         self.note_found(found).await?;
         match trouble {
-            Some(error) => self.hold_asks(&error.to_string()).await,
+            Some(error) => self.hold_asks(&error.words()).await,
             None if is_unknown => self.cannot_ask().await,
             None => Ok(()),
         }

@@ -243,7 +243,7 @@ impl Queue<'_> {
                     SendFault::Object => self.refused(delivery, &error).await?,
                     SendFault::ObjectForGood => {
                         self.line.answered(delivery.id);
-                        self.park(delivery, error.status(), &error.to_string()).await?;
+                        self.park(delivery, error.status(), &error.to_string(), &error.words()).await?;
                     }
                     SendFault::Unclear => {
                         let next = self.line.doubted(delivery.id);
@@ -290,7 +290,7 @@ impl Queue<'_> {
                     deliveries.push(delivery);
                     files.push(file);
                 }
-                Ok(_) => self.park(&delivery, None, deliveries::DAMAGED).await?,
+                Ok(_) => self.park(&delivery, None, deliveries::DAMAGED, deliveries::DAMAGED).await?,
                 Err(error) => self.refused(&delivery, &error).await?,
             }
         }
@@ -350,10 +350,10 @@ impl Queue<'_> {
         self.wait_alone(delivery, error, 0).await
     }
 
-    /// Sending this object at another time would not help either.
-    async fn park(&self, delivery: &Delivery, status: Option<u16>, reason: &str) -> Result<(), Error> {
+    /// Sending this object at another time would not help either. `words`: the reason for the log, without what the archive has written.
+    async fn park(&self, delivery: &Delivery, status: Option<u16>, reason: &str, words: &str) -> Result<(), Error> {
         let (id, reason, now) = (delivery.id, reason.to_owned(), self.sender.wall.now_utc());
-        warn!(destination = self.sender.name, delivery = id, kind = delivery.kind, "parked, not tried again: {reason}");
+        warn!(destination = self.sender.name, delivery = id, kind = delivery.kind, "parked, not tried again: {words}");
         let noted = reason.clone();
         self.rows(move |rows| deliveries::parked(rows, id, status, &noted, &now)).await?;
         self.sender.tell(delivery, deliveries::PARKED, Some(reason));
@@ -369,7 +369,8 @@ impl Queue<'_> {
             destination = self.sender.name,
             delivery = id,
             kind = delivery.kind,
-            "not delivered, next attempt in {wait:?}: {reason}"
+            "not delivered, next attempt in {wait:?}: {}",
+            error.words()
         );
         let noted = reason.clone();
         self.rows(move |rows| deliveries::failed(rows, id, status, &noted, &next)).await?;
@@ -389,28 +390,32 @@ impl Queue<'_> {
     }
 
     async fn go_on(&mut self, next: Next, first: &Delivery, error: &send::Error) -> Result<(), Error> {
+        let is_answer = error.is_answer();
         let failures = match next {
             Next::SetAside { delivery, breaks } => {
                 debug!(
                     destination = self.sender.name,
                     delivery,
                     breaks,
-                    "it failed repeatedly at this object, which waits while the others are sent: {error}"
+                    "it failed repeatedly at this object, which waits while the others are sent: {}",
+                    error.words()
                 );
                 return self.wait_alone(first, error, breaks).await;
             }
             Next::Park { breaks, .. } => {
-                let reason = if error.is_answer() {
-                    format!("{error} ({breaks} times; others were taken)")
-                } else {
-                    format!("the connection failed {breaks} times at this object, others were taken: {error}")
+                let because = |error: &str| {
+                    if is_answer {
+                        format!("{error} ({breaks} times; others were taken)")
+                    } else {
+                        format!("the connection failed {breaks} times at this object, others were taken: {error}")
+                    }
                 };
-                return self.park(first, None, &reason).await;
+                return self.park(first, None, &because(&error.to_string()), &because(&error.words())).await;
             }
             Next::Hold { failures } => failures,
         };
         let (wait, reason, name) = (self.sender.wait_after(failures), error.to_string(), self.sender.name.clone());
-        warn!(destination = name, failures, "the queue waits, next attempt in {wait:?}: {reason}");
+        warn!(destination = name, failures, "the queue waits, next attempt in {wait:?}: {}", error.words());
         self.held = Some(first.id);
         let until = self.sender.wall.utc_after(wait);
         let noted = reason.clone();

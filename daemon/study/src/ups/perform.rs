@@ -324,7 +324,7 @@ impl Performer {
         let offered = match line.scheduled(&self.settings.station).await {
             Ok(offered) => offered,
             Err(error) => {
-                warn!("the manager does not say which tasks there are: {error}");
+                warn!("the manager does not say which tasks there are: {}", error.words());
                 return Ok(false);
             }
         };
@@ -332,10 +332,10 @@ impl Performer {
             warn!(count, "answers of the manager are left out: {reason}");
         }
         let now = local_parts_of(&self.wall.now_utc()).unwrap_or_default();
-        let [date, time, _] = now;
+        let now = now.concat();
         let (mut room, mut passed_over) = (self.settings.max_open - open, BTreeMap::new());
         for task in offered.tasks {
-            if let Some(why) = task.not_taken(&self.settings, &format!("{date}{time}")) {
+            if let Some(why) = task.not_taken(&self.settings, &now) {
                 if memory.passed_over.get(&task.sop_uid) != Some(&why) {
                     info!(uid = %dicom::text::shown(&task.sop_uid), "a task is not taken: {why}");
                 }

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, HashSet};
 
 use custody::series::SeriesKey;
 use custody::series::SeriesState;
+use custody::store::deliveries::Delivery;
 use custody::store::results::ResultRow;
 use custody::store::series::SeriesRow;
-use custody::store::{self, deliveries, instances, jobs, results, series};
+use custody::store::{self, asks, deliveries, instances, jobs, results, series};
+use node::outcome::{self, Outcome};
 use node::settings::Destination;
 use node::ups::task::{Input, Task};
 use node::ups::told::{Output, Place, Reason};
@@ -137,7 +139,7 @@ fn delivered(
         }
         for result in made.iter().filter(|result| result.job_id == id) {
             let of_it = || all.iter().filter(|one| one.result_id == result.id);
-            why = why.or_else(|| of_it().find_map(|one| one.reason.clone().filter(|_| one.state != "delivered")));
+            why = why.or_else(|| of_it().find_map(not_taken));
             let taken =
                 of_it().filter(|one| one.state == "delivered").find_map(|one| destinations.get(&one.destination));
             let Some(destination) = taken else { continue };
@@ -150,6 +152,29 @@ fn delivered(
         return Ok(Stand::Failed { reason: Reason::EquipmentFailure, words });
     }
     Ok(Stand::Done(outputs))
+}
+
+/// Why a delivery has not reached its archive, as a manager may read it: without what the archive has written, which may name patients. Pure.
+fn not_taken(delivery: &Delivery) -> Option<String> {
+    const OWN: [&str; 5] = [
+        deliveries::HELD_BECAUSE,
+        deliveries::NOT_AMONG_RESULTS,
+        deliveries::DAMAGED,
+        deliveries::PARKED_BY_HAND,
+        deliveries::DROPPED_BY_HAND,
+    ];
+    let reason = delivery.reason.as_deref().unwrap_or_default();
+    if delivery.state == deliveries::DELIVERED {
+        return None;
+    }
+    if OWN.contains(&reason) || reason.starts_with(asks::NOT_KEPT) {
+        return Some(reason.to_owned());
+    }
+    let refused = delivery.status.filter(|status| !matches!(outcome::of(*status), Outcome::Stored | Outcome::Warned));
+    Some(match refused {
+        Some(status) => format!("the archive answered {status:#06x} ({})", outcome::words(status)),
+        None => format!("the delivery is {} on this box", delivery.state),
+    })
 }
 
 fn place(destination: &Destination) -> Place {
@@ -169,5 +194,57 @@ fn put(outputs: &mut Vec<Output>, result: &ResultRow, place: Place) {
             objects: vec![object],
             place,
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn delivery(state: &str, status: Option<u16>, reason: &str) -> Delivery {
+        Delivery {
+            id: 1,
+            result_id: 1,
+            destination: "pacs".into(),
+            state: state.into(),
+            attempts: 1,
+            next_utc: String::new(),
+            reason: Some(reason.into()),
+            status,
+            delivered_utc: None,
+            commitment: None,
+            kind: "sr".into(),
+            sop_uid: "1.2.3".into(),
+            study_uid: "1.2".into(),
+            series_uid: "1.2.9".into(),
+            sop_class: "1.2".into(),
+            asked: 0,
+            file: String::new(),
+            sha256: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_manager_reads_why_no_archive_has_a_result_and_nothing_that_an_archive_has_written() {
+        use deliveries::{DELIVERED, DROPPED, HELD, PARKED};
+        let not_kept = format!("{} (storage commitment: 0x0112)", asks::NOT_KEPT);
+        for (state, status, reason, words) in [
+            (DELIVERED, Some(0), "stored, Hidden^Name", None),
+            (
+                PARKED,
+                Some(0xa900),
+                "the peer answered 0xa900 (...): Hidden^Name",
+                Some("0xa900 (the data set does not match"),
+            ),
+            (PARKED, None, "the archive answered HTTP 409 (conflict): Hidden^Name", Some("the delivery is parked")),
+            (PARKED, Some(0), not_kept.as_str(), Some("does not keep it (storage commitment: 0x0112)")),
+            (HELD, None, deliveries::HELD_BECAUSE, Some("simulated device")),
+            (DROPPED, Some(0xc000), deliveries::DROPPED_BY_HAND, Some("dropped by hand")),
+        ] {
+            let why = not_taken(&delivery(state, status, reason));
+            assert_eq!(why.is_some(), words.is_some(), "{why:?}");
+            let why = why.unwrap_or_default();
+            assert!(why.contains(words.unwrap_or_default()) && !why.contains("Hidden"), "{why}");
+        }
     }
 }

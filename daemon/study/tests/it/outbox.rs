@@ -17,7 +17,7 @@ use dicom_transfer_syntax_registry::entries::{EXPLICIT_VR_LITTLE_ENDIAN, IMPLICI
 use node::settings::{Asking, ResultKind};
 
 use super::fixtures::{CT, IMPLICIT, PATIENCE, data_set, part10};
-use super::outbox_support::{Box_, free_address, object, pacs_at};
+use super::outbox_support::{Box_, Log, free_address, object, pacs_at};
 use super::pacs::{Do, Pacs};
 use super::same::assert_same;
 
@@ -224,6 +224,22 @@ async fn every_kind_of_answer_ends_in_its_state_and_the_rest_of_the_study_goes_o
         let is = (row.state.as_str(), row.status, row.reason.as_deref());
         assert_eq!(is, (state, Some(status), Some(words)), "{status:#06x}");
     }
+}
+
+/// An archive's comment ("as told") may name a patient: people find it in `outbox list`, the log has the status in words.
+#[tokio::test]
+async fn what_an_archive_has_written_is_in_the_row_and_not_in_the_log() {
+    let log = Log::default();
+    let guard = tracing::subscriber::set_default(log.clone());
+    for status in [0xa700, 0x0110, 0xa900, 0xc000] {
+        let mut outbox = Box_::new();
+        let row = second_of_four(&mut outbox, status, usize::from(status < 0xa900)).await;
+        assert!(row.reason.unwrap().contains("as told"), "{status:#06x}");
+        let logged = log.text();
+        assert!(logged.contains(&format!("the peer answered {status:#06x}")), "{logged}");
+        assert!(!logged.contains("as told"), "{logged}");
+    }
+    drop(guard);
 }
 
 #[tokio::test]

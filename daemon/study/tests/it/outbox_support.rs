@@ -1,8 +1,9 @@
 //! For the tests of the outbox: an outbox that can be stopped and started again, and an archive to send to.
 
 use std::collections::BTreeMap;
+use std::fmt::{Debug, Write};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use custody::event::Event;
 use custody::level::Gate;
@@ -17,6 +18,9 @@ use tempfile::TempDir;
 use tokio::sync::{Notify, broadcast};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Metadata, Subscriber};
 
 use super::fixtures::{CT, IMPLICIT, PATIENCE, data_set, part10};
 use super::pacs::{Do, Pacs};
@@ -239,4 +243,44 @@ pub fn free_address() -> SocketAddr {
 
 pub async fn pacs_at(address: SocketAddr) -> Pacs {
     Pacs::start_at(address, 0, |_| true, |_| Do::Answer(0)).await
+}
+
+/// What this thread logs, every field of every event.
+#[derive(Debug, Clone, Default)]
+pub struct Log(Arc<Mutex<String>>);
+
+impl Log {
+    pub fn text(&self) -> String {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+impl Subscriber for Log {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        event.record(&mut Fields(&mut self.0.lock().unwrap()));
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+struct Fields<'a>(&'a mut String);
+
+impl Visit for Fields<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        writeln!(self.0, "{field} {value:?}").unwrap();
+    }
 }
