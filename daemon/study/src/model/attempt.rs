@@ -8,6 +8,7 @@ use models::choice::{self, Measured};
 use models::manifest::{Precision, Variant};
 use models::registry::Entry;
 use models::{golden, package::Package, task};
+use tokio_util::sync::CancellationToken;
 
 /// Called with stage and completed fraction during a load.
 pub type Progress<'a> = &'a (dyn Fn(&str, f64) + Sync);
@@ -26,11 +27,17 @@ pub(super) enum Tried {
     Wrong(String),
     /// The device failed, which says nothing about the network.
     Device(accel::Error),
+    /// Nobody waits for it any more.
+    Cancelled,
 }
 
 impl Tried {
     fn of(error: accel::Error) -> Self {
-        if error.kind() == accel::AccelFault::BadModel { Self::Wrong(error.to_string()) } else { Self::Device(error) }
+        match error.kind() {
+            accel::AccelFault::BadModel => Self::Wrong(error.to_string()),
+            accel::AccelFault::Cancelled => Self::Cancelled,
+            _ => Self::Device(error),
+        }
     }
 }
 
@@ -42,6 +49,7 @@ pub(super) struct Attempt<'a> {
     pub accelerator: &'a dyn Accelerator,
     pub fingerprint: &'a str,
     pub manner: Manner,
+    pub stop: &'a CancellationToken,
 }
 
 /// What a load is for.
@@ -73,6 +81,10 @@ pub(super) fn precision(provider: &str, of_network: Precision) -> String {
 }
 
 impl Attempt<'_> {
+    fn going(&self) -> Result<(), Tried> {
+        if self.stop.is_cancelled() { Err(Tried::Cancelled) } else { Ok(()) }
+    }
+
     /// `progress` goes from [`ENGINE`] to [`GOLDEN`].
     pub fn load(&self, variant: &Variant, progress: Progress<'_>) -> Result<Box<dyn LoadedModel>, Tried> {
         let network = self.package.read(&variant.network).map_err(|error| Tried::Wrong(error.to_string()))?;
@@ -84,8 +96,9 @@ impl Attempt<'_> {
                 *told = done;
                 progress("engine", ENGINE + (GOLDEN - ENGINE) * done.min(1.0));
             }
-            true
+            !self.stop.is_cancelled()
         };
+        self.going()?;
         let shapes = if keeps_engines(self.accelerator) { shapes(self.package) } else { Vec::new() };
         self.accelerator.load_with(&network, &accel::Wishes { shapes: &shapes, watch: &watch }).map_err(Tried::of)
     }
@@ -98,7 +111,9 @@ impl Attempt<'_> {
         progress: Progress<'_>,
     ) -> Result<(Ready, Option<f64>), Tried> {
         let wrong = |error: &dyn std::fmt::Display| Tried::Wrong(error.to_string());
+        self.going()?;
         let mut model = self.load(variant, &|stage, done| progress(stage, (done - ENGINE) / (1.0 - ENGINE)))?;
+        self.going()?;
         progress("golden", (GOLDEN - ENGINE) / (1.0 - ENGINE));
         task::check(self.entry.task(), model.as_mut()).map_err(|error| wrong(&error))?;
         let of_golden = |error: golden::Error| match error {
@@ -106,6 +121,7 @@ impl Attempt<'_> {
             error => wrong(&error),
         };
         let passed = choice::prove(self.package, variant, model.as_mut()).map_err(of_golden)?;
+        self.going()?;
         let run_ms = if is_timed {
             Some(choice::time(self.package, model.as_mut()).map_err(of_golden)?.as_secs_f64() * 1e3)
         } else {
