@@ -358,7 +358,8 @@ impl Shelf {
             let why = description.fallback.unwrap_or_default();
             return Err(accel::Error::new(accel::AccelFault::NotPresent, why).into());
         }
-        let at = Attempt { entry, package, accelerator: &*accelerator, fingerprint: &fingerprint, manner, stop: &self.stop };
+        let at =
+            Attempt { entry, package, accelerator: &*accelerator, fingerprint: &fingerprint, manner, stop: &self.stop };
         let fitting = package.fitting(&description.provider);
         let fitting = fitting.map_err(|error| self.wrong(at, error.to_string()))?;
         // A GPU that failed is proved again whatever was found before.

@@ -26,6 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 struct Card {
     /// Builds come to an end by themselves.
     is_quick: Arc<AtomicBool>,
+    /// Builds go on after they were asked to end.
+    is_deaf: Arc<AtomicBool>,
     builds: Arc<AtomicUsize>,
     /// How often the CPU was opened in its place.
     cpu: Arc<AtomicUsize>,
@@ -48,7 +50,7 @@ impl Accelerator for Gpu {
         let begun = Instant::now();
         while !self.1.is_quick.load(Ordering::SeqCst) {
             assert!(begun.elapsed() < PATIENCE, "nobody ended the build");
-            if !(wishes.watch)(0.5) {
+            if !(wishes.watch)(0.5) && !self.1.is_deaf.load(Ordering::SeqCst) {
                 return Err(accel::Error::new(AccelFault::Cancelled, "ended by its caller"));
             }
             std::thread::yield_now();
@@ -139,13 +141,14 @@ fn records(folder: &Path) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn sim_a_cancelled_activation_ends_and_what_was_used_before_stays_in_use() {
     let Some(home) = Home::new() else { return };
+    home.card.is_deaf.store(true, Ordering::SeqCst);
     home.models.build(&key("2.0.0"), true).unwrap();
     until("an engine is built", || home.is_building_an_engine("2.0.0")).await;
     assert_eq!(home.models.cancel(&key("2.0.0")).unwrap(), Change::Changed);
-    // Until it has ended, another one is not begun.
-    if home.models.is_building() {
-        assert!(home.models.build(&key("2.0.0"), true).is_err() || !home.models.is_building());
-    }
+    until("it is ending", || home.listed("2.0.0").building.is_some_and(|(stage, _)| stage == "ending")).await;
+    let another = home.models.build(&key("2.0.0"), true).unwrap_err().to_string();
+    assert!(another.contains("has not ended yet"), "{another}");
+    home.card.is_deaf.store(false, Ordering::SeqCst);
     until("the build has ended", || !home.models.is_building()).await;
     until("it is said", || home.listed("2.0.0").building.is_none()).await;
     assert_eq!((home.state("1.0.0"), home.state("2.0.0")), (PackageState::Active, PackageState::Installed));
@@ -198,6 +201,20 @@ async fn sim_the_end_of_the_daemon_ends_builds_and_loads_within_a_moment() {
     assert_eq!(home.listed("2.0.0").entry.failure.as_deref(), Some(why));
     assert_eq!(home.state("1.0.0"), PackageState::Active, "and not refused");
     assert_eq!(home.card.cpu.load(Ordering::SeqCst), 0, "the CPU does not take its place");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sim_what_was_built_to_its_end_in_spite_of_a_cancel_is_not_used() {
+    let Some(home) = Home::new() else { return };
+    home.card.is_deaf.store(true, Ordering::SeqCst);
+    home.models.build(&key("2.0.0"), true).unwrap();
+    until("an engine is built", || home.is_building_an_engine("2.0.0")).await;
+    home.models.cancel(&key("2.0.0")).unwrap();
+    home.card.is_quick.store(true, Ordering::SeqCst);
+    until("the build has ended", || !home.models.is_building()).await;
+    until("it is said", || home.listed("2.0.0").entry.failure.is_some()).await;
+    assert_eq!(home.state("1.0.0"), PackageState::Active);
+    assert_ne!(home.state("2.0.0"), PackageState::Active);
 }
 
 #[tokio::test(flavor = "multi_thread")]
