@@ -113,6 +113,9 @@ fn every_shipped_network_becomes_an_engine_for_every_card() {
             let count = |kind: &str| examined.types.get(kind).copied().unwrap_or_default();
             assert!(count("FP16") > 4 * count("FP32"), "{name} is FP16, its layers are {types:?}");
         }
+        if name.contains("int8") {
+            assert!(examined.types.contains_key("INT8"), "{name} is INT8, its layers are {types:?}");
+        }
         // The peak from here on (proc(5), clear_refs).
         let _ = std::fs::write("/proc/self/clear_refs", "5");
         let begun = Instant::now();

@@ -45,6 +45,11 @@ class Operators(unittest.TestCase):
         self.assertEqual(len(said), 1)
         self.assertIn("opset 19", said[0])
 
+    def test_a_network_in_8_bits_may_have_the_opset_that_it_needs_and_no_newer_one(self):
+        nodes = (node("QuantizeLinear"), node("DequantizeLinear"), node("Conv"))
+        self.assertEqual(operators.faults(network(*nodes, opset=19)), [])
+        self.assertIn("opset 20", operators.faults(network(*nodes, opset=20))[0])
+
     def test_what_is_no_network_is_refused(self):
         for bytes_ in (b"", b"not a network", network(node("Conv"))[:-3]):
             self.assertTrue(operators.faults(bytes_), bytes_)

@@ -50,6 +50,8 @@ def main():
     found = phantoms.load(a.phantoms, phantoms.VALIDATION_SEEDS)
     a.package.mkdir(parents=True, exist_ok=True)
     single, half = a.package / "chest.onnx", a.package / "chest-fp16.onnx"
+    # That of the network before; int8/quantise.py makes it anew.
+    (a.package / "chest-int8.onnx").unlink(missing_ok=True)
     write(model, single)
     patches = [patch(p, 64) for p in found[:4]]
     compare(model, single, patches)

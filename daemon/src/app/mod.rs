@@ -61,6 +61,9 @@ use crate::{console, dbus, health, inference};
 /// Arrivals that may wait for the study task; when there are more, senders must wait.
 const ARRIVALS: usize = 1024;
 
+/// A cancelled build of TensorRT ends within a tenth of a second. systemd waits for 30 s (`TimeoutStopSec`), the tasks included.
+const BUILDS_END: Duration = Duration::from_secs(5);
+
 /// Runs the daemon until shutdown. Trouble of disk or database ends nothing: the gate is closed until it is over, and a
 /// damaged database is built again. If a task ends early, the daemon ends and systemd restarts it; instances in custody
 /// survive that.
@@ -70,7 +73,8 @@ const ARRIVALS: usize = 1024;
 pub async fn run(start: Start, good_after: Duration, shutdown: CancellationToken) -> anyhow::Result<()> {
     let settings = Arc::new(start.settings);
     let opened = opened::open(&settings).await?;
-    let (parts, gate) = (opened.parts, Gate::default());
+    let (mut parts, gate) = (opened.parts, Gate::default());
+    parts.shelf = parts.shelf.until(shutdown.clone());
     gate.set(Level::NoNewStudies, health::STARTING);
     let (custody_told, custody) = watch::channel(Custody::Checking);
     let (arrivals_in, arrivals) = mpsc::channel(ARRIVALS);
@@ -104,6 +108,7 @@ pub async fn run(start: Start, good_after: Duration, shutdown: CancellationToken
     let facts = facts(&settings, opened.address, callers.clone(), health_reports, heat.clone());
     let audit = audit::begin(&settings).await;
     let bus_verbs = bus_verbs(&settings, &parts, &gate, view.clone(), audit.clone());
+    let models = bus_verbs.models.clone();
     let signer = Signer::by(bus_verbs.commands.clone(), audit.clone());
     let studies = Studies::new(&parts.store, &parts.spool, &settings.spool.directory, figures, signer);
     let recorder = live::recorder(&settings, &parts, free.clone(), stage.recording.clone());
@@ -192,7 +197,22 @@ pub async fn run(start: Start, good_after: Duration, shutdown: CancellationToken
 
     let outcome = tasks.ended().await;
     notify::stopping();
+    // After a task that failed nobody has said so yet.
+    shutdown.cancel();
+    builds_ended(&models).await;
     outcome
+}
+
+/// Waits for the builds that the shutdown ends. A library that builds on all the same (TensorRT within ONNX Runtime) is left to itself.
+async fn builds_ended(models: &Models) {
+    let none = async {
+        while models.is_building() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    if tokio::time::timeout(BUILDS_END, none).await.is_err() {
+        tracing::warn!("the build of a model package does not end: the daemon ends without it");
+    }
 }
 
 /// Asks the archive for earlier studies; `None` if none is configured.

@@ -31,6 +31,8 @@ pub enum Verb {
     /// Also rollback and deactivate: commands that decide which package is used.
     ActivateModel,
     RemoveModel,
+    /// The end of a build, and so of the activation that waits for it.
+    CancelBuild,
     /// Build, verify and shadow: commands that do not change results.
     ExamineModel,
     StartExam,
@@ -46,7 +48,7 @@ pub enum Verb {
 
 impl Verb {
     #[cfg(test)]
-    const ALL: [Self; 20] = [
+    const ALL: [Self; 21] = [
         Self::Rerun,
         Self::RetryDeliveries,
         Self::DropDelivery,
@@ -59,6 +61,7 @@ impl Verb {
         Self::InstallModel,
         Self::ActivateModel,
         Self::RemoveModel,
+        Self::CancelBuild,
         Self::ExamineModel,
         Self::StartExam,
         Self::StopExam,
@@ -91,6 +94,7 @@ impl Verb {
             Self::InstallModel => "org.scanside.Appliance1.install-model",
             Self::ActivateModel => "org.scanside.Appliance1.activate-model",
             Self::RemoveModel => "org.scanside.Appliance1.remove-model",
+            Self::CancelBuild => "org.scanside.Appliance1.cancel-build",
             Self::ExamineModel => "org.scanside.Appliance1.examine-model",
             Self::StartExam => "org.scanside.Appliance1.start-exam",
             Self::StopExam => "org.scanside.Appliance1.stop-exam",
@@ -110,7 +114,7 @@ impl Verb {
         match self {
             Self::Export | Self::ReviewSeries | Self::EnterLesion => true,
             Self::ResolveStudy | Self::DropDelivery | Self::HoldStudy | Self::Acceptance => true,
-            Self::InstallModel | Self::ActivateModel | Self::RemoveModel => true,
+            Self::InstallModel | Self::ActivateModel | Self::RemoveModel | Self::CancelBuild => true,
             Self::Rerun | Self::RetryDeliveries | Self::Echo | Self::ExamineModel => false,
             Self::StartExam | Self::StopExam | Self::Freeze | Self::Mark => false,
             Self::Locate | Self::LearnProfile => false,

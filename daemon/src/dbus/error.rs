@@ -72,7 +72,7 @@ impl From<model::Error> for Error {
         match error {
             model::Error::Refused { .. } => Self::PackageRefused(text),
             model::Error::Restricted(_) => Self::Restricted(text),
-            model::Error::NoPackage(_) => Self::NotPossible(text),
+            model::Error::NoPackage(_) | model::Error::Cancelled => Self::NotPossible(text),
             model::Error::Registry(error) => match error.kind() {
                 registry::RegistryFault::NotFound => Self::NotFound(text),
                 registry::RegistryFault::Refused => Self::PackageRefused(text),

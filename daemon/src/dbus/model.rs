@@ -75,6 +75,17 @@ impl Model {
         self.act(Verb::ActivateModel, connection, &header, |models, key| models.build(&key, true)).await.map(changed)
     }
 
+    /// Ends the build that waits or runs, and so the activation that waits for it; what its task uses stays in use, and Reason says so.
+    /// Returns false when there is no build. The library may take a moment to let go (Stage is ending).
+    #[zbus(out_args("changed"))]
+    async fn cancel_build(
+        &self,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<bool, Error> {
+        self.act(Verb::CancelBuild, connection, &header, |models, key| models.cancel(&key)).await.map(changed)
+    }
+
     /// Deactivates it. Its task then has no package and parks its jobs.
     #[zbus(out_args("changed"))]
     async fn deactivate(
@@ -144,7 +155,7 @@ impl Model {
         &self.0.row.state
     }
 
-    /// Why it is refused, or why the last build failed; empty otherwise.
+    /// Why it is refused, or why the last build failed or who ended it; empty otherwise.
     #[zbus(property)]
     fn reason(&self) -> &str {
         self.0.row.reason.as_deref().unwrap_or_default()
@@ -156,7 +167,7 @@ impl Model {
         self.0.row.progress
     }
 
-    /// Stage of the running build: waiting, verify, accelerator, engine or golden; empty when none runs.
+    /// Stage of the running build: waiting, verify, accelerator, engine, golden, or ending after CancelBuild; empty when none runs.
     #[zbus(property)]
     fn stage(&self) -> &str {
         &self.0.row.stage

@@ -97,7 +97,7 @@ fn session(
     };
     let mut builder = Session::builder(&environment)
         .map_err(device_error)?
-        .with_execution_providers(provider.dispatch(config))
+        .with_execution_providers(provider.dispatch(config, is_quantised(onnx)))
         .map_err(device_error)?
         .with_intra_threads(threads)
         .map_err(device_error)?
@@ -119,6 +119,12 @@ fn session(
         Error::new(kind, format!("network refused by {}: {}", library.name(), message::plain(e.message())))
     })?;
     LoadedSession::new(session)
+}
+
+/// Whether a network says itself where it computes in 8 bits: by Q/DQ nodes, whose name stands in its bytes.
+fn is_quantised(onnx: &[u8]) -> bool {
+    const NODE: &[u8] = b"DequantizeLinear";
+    onnx.windows(NODE.len()).any(|word| word == NODE)
 }
 
 #[derive(Debug)]

@@ -84,14 +84,15 @@ impl Provider {
         }
     }
 
-    /// Providers to register, most capable first. Operators that TensorRT lacks go to CUDA, what is left to the CPU.
-    pub(super) fn dispatch(self, config: &AcceleratorConfig) -> Vec<ExecutionProviderDispatch> {
+    /// Providers to register, most capable first. Operators that TensorRT lacks go to CUDA, what is left to the CPU. `is_quantised`: the
+    /// network has Q/DQ nodes.
+    pub(super) fn dispatch(self, config: &AcceleratorConfig, is_quantised: bool) -> Vec<ExecutionProviderDispatch> {
         // The arena would keep the peak of the largest run for as long as the network is loaded.
         let cpu = ep::CPU::default().with_arena_allocator(false).build().error_on_failure();
         let cuda = || ep::CUDA::default().build().error_on_failure();
         match self {
             Self::TensorRt | Self::OnnxRuntimeTensorRt => {
-                vec![tensorrt(config).build().error_on_failure(), cuda(), cpu]
+                vec![tensorrt(config, is_quantised).build().error_on_failure(), cuda(), cpu]
             }
             Self::Cuda => vec![cuda(), cpu],
             Self::Cpu | Self::Scripted => vec![cpu],
@@ -99,8 +100,9 @@ impl Provider {
     }
 }
 
-fn tensorrt(config: &AcceleratorConfig) -> ep::TensorRT {
-    let provider = ep::TensorRT::default().with_fp16(true);
+fn tensorrt(config: &AcceleratorConfig, is_quantised: bool) -> ep::TensorRT {
+    // TensorRT 10 refuses Q/DQ unless it is told; without them it would want ranges that it was not given.
+    let provider = ep::TensorRT::default().with_fp16(true).with_int8(is_quantised);
     match &config.cache {
         // Engines are bound to GPU, driver and TensorRT version; ONNX Runtime puts all three into the file names.
         Some(folder) => provider

@@ -282,3 +282,22 @@ fn keys_of_another_kind_of_network_are_unknown() {
         assert!(matches!(&error, Error::Syntax(text) if text.contains("line ")), "{error}");
     }
 }
+
+#[test]
+fn shipped_networks_in_8_bits_are_for_tensorrt_only_and_have_to_beat_a_float_one() {
+    let packages = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("packages");
+    let mut seen = 0;
+    for folder in std::fs::read_dir(packages).unwrap().flatten() {
+        let manifest = Manifest::parse(&std::fs::read_to_string(folder.path().join("model.toml")).unwrap()).unwrap();
+        for variant in manifest.variants.iter().filter(|variant| variant.precision == Precision::Int8) {
+            // Elsewhere Q/DQ are computed in float, beside the float network and slower.
+            assert_eq!(variant.accelerator, Fits::Tensorrt, "{}: {}", manifest.id, variant.network);
+            seen += 1;
+        }
+        for provider in ["cpu", "cuda", "tensorrt", "onnxruntime-tensorrt"] {
+            let first = manifest.fitting(provider)[0].precision;
+            assert_ne!(first, Precision::Int8, "{}: on {provider} the first one wins when they are alike", manifest.id);
+        }
+    }
+    println!("{seen} networks in 8 bits");
+}

@@ -3,7 +3,7 @@
 import network
 from channels import CHANNELS
 
-VERSION = "0.3.0"
+VERSION = "0.3.1"
 
 HEAD = """\
 # Written by models/training/ultrasound/export.py; edit models/training/ultrasound/manifest.py instead.

@@ -7,6 +7,7 @@ use custody::store;
 
 use super::examine;
 use crate::exam::develop;
+use crate::model;
 use crate::volume::build::VolumeError;
 
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +52,21 @@ impl Error {
         }
     }
 
+    /// Nobody waits for it: the daemon ends, also while a network is being loaded, or a newer job does it.
+    pub(super) fn is_interruption(&self) -> bool {
+        if matches!(self, Self::Examine(examine::Error::Cancelled)) {
+            return true;
+        }
+        let mut within: Option<&(dyn std::error::Error + 'static)> = Some(self);
+        while let Some(error) = within {
+            if matches!(error.downcast_ref(), Some(model::Error::Cancelled)) {
+                return true;
+            }
+            within = error.source();
+        }
+        false
+    }
+
     /// Trying again is in vain: the task has no package, or there is no such task.
     pub(super) fn needs_people(&self) -> bool {
         if matches!(self, Self::UnknownTask(_)) {
@@ -71,6 +87,15 @@ mod tests {
         assert!(!io(std::io::ErrorKind::PermissionDenied).passes());
         assert!(Error::Spool(custody::spool::Error::DiskFull).passes());
         assert!(!Error::Panicked("index 3".into()).passes());
+    }
+
+    #[test]
+    fn a_load_that_the_end_of_the_daemon_cancels_is_not_held_against_a_job() {
+        let of_engine = |error: model::Error| Error::Examine(examine::Error::Engine(error.into()));
+        assert!(of_engine(model::Error::Cancelled).is_interruption());
+        assert!(Error::Examine(examine::Error::Cancelled).is_interruption());
+        assert!(!of_engine(model::Error::Internal("it was cancelled".into())).is_interruption());
+        assert!(!Error::NoInstances.is_interruption());
     }
 
     #[test]

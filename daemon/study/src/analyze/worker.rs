@@ -27,7 +27,7 @@ use super::control::JobControl;
 use super::engine::Engine;
 use super::error::Error;
 use super::results::Results;
-use super::{examine, room, shadow};
+use super::{room, shadow};
 use crate::exam::analysis;
 use crate::model::Hosts;
 use crate::parts::StudyParts;
@@ -227,7 +227,7 @@ fn work_once(parts: &StudyParts, engine: &mut Engine, stop: &Arc<AtomicBool>) ->
                 shadow::run(engine, &parts.store, &subject, stop, &parts.precedence);
             }
         }
-        Err(Error::Examine(examine::Error::Cancelled)) => {
+        Err(error) if error.is_interruption() => {
             // Stopping: back into the queue, not held against the job. Superseded: the newer job does it.
             jobs::give_back(&connection, job.id)?;
             control.announce("queued", "interrupted", 0.0);

@@ -9,6 +9,7 @@ use models::manifest::{Precision, Variant};
 use models::package::{self, Package};
 use models::registry::{self, Entry, RegistryFault};
 use models::{golden, task};
+use tokio_util::sync::CancellationToken;
 
 /// Called with stage and completed fraction during a load.
 pub type Progress<'a> = &'a (dyn Fn(&str, f64) + Sync);
@@ -29,6 +30,8 @@ pub(super) enum Tried {
     Device(accel::Error),
     /// The disk did not let us look, which says nothing either.
     Disk(registry::Error),
+    /// Nobody waits for it any more.
+    Cancelled,
 }
 
 impl Tried {
@@ -46,7 +49,11 @@ impl Tried {
     }
 
     fn of(error: accel::Error) -> Self {
-        if error.kind() == accel::AccelFault::BadModel { Self::Wrong(error.to_string()) } else { Self::Device(error) }
+        match error.kind() {
+            accel::AccelFault::BadModel => Self::Wrong(error.to_string()),
+            accel::AccelFault::Cancelled => Self::Cancelled,
+            _ => Self::Device(error),
+        }
     }
 }
 
@@ -58,6 +65,7 @@ pub(super) struct Attempt<'a> {
     pub accelerator: &'a dyn Accelerator,
     pub fingerprint: &'a str,
     pub manner: Manner,
+    pub stop: &'a CancellationToken,
 }
 
 /// What a load is for.
@@ -89,6 +97,10 @@ pub(super) fn precision(provider: &str, of_network: Precision) -> String {
 }
 
 impl Attempt<'_> {
+    fn going(&self) -> Result<(), Tried> {
+        if self.stop.is_cancelled() { Err(Tried::Cancelled) } else { Ok(()) }
+    }
+
     /// `progress` goes from [`ENGINE`] to [`GOLDEN`].
     pub fn load(&self, variant: &Variant, progress: Progress<'_>) -> Result<Box<dyn LoadedModel>, Tried> {
         let network = self.package.read(&variant.network).map_err(Tried::of_package)?;
@@ -100,8 +112,9 @@ impl Attempt<'_> {
                 *told = done;
                 progress("engine", ENGINE + (GOLDEN - ENGINE) * done.min(1.0));
             }
-            true
+            !self.stop.is_cancelled()
         };
+        self.going()?;
         let shapes = if keeps_engines(self.accelerator) { shapes(self.package) } else { Vec::new() };
         self.accelerator.load_with(&network, &accel::Wishes { shapes: &shapes, watch: &watch }).map_err(Tried::of)
     }
@@ -113,10 +126,13 @@ impl Attempt<'_> {
         is_timed: bool,
         progress: Progress<'_>,
     ) -> Result<(Ready, Option<f64>), Tried> {
+        self.going()?;
         let mut model = self.load(variant, &|stage, done| progress(stage, (done - ENGINE) / (1.0 - ENGINE)))?;
+        self.going()?;
         progress("golden", (GOLDEN - ENGINE) / (1.0 - ENGINE));
         task::check(self.entry.task(), model.as_mut()).map_err(|error| Tried::Wrong(error.to_string()))?;
         let passed = choice::prove(self.package, variant, model.as_mut()).map_err(Tried::of_golden)?;
+        self.going()?;
         let run_ms = if is_timed {
             Some(choice::time(self.package, model.as_mut()).map_err(Tried::of_golden)?.as_secs_f64() * 1e3)
         } else {

@@ -16,6 +16,9 @@ pub enum Error {
     Accelerator(#[from] accel::Error),
     #[error("{0}")]
     Registry(#[from] registry::Error),
+    /// Somebody ended the load, or the daemon ends.
+    #[error("it was cancelled")]
+    Cancelled,
     /// The present restriction level (see `level`) does not allow this.
     #[error("{0}")]
     Restricted(String),

@@ -17,7 +17,7 @@ fn why(error: &Error) -> SupplyError {
         Error::NoPackage(_) => SupplyError::NoPackage(text),
         Error::Refused { .. } => SupplyError::Refused(text),
         Error::Accelerator(_) => SupplyError::Accelerator(text),
-        Error::Registry(_) | Error::Restricted(_) | Error::Internal(_) => SupplyError::Other(text),
+        Error::Registry(_) | Error::Restricted(_) | Error::Cancelled | Error::Internal(_) => SupplyError::Other(text),
     }
 }
 

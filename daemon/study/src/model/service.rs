@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use custody::event::Event;
@@ -14,6 +14,7 @@ use custody::store::{Durability, Store, events};
 use hal::accel::Provider;
 use models::registry::{Change, Choice, Entry, Key, PackageState};
 use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
 
 use super::{Error, Shelf};
 
@@ -24,11 +25,24 @@ pub struct Models {
     store: Store,
     events: broadcast::Sender<Event>,
     gate: Gate,
-    /// Builds that run or wait, and whether their package is activated afterwards.
-    builds: Arc<Mutex<BTreeMap<Key, bool>>>,
+    /// Builds that run or wait.
+    builds: Arc<Mutex<BTreeMap<Key, Build>>>,
     /// Held by the build that runs: two builds at the same time would compete for memory.
     turn: Arc<Mutex<()>>,
 }
+
+/// A build that runs or waits.
+#[derive(Debug)]
+struct Build {
+    /// Its task uses the package afterwards.
+    activate: bool,
+    /// It has its turn.
+    runs: bool,
+    stop: CancellationToken,
+}
+
+/// The stage of a build that was cancelled and has not ended yet.
+const ENDING: &str = "ending";
 
 /// One package as shown to an operator.
 #[derive(Debug, Clone)]
@@ -102,23 +116,27 @@ impl Models {
     }
 
     /// Starts to build a package; its state shows the progress. With `activate`, its task uses it once it has passed
-    /// its checks. A restart during the build cancels this activation.
+    /// its checks. The end of the daemon cancels build and activation.
     ///
     /// # Errors
-    /// `Registry`: not found, or refused already; `Restricted`.
+    /// `Registry`: not found, or refused already; `Restricted`, also while a cancelled build of it ends.
     pub fn build(&self, key: &Key, activate: bool) -> Result<Change, Error> {
         self.permit(Level::NoNewStudies)?;
-        let mut builds = self.builds.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut builds = self.builds();
         let mut registry = self.shelf.registry();
         let entry = registry.get(key)?;
         if activate && registry.is_active(entry) {
             return Ok(Change::Already);
         }
-        if let Some(wanted) = builds.get_mut(key) {
-            *wanted |= activate;
+        if let Some(build) = builds.get_mut(key) {
+            if build.stop.is_cancelled() {
+                let why = format!("a build of {key} was cancelled and has not ended yet; try again in a moment");
+                return Err(Error::Restricted(why));
+            }
+            build.activate |= activate;
             return Ok(Change::Already);
         }
-        builds.insert(key.clone(), activate);
+        builds.insert(key.clone(), Build { activate, runs: false, stop: self.shelf.stop().child_token() });
         registry.building(key, "waiting", 0.0);
         drop((builds, registry));
         self.announce(key);
@@ -127,15 +145,95 @@ impl Models {
         Ok(Change::Changed)
     }
 
+    /// Ends a build that waits, at once, or one that runs, as soon as its library lets go; its package is not activated then, and
+    /// what its task uses stays in use. `Already`: there is no such build.
+    ///
+    /// # Errors
+    /// `Registry`: not found.
+    pub fn cancel(&self, key: &Key) -> Result<Change, Error> {
+        let mut builds = self.builds();
+        self.shelf.registry().get(key)?;
+        let Some(build) = builds.get(key) else { return Ok(Change::Already) };
+        build.stop.cancel();
+        tracing::info!(package = %key, stage = if build.runs { "running" } else { "waiting" }, "its build is cancelled");
+        if build.runs {
+            // Before the lock is given up: afterwards the build may have ended.
+            let mut registry = self.shelf.registry();
+            let fraction = registry.get(key)?.building().map_or(0.0, |(_, fraction)| fraction);
+            registry.building(key, ENDING, fraction);
+            drop(registry);
+            self.announce(key);
+        } else {
+            let activate = build.activate;
+            builds.remove(key);
+            drop(builds);
+            self.was_cancelled(key, activate);
+        }
+        Ok(Change::Changed)
+    }
+
+    /// Whether a build runs or waits: the end of the daemon waits for that, because a library that is ended in the middle of a build may
+    /// crash.
+    pub fn is_building(&self) -> bool {
+        !self.builds().is_empty()
+    }
+
+    fn builds(&self) -> MutexGuard<'_, BTreeMap<Key, Build>> {
+        self.builds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_cancelled(&self, key: &Key) -> bool {
+        self.builds().get(key).is_some_and(|build| build.stop.is_cancelled())
+    }
+
+    /// Says what became of a cancelled build, and what is used.
+    fn was_cancelled(&self, key: &Key, activate: bool) {
+        let (why, used) = {
+            let registry = self.shelf.registry();
+            let task = registry.get(key).map(|entry| entry.task().to_owned()).unwrap_or_default();
+            let used = registry.active(&task).ok().map(|active| active.key.clone());
+            (if self.shelf.stop().is_cancelled() { "the daemon ends" } else { "cancelled" }, used)
+        };
+        let words = match used.filter(|used| activate && used != key) {
+            Some(used) => format!("{why}; {used} is still used"),
+            None => why.to_owned(),
+        };
+        tracing::info!(package = %key, words, "the build was cancelled");
+        self.note(&subject(key), "build cancelled", &words);
+        self.shelf.registry().build_ended(key, Some(words));
+        self.announce(key);
+    }
+
     /// Runs one build, after waiting for its turn.
     fn carry_out(&self, key: &Key) {
         let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let built = self.watched(key).unwrap_or_else(|| Err(Error::Internal("the build panicked".into())));
-        let activate = self.builds.lock().unwrap_or_else(PoisonError::into_inner).remove(key).unwrap_or(false);
-        let done = built.and_then(|()| {
+        let stop = match self.builds().get_mut(key) {
+            Some(build) if !build.runs => {
+                build.runs = true;
+                build.stop.clone()
+            }
+            // It was cancelled while it waited.
+            _ => return,
+        };
+        let built = self.watched(key, stop).unwrap_or_else(|| Err(Error::Internal("the build panicked".into())));
+        let mut builds = self.builds();
+        let (activate, is_cancelled) =
+            builds.remove(key).map_or((false, false), |build| (build.activate, build.stop.is_cancelled()));
+        // What was built to its end all the same is not used: somebody has said so. Nobody can say it later than here.
+        let done = match built {
+            _ if is_cancelled => Err(Error::Cancelled),
+            Ok(()) if activate => self.shelf.registry().activate(key).map_err(Error::from),
+            Ok(()) => Ok(Change::Already),
+            Err(error) => Err(error),
+        };
+        drop(builds);
+        if matches!(done, Err(Error::Cancelled)) {
+            self.was_cancelled(key, activate);
+            return;
+        }
+        if done.is_ok() {
             self.note(&subject(key), "built", "");
-            Ok(if activate { self.shelf.registry().activate(key)? } else { Change::Already })
-        });
+        }
         let failure = match &done {
             Ok(Change::Changed) => {
                 self.note(&subject(key), "activated", "");
@@ -155,7 +253,7 @@ impl Models {
 
     /// Loads the package and reports progress. An accelerator that reports none while it builds gets a fraction that is
     /// estimated from the elapsed time and stays below 1. `None`: the build panicked.
-    fn watched(&self, key: &Key) -> Option<Result<(), Error>> {
+    fn watched(&self, key: &Key, stop: CancellationToken) -> Option<Result<(), Error>> {
         const TICK: Duration = Duration::from_millis(500);
         const TYPICAL: Duration = Duration::from_secs(15);
         let entry = match self.shelf.registry().get(key) {
@@ -165,13 +263,14 @@ impl Models {
         let (done, ended) = channel::<()>();
         let stage = Mutex::new((String::new(), 0.0, Instant::now()));
         let stage = &stage;
+        let shelf = self.shelf.clone().until(stop);
         std::thread::scope(|scope| {
             let build = scope.spawn(move || {
                 let progress = |name: &str, fraction: f64| {
                     *stage.lock().unwrap_or_else(PoisonError::into_inner) = (name.to_owned(), fraction, Instant::now());
                     self.progress(key, name, fraction);
                 };
-                let outcome = catch_unwind(AssertUnwindSafe(|| self.shelf.load(&entry, &progress).map(drop)));
+                let outcome = catch_unwind(AssertUnwindSafe(|| shelf.load(&entry, &progress).map(drop)));
                 drop(done);
                 outcome.ok()
             });
@@ -188,6 +287,7 @@ impl Models {
     }
 
     fn progress(&self, key: &Key, stage: &str, fraction: f64) {
+        let stage = if self.is_cancelled(key) { ENDING } else { stage };
         self.shelf.registry().building(key, stage, fraction);
         self.announce(key);
     }

@@ -20,6 +20,7 @@ use models::task::{NetworkInput, Watch};
 use models::{package::Package, task};
 use sha2::{Digest, Sha256};
 use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
 
 use super::Error;
 use super::attempt::{Attempt, ENGINE, Manner, Progress, Tried, keeps_engines, precision, unmeasured};
@@ -40,6 +41,8 @@ pub struct Shelf {
     /// For the pauses after which a GPU is tried again.
     clock: Arc<dyn Clock>,
     load_patience: Duration,
+    /// Ends what is being loaded.
+    stop: CancellationToken,
     /// Receives an event after each load; a failed load may change the active package.
     events: Option<broadcast::Sender<Event>>,
 }
@@ -145,6 +148,7 @@ impl Shelf {
             left: Left::default(),
             clock: Arc::new(System),
             load_patience: LOAD_PATIENCE,
+            stop: CancellationToken::new(),
             events: None,
         };
         shelf.forget_refusals_elsewhere();
@@ -200,6 +204,18 @@ impl Shelf {
         Self { work: None, ..self }
     }
 
+    /// Loads end with [`Error::Cancelled`] once `stop` is cancelled: an engine within a second where the library can be asked to, any
+    /// other load before its next step.
+    #[must_use]
+    pub fn until(self, stop: CancellationToken) -> Self {
+        Self { stop, ..self }
+    }
+
+    /// What ends its loads.
+    pub fn stop(&self) -> &CancellationToken {
+        &self.stop
+    }
+
     /// Why networks do not run on the accelerator that is configured; `None` when they do, as far as is known.
     pub fn reduced(&self) -> Option<String> {
         let registry = self.registry();
@@ -248,7 +264,7 @@ impl Shelf {
     /// CPU (`Standby`), which is loaded here only when the GPU cannot be had.
     ///
     /// # Errors
-    /// `Refused` when the package is at fault; `Accelerator` when it is not; `Registry`.
+    /// `Refused` when the package is at fault; `Accelerator` when it is not; `Cancelled`; `Registry`.
     pub fn load(&self, entry: &Entry, progress: Progress<'_>) -> Result<Loaded, Error> {
         progress("verify", 0.0);
         let package = self.opened(entry)?;
@@ -347,6 +363,9 @@ impl Shelf {
         manner: Manner,
         progress: Progress<'_>,
     ) -> Result<Opened, Error> {
+        if self.stop.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
         progress("accelerator", 0.1);
         let mut accelerator = (self.open.0)(config)?;
         if let Some(cache) = self.engine_cache(entry, &*accelerator) {
@@ -359,7 +378,8 @@ impl Shelf {
             let why = description.fallback.unwrap_or_default();
             return Err(accel::Error::new(accel::AccelFault::NotPresent, why).into());
         }
-        let at = Attempt { entry, package, accelerator: &*accelerator, fingerprint: &fingerprint, manner };
+        let at =
+            Attempt { entry, package, accelerator: &*accelerator, fingerprint: &fingerprint, manner, stop: &self.stop };
         let fitting = package.fitting(&description.provider);
         let fitting = fitting.map_err(|error| self.wrong(at, error.to_string()))?;
         // A GPU that failed is proved again whatever was found before.
@@ -385,6 +405,7 @@ impl Shelf {
             Tried::Wrong(why) => self.wrong(at, why),
             Tried::Device(error) => error.into(),
             Tried::Disk(error) => error.into(),
+            Tried::Cancelled => Error::Cancelled,
         })
     }
 
@@ -392,7 +413,8 @@ impl Shelf {
     /// outcome is recorded.
     ///
     /// # Errors
-    /// `Refused` when none answers rightly, with the reason of the first; `Accelerator` when the device failed, `Registry` when the disk.
+    /// `Refused` when none answers rightly, with the reason of the first; `Accelerator` when the device failed, `Registry` when the disk;
+    /// `Cancelled`.
     fn choose(
         &self,
         at: Attempt<'_>,
@@ -428,6 +450,8 @@ impl Shelf {
                     only = Some(ready.model).filter(|_| !is_choice);
                     (Measured { run_ms, ..unmeasured(variant) }, Some(difference))
                 }
+                // Of what was not tried nothing is known, so nothing is recorded.
+                Err(Tried::Cancelled) => return Err(Error::Cancelled),
                 Err(Tried::Wrong(why)) => (Measured { refused: Some(why), ..unmeasured(variant) }, None),
                 Err(Tried::Device(error)) => not_now(error.into(), variant, &mut failed),
                 Err(Tried::Disk(error)) => not_now(error.into(), variant, &mut failed),
