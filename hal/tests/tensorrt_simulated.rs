@@ -175,6 +175,38 @@ fn sim_whatever_answers_with_nothing_is_an_error_in_the_words_of_the_library() {
 }
 
 #[test]
+fn sim_a_build_that_its_caller_ends_leaves_nothing_and_the_next_one_is_whole() {
+    for version in VERSIONS {
+        let Some(site) = Site::new(version) else { return };
+        let device = site.open(false);
+        let engines = || {
+            let files = std::fs::read_dir(site.folder.path().join("engines")).unwrap().flatten();
+            files.filter(|file| file.path().extension().is_some_and(|extension| extension == "engine")).count()
+        };
+        let kept = engines();
+        for after in [0.0, 0.3, 0.6] {
+            let shapes = [vec![7, 2]];
+            let told = Mutex::new(Vec::new());
+            let watch = |fraction: f64| {
+                told.lock().unwrap().push(fraction);
+                fraction < after
+            };
+            let ended = device.load_with(PROBE, &Wishes { shapes: &shapes, watch: &watch }).unwrap_err();
+            assert_eq!(ended.kind(), AccelFault::Cancelled, "{version}: {ended}");
+            let told = told.into_inner().unwrap();
+            assert!(told.last().is_some_and(|last| *last < 1.0), "{version}: asked to the end: {told:?}");
+            site.is_empty();
+            assert_eq!(engines(), kept, "{version}: half an engine is kept");
+        }
+        let mut model = device.load_with(PROBE, &Wishes { shapes: &[vec![7, 2]], ..Wishes::default() }).unwrap();
+        assert_eq!(run(model.as_mut(), 7).unwrap(), vec![1.5; 14]);
+        assert_eq!(engines(), kept + 1);
+        drop((model, device));
+        site.is_empty();
+    }
+}
+
+#[test]
 fn sim_a_card_that_the_library_does_not_know_is_a_reason_to_use_another_provider() {
     let Some(site) = Site::new(RTX) else { return };
     site.library.say(c"no capability", 1);

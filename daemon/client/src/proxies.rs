@@ -296,6 +296,9 @@ pub trait Model {
     /// Returns false when it is active already.
     #[zbus(allow_interactive_auth)]
     fn activate(&self) -> zbus::Result<bool>;
+    /// Returns false when there is no build.
+    #[zbus(allow_interactive_auth)]
+    fn cancel_build(&self) -> zbus::Result<bool>;
     #[zbus(allow_interactive_auth)]
     fn deactivate(&self) -> zbus::Result<bool>;
     #[zbus(allow_interactive_auth)]

@@ -76,6 +76,7 @@ const MODELS_HELP: &str = "\
 Examples:
   scansidectl models install /media/usb/ct-chest-1.2.0.scanside --activate
   scansidectl models list
+  scansidectl models cancel ct-chest@1.2.0
   scansidectl models rollback ct_chest
   scansidectl models shadow ct-chest@1.3.0
   scansidectl models shadow
@@ -542,6 +543,8 @@ pub enum ModelsCommand {
     Build { package: String },
     /// Use this package from now on, after the same checks as `build`. The one before is kept for `rollback`.
     Activate { package: String },
+    /// End a build that waits or runs, also one that was to activate its package. What is used now stays in use.
+    Cancel { package: String },
     /// Go back to the package that was used before.
     Rollback {
         /// Task as in `models list`; not needed when there is only one.

@@ -38,13 +38,26 @@ pub async fn run(
             proxy.build().await?;
             let now = follow(connection, manager, &model, output).await?;
             match (now.state.as_str(), &now.reason) {
-                ("ready" | "active", _) => report(manager, &model, output).await,
+                ("ready" | "active", None) => report(manager, &model, output).await,
                 (state, reason) => Err(not(&model, "built", state, reason.as_deref())),
             }
         }
         ModelsCommand::Activate { package } => {
             let (model, proxy) = on(&package).await?;
             activate(connection, manager, &model, &proxy, output).await
+        }
+        ModelsCommand::Cancel { package } => {
+            let (model, proxy) = on(&package).await?;
+            let changed = proxy.cancel_build().await?;
+            let now = follow(connection, manager, &model, output).await?;
+            if output.is_json() {
+                return output.json(&now);
+            }
+            let reason = now.reason.unwrap_or_default();
+            if !changed {
+                return output.line(&format!("No build of {} waits or runs.", named(&model)));
+            }
+            output.line(&format!("The build of {} was ended: {reason}.", named(&model)))
         }
         ModelsCommand::Rollback { task } => rollback(manager, task, output).await,
         ModelsCommand::Deactivate { package } => {

@@ -139,6 +139,10 @@ async fn the_command_line_goes_the_whole_way_and_says_what_it_did() {
     for word in ["active", "ct_chest", "nodule", "research", "scripted"] {
         assert!(shown.contains(word), "{word} is missing:\n{shown}");
     }
+    assert_eq!(
+        text(&bus, &["models", "cancel", "specimen@2.0.0"]).await,
+        "No build of specimen 2.0.0 waits or runs.\n"
+    );
     let said = complaint(&bus, &["models", "remove", "specimen@2.0.0"]).await;
     assert!(said.contains("is active: activate another one") && said.contains("\nremedy: "), "{said}");
     let said = complaint(&bus, &["models", "show", "specimen"]).await;

@@ -14,7 +14,7 @@ fn event(what: &str) -> (Code, Code, &'static str) {
         "login" => (("110114", "User Authentication"), ("110122", "Login"), "E"),
         "started" => (activity, ("110120", "Application Start"), "E"),
         "configuration changed" => (security, ("110131", "Software Configuration"), "E"),
-        "install-model" | "activate-model" | "remove-model" | "installed" => {
+        "install-model" | "activate-model" | "remove-model" | "cancel-build" | "installed" => {
             (security, ("110131", "Software Configuration"), "E")
         }
         "begun" | "mended" | "damaged" | "lost" | "retired" | "database built again" => {
