@@ -196,7 +196,7 @@ fn what_was_swept_too_fast_or_not_at_all_is_told_as_an_estimate_in_every_languag
     let mut covered = Coverage::default();
     covered.add(Side::Left, probe("3-inner"), 4.0, Quality::Good(10.0));
     covered.add(Side::Left, probe("4-outer"), 4.0, Quality::TooFast);
-    for (language, words) in Language::ALL.into_iter().zip([
+    for (language, words) in Language::ALL.iter().zip([
         [
             "Left breast: 1 of 38 places looked at",
             "swept too fast: 4 o'clock outer ring",
