@@ -5,8 +5,6 @@ use std::collections::HashMap;
 use serde::Serialize;
 use zbus::{OwnedVariant, Variant};
 
-use crate::LiveProxy;
-
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Guidance {
     /// Contact, gain, depth, focus, speed.
@@ -94,12 +92,8 @@ impl Looked {
 }
 
 impl Guidance {
-    /// Empty, too, of an appliance that gives none.
-    pub async fn read(live: &LiveProxy<'_>) -> Self {
-        Self::of(&live.guidance().await.unwrap_or_default())
-    }
-
-    pub(crate) fn of(entries: &HashMap<String, OwnedVariant>) -> Self {
+    /// Of what `LiveProxy::guidance` answers; empty of an appliance that gives none.
+    pub fn of(entries: &HashMap<String, OwnedVariant>) -> Self {
         let list = |name: &str| {
             let list = entries.get(name).and_then(|list| list.try_clone().ok());
             list.and_then(|list| Vec::<Entries<'_>>::try_from(list).ok()).unwrap_or_default()

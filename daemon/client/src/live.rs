@@ -223,7 +223,7 @@ impl Live {
             simulated: live.simulated().await?,
             size: live.size().await?,
             exam: Exam::of(&live.exam().await?),
-            guidance: Guidance::read(live).await,
+            guidance: Guidance::of(&live.guidance().await.unwrap_or_default()),
             recording: live.recording().await?,
             recording_reason: some(live.recording_reason().await?),
             worklist_server: WorklistServer::read(live).await,

@@ -5,7 +5,6 @@
 mod gate;
 mod sweep;
 mod steady;
-pub mod words;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -22,8 +21,8 @@ use models::task::us_breast::scan::{Columns, Scan, Unjudged, depth, focus, gain}
 use self::gate::Gate;
 use self::steady::Steady;
 use self::sweep::Sweep;
-use self::words::Item;
 use crate::desk::Desk;
+use crate::guidance::{self as words, Item, Judged};
 use crate::newest::Newest;
 use crate::screen::profile::{Area, Profile, Profiles};
 use crate::screen::scale;
@@ -71,14 +70,6 @@ struct Words {
     depth: Steady<depth::Word>,
     focus: Steady<focus::Word>,
     speed: Steady<words::Pace>,
-}
-
-/// What the desk is told of one picture.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Judged {
-    pub items: Vec<Item>,
-    /// How long it was looked at, seconds, and how.
-    pub moment: Option<(f64, Quality)>,
 }
 
 impl Guide {

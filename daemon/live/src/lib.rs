@@ -31,6 +31,7 @@ pub mod infer;
 pub mod text;
 pub mod name;
 pub mod nameplate;
+pub mod guidance;
 pub mod guide;
 pub mod newest;
 pub mod supply;

@@ -15,7 +15,7 @@ use models::task::us_breast::sector;
 use serde::Serialize;
 
 use crate::desk::{Desk, Outlets};
-use crate::guide::words::Item;
+use crate::guidance::Item;
 use crate::guide::{self, Guide};
 use crate::infer::{Infer, Working};
 use crate::name::NameCheck;

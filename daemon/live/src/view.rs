@@ -19,7 +19,7 @@ use models::task::us_breast::scan::probe::{Plane, Probe, Spot, Step};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
-use crate::guide::words::{ESTIMATE, Item, Words};
+use crate::guidance::{ESTIMATE, Item, Words};
 use crate::identity::PatientError;
 use crate::name::Agreement;
 use crate::worklist::{Order, Worklist};

@@ -11,7 +11,7 @@ use hal::sensors::condition::Condition;
 use hal::sensors::{Readings, Zone};
 use hil_tests::browser::Browser;
 use hil_tests::tools;
-use live::guide::words;
+use live::guidance as words;
 use live::view::{Guidance, Sign};
 use live::worklist::Worklist;
 use live::worklist::served::{self, Answer};

@@ -10,7 +10,7 @@ use super::output::Output;
 use crate::{Guidance, LiveProxy, Looked};
 
 pub async fn show(live: &LiveProxy<'_>, output: &Output) -> Result<(), Failure> {
-    let guidance = Guidance::read(live).await;
+    let guidance = Guidance::of(&live.guidance().await.unwrap_or_default());
     if output.is_json() {
         return output.json(&guidance);
     }

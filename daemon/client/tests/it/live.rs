@@ -185,9 +185,9 @@ async fn guidance_and_coverage_are_told_with_figures_and_as_an_estimate() {
     let (path, view) = Path::start();
     let appliance = Appliance::start_live(&bus.address, view).await;
     assert!(text(&bus, &["live", "coverage"]).await.contains("nobody has said where the probe is"));
-    let mut guidance = Guidance { items: live::guide::words::none(Unjudged::Frozen), ..Guidance::default() };
+    let mut guidance = Guidance { items: live::guidance::none(Unjudged::Frozen), ..Guidance::default() };
     let contact = Contact { strips: Vec::new(), without: 0.4, word: contact::Word::PoorLeft };
-    guidance.items[0] = live::guide::words::contact(Ok(contact.word), Some(&contact));
+    guidance.items[0] = live::guidance::contact(Ok(contact.word), Some(&contact));
     let probe = Probe { spot: Spot::named("3-middle").unwrap(), plane: Some(Plane::Radial) };
     guidance.coverage.add(Side::Left, probe, 4.0, Quality::TooFast);
     path.guide.send_replace(Arc::new(guidance));

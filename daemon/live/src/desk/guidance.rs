@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Desk;
-use crate::guide::Judged;
-use crate::guide::words::Item;
+use crate::guidance::{Item, Judged};
 use crate::view::{ExamError, Guidance, Overlay, ProbeOrder};
 
 /// How often guidance is published, unless one of its words has changed.

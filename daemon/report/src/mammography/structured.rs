@@ -112,7 +112,7 @@ fn findings(context: &Context, exam: &Examination<'_>, side: Side) -> Option<Ite
     let letter = if is_right { "R" } else { "L" };
     let mut own = exam.study.views.pictures.iter().filter(|picture| picture.laterality == letter);
     let implant = own.any(|picture| picture.remarks.contains(&Remark::Implant)).then(implant);
-    let marks = exam.study.views.marks.iter().flat_map(|marks| all(marks));
+    let marks = exam.study.views.marks.iter().flat_map(all);
     let marks = marks.filter(|(view, _)| view.view.is_right() == is_right);
     let all: Vec<Item> = implant.into_iter().chain(marks.map(|(view, one)| mark(context, view, one))).collect();
     let section = Item::container(FINDINGS, Some("4206")).with(procedure(exam, breast(is_right)));

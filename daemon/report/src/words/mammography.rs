@@ -84,7 +84,7 @@ pub fn name(picture: &PictureRead, w: &dyn Words) -> String {
     // What a header writes there goes into no sentence unless it is a view of the standard.
     let view = Some(picture.view.as_str()).filter(|view| VIEWS.contains(view));
     let name = w.mammogram(side, view);
-    picture.part.as_ref().map_or(name.clone(), |named| w.a_part(&name, &sections(named, w)))
+    picture.part.as_ref().map_or_else(|| name.clone(), |named| w.a_part(&name, &sections(named, w)))
 }
 
 pub fn sections(named: &[Section], w: &dyn Words) -> String {

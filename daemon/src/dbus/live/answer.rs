@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use live::guide::words::Item;
+use live::guidance::Item;
 use live::name::Agreement;
 use live::screen::lesson::Proposal;
 use live::screen::profile::Area;

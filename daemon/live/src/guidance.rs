@@ -2,6 +2,7 @@
 
 use models::task::us_breast::scan::Unjudged;
 use models::task::us_breast::scan::contact::{self, Contact};
+use models::task::us_breast::scan::coverage::Quality;
 use models::task::us_breast::scan::depth::{self, Depth};
 use models::task::us_breast::scan::focus::{self, Focus};
 use models::task::us_breast::scan::gain::{self, Gain};
@@ -22,6 +23,14 @@ pub struct Words {
 
 const fn words(en: &'static str, zh: &'static str) -> Words {
     Words { en, zh }
+}
+
+/// What the desk is told of one picture.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judged {
+    pub items: Vec<Item>,
+    /// How long it was looked at, seconds, and how.
+    pub moment: Option<(f64, Quality)>,
 }
 
 /// One thing that is judged.
