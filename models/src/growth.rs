@@ -197,7 +197,9 @@ fn pairs(then: Seen<'_>, now: Seen<'_>) -> Vec<(Place, Place)> {
     let of_then = |a: &Place| sure(rank(now.nodules.iter().map(|b| far(a, b)).collect()));
     let pair = |(index, b): (usize, &Place)| {
         let a = then.nodules.get(of_now(b)?)?;
-        (of_then(a)? == index).then_some((*a, *b))
+        // Of one without a volume nothing can be said, but it is there, and its neighbour is not it.
+        let is_measured = !(a.volume_mm3.is_nan() || b.volume_mm3.is_nan());
+        (is_measured && of_then(a)? == index).then_some((*a, *b))
     };
     now.nodules.iter().enumerate().filter_map(pair).collect()
 }
@@ -205,7 +207,7 @@ fn pairs(then: Seen<'_>, now: Seen<'_>) -> Vec<(Place, Place)> {
 /// Between two nodules, when the boxes of their lung are laid upon each other, mm; `None` when they cannot be the same.
 fn distance(a: &Place, then: &[Frame], b: &Place, now: &[Frame]) -> Option<f64> {
     let times = (a.volume_mm3 / b.volume_mm3).max(b.volume_mm3 / a.volume_mm3);
-    if a.side != b.side || times.is_nan() || times >= MOST_TIMES {
+    if a.side != b.side || times >= MOST_TIMES {
         return None;
     }
     let lung = |lungs: &[Frame], side| lungs.iter().find(|lung| lung.side == side).map(|lung| lung.box_mm);
@@ -284,6 +286,14 @@ mod tests {
         let found = compared(&[nodule(1, [-60.0, 0.0, -100.0], 100.0)], &[one]);
         assert_eq!((found.changes.len(), found.unmatched), (0, [1, 1]));
         assert_eq!(compared(&[one], &[nodule(1, [-60.0, 0.0, -100.0], 100.0)]).changes.len(), 0);
+    }
+
+    #[test]
+    fn the_neighbour_of_an_edited_nodule_does_not_get_its_past() {
+        let (at, beside) = ([-60.0, 0.0, -100.0], [-60.0, 0.0, -109.0]);
+        let edited = nodule(1, at, f64::NAN);
+        let found = compared(&[nodule(1, at, 200.0)], &[edited, nodule(2, beside, 600.0)]);
+        assert_eq!((found.changes.len(), found.unmatched), (0, [1, 2]), "{:?}", found.changes);
     }
 
     #[test]

@@ -224,6 +224,7 @@ mod tests {
             side: None,
             probe: None,
             places: BTreeMap::new(),
+            by_probe: std::collections::BTreeSet::new(),
             request: None,
         };
         show(&stage, true, Some(exam.clone()));

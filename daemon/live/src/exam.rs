@@ -5,6 +5,7 @@
 //! mistake, not as the same patient. An exam that began automatically belongs to nobody; it can be given to one
 //! patient, once, and stays the same exam.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use dicom::patient::Patient;
@@ -76,6 +77,7 @@ impl Exams {
             side: None,
             probe: None,
             places: BTreeMap::new(),
+            by_probe: BTreeSet::new(),
         });
         Ok(Done::Changed("the exam has begun".into()))
     }
@@ -154,7 +156,10 @@ impl Exams {
     pub fn place_by_probe(&mut self, lesion: u32) {
         let Some(exam) = &mut self.current else { return };
         let (Some(side), Some(Probe { spot: Spot::Hour(hour, _), .. })) = (exam.side, exam.probe) else { return };
-        exam.places.entry(lesion).or_insert_with(|| Place { side: Some(side), clock: Some(hour), ..Place::default() });
+        if let Entry::Vacant(vacant) = exam.places.entry(lesion) {
+            vacant.insert(Place { side: Some(side), clock: Some(hour), ..Place::default() });
+            exam.by_probe.insert(lesion);
+        }
     }
 
     /// Says where a lesion is; what `place` does not say stays as it was. `seen`: the numbers of the lesions of this exam.
@@ -174,6 +179,7 @@ impl Exams {
             return Ok(Done::Already(words));
         }
         exam.places.insert(lesion, new);
+        exam.by_probe.remove(&lesion);
         Ok(Done::Changed(words))
     }
 
@@ -181,6 +187,7 @@ impl Exams {
     pub fn forget_places(&mut self) {
         if let Some(exam) = &mut self.current {
             exam.places.clear();
+            exam.by_probe.clear();
         }
     }
 }

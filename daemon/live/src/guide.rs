@@ -132,10 +132,14 @@ impl Watching {
     pub fn look(&mut self, cut: Cut, profile: &Profile, overlay: &Overlay) -> Judged {
         let Cut { grey, mm_per_pixel, why, captured } = cut;
         let scan = Scan { levels: &grey, width: profile.sector.width, mm_per_pixel };
-        let judged = match why {
+        let mut judged = match why {
             Some(why) => self.nothing(why, captured),
             None => self.judge(&scan, captured, profile, overlay),
         };
+        // It is perhaps frozen, which is known after a second: nothing of that second was looked at.
+        if self.gate.stands_still(captured) {
+            judged.moment = None;
+        }
         self.grey = grey;
         judged
     }

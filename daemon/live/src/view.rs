@@ -1,7 +1,7 @@
 //! What the live path shows: the types between it and its readers (web page, D-Bus, recorder, tests). Every channel
 //! keeps only the latest value.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -181,6 +181,9 @@ pub struct Exam {
     pub probe: Option<Probe>,
     /// Where lesions are, by their numbers, as whoever scans says.
     pub places: BTreeMap<u32, Place>,
+    /// Those of which only the place of the probe was said.
+    #[serde(skip)]
+    pub by_probe: BTreeSet<u32>,
     /// What the worklist says was asked for; `None`: the exam is not of the worklist. For the recording.
     #[serde(skip)]
     pub request: Option<Request>,

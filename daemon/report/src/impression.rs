@@ -163,16 +163,19 @@ fn follow(all: &[Nodule], in_part: bool) -> Option<Follow> {
         .filter_map(|one| Some((one.kind?, one.diameter_mm.round())))
         .filter(|(kind, _)| *kind != NoduleType::Calcified)
         .collect();
+    let solid = open.iter().filter(|(kind, _)| *kind == NoduleType::Solid).count();
+    let several = open.len() - solid > 1;
     if in_part {
         let largest = open.iter().map(|(_, mm)| *mm).max_by(f64::total_cmp)?;
         return Some(match largest {
+            // What was not seen makes nothing milder.
+            mm if mm < 6.0 && several => Follow::SeveralSmallSubsolid,
+            mm if mm < 6.0 && solid > 0 => Follow::OptionalAtOneYear,
             mm if mm < 6.0 => Follow::PartSmall,
             mm if mm <= 8.0 => Follow::PartMiddle,
             _ => Follow::PartLarge,
         });
     }
-    let solid = open.iter().filter(|(kind, _)| *kind == NoduleType::Solid).count();
-    let several = open.len() - solid > 1;
     let one = |(kind, mm): &(NoduleType, f64)| match kind {
         NoduleType::Solid if *mm < 6.0 => Follow::OptionalAtOneYear,
         NoduleType::Solid if solid > 1 => Follow::SeveralSolid,
@@ -299,7 +302,7 @@ mod tests {
         let rads = |category| Advice::LungRads { category, from_mm: None };
         let fleischner = |follow| Advice::Fleischner { follow, measured_mm: None };
         let cut = |mm, class| of(mm, class, Reason::ScanEndsBelow);
-        assert_eq!(cut(4.0, "2"), [fleischner(Follow::PartSmall), rads(Category::Zero)]);
+        assert_eq!(cut(4.0, "2"), [fleischner(Follow::OptionalAtOneYear), rads(Category::Zero)]);
         assert_eq!(cut(7.0, "3"), [fleischner(Follow::PartMiddle), rads(Category::Zero)]);
         // Nothing is made milder by what was not seen.
         assert_eq!(cut(20.0, "4B"), [fleischner(Follow::PartLarge), rads(Category::FourB)]);

@@ -122,6 +122,7 @@ impl Player {
             side: None,
             probe: None,
             places: BTreeMap::new(),
+            by_probe: std::collections::BTreeSet::new(),
             request: None,
         };
         self.status.send_modify(|status| Arc::make_mut(status).exam = Some(exam));
@@ -201,6 +202,7 @@ async fn obey(mut commands: mpsc::Receiver<Command>, status: watch::Sender<Arc<S
                     side: None,
                     probe: None,
                     places: BTreeMap::new(),
+                    by_probe: std::collections::BTreeSet::new(),
                     request: None,
                 };
                 change(&|status| status.exam = Some(exam.clone()));

@@ -1,6 +1,7 @@
 //! What a signed review makes of the findings of a later run: what was rejected is taken out, what was edited gets the person's values, what
 //! was accepted stays as it is.
 
+use super::edit::{Field, Values};
 use super::{CONSOLIDATION, Decision, GROUND_GLASS, Listed, NotApplied, Review, change, id, list, nodule_id};
 use crate::findings::{ChestFinding, ChestFindings, Evaluated, Lung, Region};
 use crate::reason::Reason;
@@ -28,7 +29,16 @@ pub fn apply(findings: &mut ChestFindings, review: Option<&Review>, package: &st
 pub(super) fn is_same(a: &Listed, b: &Listed) -> bool {
     let apart = a.centre_mm.iter().zip(b.centre_mm).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt();
     let larger = a.volume_ml.max(b.volume_ml);
-    a.finding == b.finding && apart <= SAME_MM && (a.volume_ml - b.volume_ml).abs() <= SAME_VOLUME * larger
+    let is_there = apart <= SAME_MM && (a.volume_ml - b.volume_ml).abs() <= SAME_VOLUME * larger;
+    a.finding == b.finding && is_there && are_same(&a.values, &b.values)
+}
+
+/// Words and numbers of ribs as a person saw them; lengths move with the volume. Reviews of before have no values.
+fn are_same(a: &Values, b: &Values) -> bool {
+    let is_length = |field: &Field| matches!(field, Field::LongMm | Field::ShortMm | Field::DistanceMm);
+    a.is_empty()
+        || b.is_empty()
+        || a.iter().filter(|(field, _)| !is_length(field)).all(|(f, value)| b.get(f) == Some(value))
 }
 
 fn correct(findings: &mut ChestFindings, review: &Review) {

@@ -71,6 +71,7 @@ fn obey(command: Command, status: &watch::Sender<Arc<Status>>) {
                     side: None,
                     probe: None,
                     places: BTreeMap::new(),
+                    by_probe: std::collections::BTreeSet::new(),
                     request: None,
                 };
                 change(status, |status| status.exam = Some(exam));

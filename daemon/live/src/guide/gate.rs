@@ -12,6 +12,8 @@ use crate::screen::profile::Area;
 
 /// Colours are looked for this often.
 const COLOURS_EVERY: Duration = Duration::from_secs(1);
+/// Five pictures a second are no frozen one.
+const SLOWEST: Duration = Duration::from_millis(200);
 /// One pixel in so many is compared to see whether the picture stands still.
 const EVERY: usize = 7;
 
@@ -46,6 +48,11 @@ impl Gate {
             self.looked = Some((at, self.has_colours(frame, sector)?));
         }
         Ok(self.looked.filter(|(_, painted)| *painted).map(|_| Unjudged::Colours))
+    }
+
+    /// Whether the picture that passed last has not changed for longer than a slow scanner needs for the next.
+    pub(super) fn stands_still(&self, at: Duration) -> bool {
+        self.stillness.still_for(at) > SLOWEST
     }
 
     fn has_colours(&mut self, frame: &Frame, sector: Area) -> Result<bool, capture::Error> {

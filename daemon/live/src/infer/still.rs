@@ -21,6 +21,11 @@ pub struct Stillness {
 }
 
 impl Stillness {
+    /// How long the picture of `captured` has not changed.
+    pub fn still_for(&self, captured: Duration) -> Duration {
+        self.since.map_or(Duration::ZERO, |since| captured.saturating_sub(since))
+    }
+
     /// Whether the picture that was captured at `captured` is frozen. `image` is what the network sees, 0 to 1.
     pub fn observe(&mut self, image: &[f32], captured: Duration) -> bool {
         let sample = || image.iter().step_by(EVERY).copied();

@@ -2,7 +2,7 @@
 //!
 //! A line that was torn by a kill or a power cut is skipped; the story is built from the others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -55,6 +55,9 @@ pub enum JournalEntry {
     Place {
         lesion: u32,
         place: Place,
+        /// Only the place of the probe was said, when it was shown first.
+        #[serde(default)]
+        by_probe: bool,
     },
     /// The pictures come from a simulated device: a recording that is played, test bars.
     Simulated,
@@ -172,6 +175,7 @@ pub struct Story {
     /// Lesions are numbered anew when the size of the pictures changes.
     numbering: u32,
     places: BTreeMap<(u32, u32), Place>,
+    by_probe: BTreeSet<(u32, u32)>,
     pub stats: Stats,
     /// How many pictures were recorded; `None`: nobody wrote that down.
     pub kept: Option<u64>,
@@ -197,6 +201,7 @@ impl Story {
             probe: None,
             numbering: 0,
             places: BTreeMap::new(),
+            by_probe: BTreeSet::new(),
             stats: Stats::default(),
             kept: None,
             ended: None,
@@ -226,9 +231,11 @@ impl Story {
             JournalEntry::Side { side } => (self.side, self.probe) = (*side, None),
             JournalEntry::Probe { probe } => self.probe = *probe,
             JournalEntry::Coverage { coverage } => self.coverage = coverage.clone(),
-            JournalEntry::Place { lesion, place } => {
-                let old = self.places.entry((self.numbering, *lesion)).or_default();
-                *old = place.or(old);
+            JournalEntry::Place { lesion, place, by_probe } => {
+                let key = (self.numbering, *lesion);
+                let was_by_probe = if *by_probe { !self.by_probe.insert(key) } else { self.by_probe.remove(&key) };
+                let old = self.places.entry(key).or_default();
+                *old = if was_by_probe { place.clone() } else { place.or(old) };
             }
             JournalEntry::Scene(scene) => {
                 self.numbering += u32::from(self.scenes.last().is_some_and(|last| last.size != scene.size));
@@ -262,7 +269,10 @@ impl Story {
     /// Where a lesion is, as far as whoever scanned has said: of itself, or which breast was scanned when it was seen best.
     pub fn place(&self, seen: &Seen) -> Place {
         let scanned = Place { side: seen.side, ..Place::default() };
-        self.places.get(&(seen.numbering, seen.lesion.id)).map_or_else(|| scanned.clone(), |place| place.or(&scanned))
+        let key = (seen.numbering, seen.lesion.id);
+        // The probe was in the other breast when the lesion was seen best: what was said of the probe before was not up to date.
+        let place = self.places.get(&key).filter(|place| !self.by_probe.contains(&key) || place.side == seen.side);
+        place.map_or_else(|| scanned.clone(), |place| place.or(&scanned))
     }
 
     /// The breast that is scanned, as it was said last.
@@ -415,8 +425,12 @@ pub mod tests {
             side(Some(Side::Right)),
             JournalEntry::Seen(seen(2, 12, 9.0)),
             JournalEntry::Seen(seen(3, 13, 9.0)),
-            JournalEntry::Place { lesion: 3, place: left(Some(2)) },
-            JournalEntry::Place { lesion: 3, place: Place { distance_mm: Some(40.0), ..Place::default() } },
+            JournalEntry::Place { lesion: 3, place: left(Some(2)), by_probe: false },
+            JournalEntry::Place {
+                lesion: 3,
+                place: Place { distance_mm: Some(40.0), ..Place::default() },
+                by_probe: false,
+            },
             side(Some(Side::Left)),
             JournalEntry::Seen(seen(2, 20, 9.9)),
             side(None),
@@ -433,6 +447,34 @@ pub mod tests {
         let nowhere = Place::default();
         assert_eq!(places, [(1, nowhere.clone()), (2, left(None)), (3, third), (3, nowhere)]);
         assert_eq!(story.sides, [Side::Right, Side::Left]);
+    }
+
+    /// The map still said the other breast; whoever scanned has said so since, and nothing of the lesion itself.
+    #[test]
+    fn what_was_said_of_the_probe_places_no_lesion_that_was_seen_best_in_the_other_breast() {
+        let left = |clock| Place { side: Some(Side::Left), clock, ..Place::default() };
+        let by_probe = |lesion| JournalEntry::Place { lesion, place: left(Some(3)), by_probe: true };
+        let entries = [
+            JournalEntry::Begun(begun()),
+            JournalEntry::Scene(scene()),
+            JournalEntry::Side { side: Some(Side::Left) },
+            JournalEntry::Seen(seen(1, 10, 5.0)),
+            by_probe(1),
+            JournalEntry::Seen(seen(2, 11, 5.0)),
+            by_probe(2),
+            JournalEntry::Side { side: Some(Side::Right) },
+            JournalEntry::Seen(seen(2, 12, 9.0)),
+            JournalEntry::Seen(seen(3, 13, 9.0)),
+            by_probe(3),
+            JournalEntry::Place { lesion: 3, place: left(None), by_probe: false },
+        ];
+        let text: String = entries.iter().map(line).collect();
+        let story = Story::read(&text).unwrap();
+        let places: Vec<_> = story.seen.iter().map(|seen| (seen.lesion.id, story.place(seen))).collect();
+        let right = Place { side: Some(Side::Right), ..Place::default() };
+        assert_eq!(places, [(1, left(Some(3))), (2, right), (3, left(None))]);
+        let old = r#"{"event":"place","lesion":1,"place":{"side":"left","clock":3}}"#;
+        assert!(serde_json::from_str::<JournalEntry>(old).is_ok(), "a recording of an earlier version");
     }
 
     #[test]

@@ -93,7 +93,8 @@ impl Open {
         }
         for (lesion, place) in &exam.places {
             if self.story.said(*lesion) != Some(place) {
-                self.note(&JournalEntry::Place { lesion: *lesion, place: place.clone() })?;
+                let by_probe = exam.by_probe.contains(lesion);
+                self.note(&JournalEntry::Place { lesion: *lesion, place: place.clone(), by_probe })?;
             }
         }
         while self.marks < exam.marks {

@@ -43,6 +43,7 @@ fn exam(number: u32, id: &str) -> Exam {
         side: None,
         probe: None,
         places: std::collections::BTreeMap::new(),
+        by_probe: std::collections::BTreeSet::new(),
         request: None,
     }
 }

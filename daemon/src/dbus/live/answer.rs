@@ -25,7 +25,7 @@ fn owned<'a>(value: impl Into<Variant<'a>>) -> OwnedVariant {
 }
 
 pub fn exam(exam: &Exam, on_screen: Option<Agreement>) -> Dictionary {
-    let Exam { number: _, study_uid, patient, started_utc, marks, side, probe, places, request: _ } = exam;
+    let Exam { number: _, study_uid, patient, started_utc, marks, side, probe, places, by_probe: _, request: _ } = exam;
     let mut entries = dictionary([
         ("StudyUid", owned(study_uid.as_str())),
         ("PatientId", owned(patient.id.as_str())),

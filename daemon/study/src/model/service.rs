@@ -166,8 +166,10 @@ impl Models {
         } else {
             let activate = build.activate;
             builds.remove(key);
+            // Before the lock is given up: afterwards another build of it may have begun.
+            let words = self.was_cancelled(key, activate);
             drop(builds);
-            self.was_cancelled(key, activate);
+            self.tell_cancelled(key, &words);
         }
         Ok(Change::Changed)
     }
@@ -186,8 +188,8 @@ impl Models {
         self.builds().get(key).is_some_and(|build| build.stop.is_cancelled())
     }
 
-    /// Says what became of a cancelled build, and what is used.
-    fn was_cancelled(&self, key: &Key, activate: bool) {
+    /// Notes the end of a cancelled build; says what is used.
+    fn was_cancelled(&self, key: &Key, activate: bool) -> String {
         let (why, used) = {
             let registry = self.shelf.registry();
             let task = registry.get(key).map(|entry| entry.task().to_owned()).unwrap_or_default();
@@ -198,9 +200,13 @@ impl Models {
             Some(used) => format!("{why}; {used} is still used"),
             None => why.to_owned(),
         };
+        self.shelf.registry().build_ended(key, Some(words.clone()));
+        words
+    }
+
+    fn tell_cancelled(&self, key: &Key, words: &str) {
         tracing::info!(package = %key, words, "the build was cancelled");
-        self.note(&subject(key), "build cancelled", &words);
-        self.shelf.registry().build_ended(key, Some(words));
+        self.note(&subject(key), "build cancelled", words);
         self.announce(key);
     }
 
@@ -226,27 +232,28 @@ impl Models {
             Ok(()) => Ok(Change::Already),
             Err(error) => Err(error),
         };
-        drop(builds);
         if matches!(done, Err(Error::Cancelled)) {
-            self.was_cancelled(key, activate);
+            let words = self.was_cancelled(key, activate);
+            drop(builds);
+            self.tell_cancelled(key, &words);
             return;
         }
-        if done.is_ok() {
-            self.note(&subject(key), "built", "");
-        }
-        let failure = match &done {
-            Ok(Change::Changed) => {
-                self.note(&subject(key), "activated", "");
-                None
+        let failure =
+            done.as_ref().err().filter(|error| !matches!(error, Error::Refused { .. })).map(ToString::to_string);
+        self.shelf.registry().build_ended(key, failure);
+        drop(builds);
+        match &done {
+            Ok(change) => {
+                self.note(&subject(key), "built", "");
+                if *change == Change::Changed {
+                    self.note(&subject(key), "activated", "");
+                }
             }
-            Ok(Change::Already) => None,
             Err(error) => {
                 tracing::error!(package = %key, %error, "cannot build the model package");
                 self.note(&subject(key), "not built", &error.to_string());
-                (!matches!(error, Error::Refused { .. })).then(|| error.to_string())
             }
-        };
-        self.shelf.registry().build_ended(key, failure);
+        }
         drop(turn);
         self.announce(key);
     }

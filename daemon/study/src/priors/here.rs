@@ -81,14 +81,16 @@ pub fn mammographies(connection: &Connection, header: &Header) -> Result<Option<
         return Ok(None);
     }
     let patient = Identity::of(header);
-    let mut found: Vec<(String, Header)> = Vec::new();
+    let (mut found, mut is_uncertain): (Vec<(String, Header)>, bool) = (Vec::new(), false);
     for (study_uid, other) in instances::earlier_of_kind(connection, header, SeriesKind::Mammography)? {
-        let is_new = !found.iter().any(|(uid, _)| *uid == study_uid);
-        if is_new && patient.is_same_person(&Identity::of(&other)) {
+        let (is_new, of) = (!found.iter().any(|(uid, _)| *uid == study_uid), Identity::of(&other));
+        let is_same = patient.is_same_person(&of);
+        is_uncertain |= !is_same && patient.contradicts(&of).is_none();
+        if is_new && is_same {
             found.push((study_uid, other));
         }
     }
-    Ok(Some(found))
+    Ok(Some(found).filter(|found| !found.is_empty() || !is_uncertain))
 }
 
 /// The last of them, for a report.

@@ -222,7 +222,9 @@ fn what_the_network_is_known_not_to_hold_for_is_withheld_unless_it_is_asked_for(
     ] {
         let picture = read(vec![remark]);
         assert_eq!(why(&picture, header), Some(due));
-        assert_eq!(withheld::why(&picture, header, Marking::All), None, "asked for: {remark:?}");
+        // A part is never given to the network: its marks would be those of the whole view.
+        let asked = (remark == Remark::Partial).then_some(Withheld::Partial);
+        assert_eq!(withheld::why(&picture, header, Marking::All), asked, "asked for: {remark:?}");
     }
     let picture = read(Vec::new());
     assert_eq!(why(&picture, Header { mm: Some(0.4), ..header }), Some(Withheld::Coarse));

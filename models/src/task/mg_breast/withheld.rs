@@ -59,15 +59,18 @@ pub fn why(picture: &PictureRead, header: Header, marking: Marking) -> Option<Wi
     if !matches!(reading.chest_wall, Side::Left | Side::Right) {
         return Some(Withheld::ChestWall);
     }
+    let said = |remark: Remark| picture.remarks.contains(&remark);
+    // Never, also not to measure: its marks would be those of the whole view.
+    if said(Remark::Partial) {
+        return Some(Withheld::Partial);
+    }
     if marking == Marking::All {
         return None;
     }
-    let said = |remark: Remark| picture.remarks.contains(&remark);
     [
         (said(Remark::Film), Withheld::Film),
         (mm > LARGEST_MM, Withheld::Coarse),
         (said(Remark::ForProcessing), Withheld::ForProcessing),
-        (said(Remark::Partial), Withheld::Partial),
         (said(Remark::OtherSide), Withheld::OtherSide),
         (!header.phantom, Withheld::NoPhantom),
     ]

@@ -159,7 +159,7 @@ const FIXED: Fixed = Fixed {
     not_evaluated: "Lesions were not evaluated.",
     none_known: "No mark is surely known as a lesion of earlier exams on this box.",
     no_prior: "No earlier mammography of this person is on this box.",
-    prior_unknown: "Whether there are earlier mammographies was not looked up.",
+    prior_unknown: "Whether there are earlier mammographies of this person was not looked up, or it is not certain whose they are.",
     incomplete: "The set of standard views is not complete.",
     no_category: "No category is suggested: no published rule holds for what was measured here, and nobody has assessed the pictures.",
     note: "Everything in this document was measured by software, except what the headers of the images say. Coordinates are in the structured \

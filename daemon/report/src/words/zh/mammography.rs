@@ -148,7 +148,7 @@ const FIXED: Fixed = Fixed {
     not_evaluated: "病灶未评估。",
     none_known: "没有标记能确定为本机既往检查中已知的病灶。",
     no_prior: "本机没有此人更早的乳腺X线摄影。",
-    prior_unknown: "未查询是否有更早的乳腺X线摄影。",
+    prior_unknown: "未查询是否有更早的乳腺X线摄影，或不能确定其属于该患者。",
     incomplete: "标准投照位不齐全。",
     no_category: "不给出建议分类：没有已发表的规则适用于此处的测量结果，也没有人评估过这些图像。",
     note: "除图像文件头所述内容外，本文件内容均由软件测量得出。坐标见结构化报告。",
