@@ -97,6 +97,7 @@ impl Stand {
             side: None,
             probe: None,
             places: BTreeMap::new(),
+            by_probe: std::collections::BTreeSet::new(),
             request: None,
         };
         self.status(Some(exam));
