@@ -295,9 +295,15 @@ export class FindingList {
     row.comment.hidden = decision !== "rejected" && decision !== "edited";
   }
 
+  // What is being typed is not thrown away.
   #acceptRest() {
     by("notice").textContent = "";
-    for (const row of this.#rows) if (row.id && !row.decision) this.#decide(row, "accepted");
+    for (const row of this.#rows) if (row.id && !row.decision && !row.form) this.#decide(row, "accepted");
+    const typed = this.#rows.find((row) => row.form);
+    if (!typed) return;
+    const unseen = by("notice").textContent;
+    by("notice").textContent = [unseen, "What is being edited was not accepted: end it with Done, or accept it by itself."].filter(Boolean).join(" ");
+    typed.form.focus();
   }
 
   #count() {
