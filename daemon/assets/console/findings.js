@@ -251,11 +251,12 @@ export class FindingList {
       return;
     }
     if (!row.form) {
-      const now = { ...row.found, ...row.before?.values, ...row.edit };
-      const done = (values) => {
+      const now = row.edit ?? { ...row.found, ...row.before?.values };
+      // Who accepts keeps an earlier edit: only values, be it those that were found, take it back.
+      const done = (values, isNew) => {
         this.#close(row);
-        row.edit = values;
-        this.#decide(row, values ? "edited" : "accepted");
+        row.edit = isNew || row.before ? values : null;
+        this.#decide(row, row.edit ? "edited" : "accepted");
       };
       row.form = new EditForm({ label: row.label, found: row.found, now, lengths: this.#lengths, done, leave: () => this.#close(row) });
       row.item.insertBefore(row.form.node, row.comment);
