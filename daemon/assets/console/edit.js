@@ -41,11 +41,12 @@ export class EditForm {
 
   // `found`: values as the box found them; `now`: as they are shown; `lengths`: of the lines in the picture, mm, the longest first
   // (null: no lines can be drawn in it);
-  // `done`: with the values, or null where nothing is edited any more.
+  // `done`: with the values, and whether any is another one than was found.
   constructor({ label, found, now, lengths, done, leave }) {
     this.#found = found;
     this.#error.setAttribute("role", "alert");
-    const rows = Object.keys(FIELDS).filter((field) => field in found).map((field) => this.#row(field, now[field] ?? found[field]));
+    const rows = Object.keys(FIELDS).filter((field) => field in found).map((field) => this.#row(field, now[field] ?? ""));
+    this.#together("side");
     const take = element("button", { type: "button", textContent: "Take the lines" });
     take.addEventListener("click", () => this.#take(lengths()));
     const reset = element("button", { type: "button", textContent: "As found" });
@@ -72,11 +73,15 @@ export class EditForm {
 
   #row(field, value) {
     const { label, choices, least, most, step } = FIELDS[field];
+    // What was found does not become unknown, except the lobe when the finding lies on the other side.
+    const isFound = this.#found[field] !== "";
+    const choice = { ...(isFound && field !== "lobe" ? {} : { "": "not known" }), ...choices };
     const input = choices
-      ? element("select", {}, ...[["", "not known"], ...Object.entries(choices)].map(([key, text]) => element("option", { value: key, textContent: text })))
+      ? element("select", {}, ...Object.entries(choice).map(([key, text]) => element("option", { value: key, textContent: text })))
       : element("input", { type: "number", min: least, max: most, step, inputMode: "decimal" });
     input.value = value;
     input.name = field;
+    input.required = isFound;
     input.addEventListener("change", () => this.#together(field));
     this.#inputs.set(field, input);
     return element("label", {}, element("span", {}, label, element("small", { textContent: ` found: ${said(field, this.#found[field])}` })), input);
@@ -106,6 +111,8 @@ export class EditForm {
   }
 
   #finish(done) {
+    const lobe = this.#inputs.get("lobe");
+    if (lobe) lobe.required = this.#found.lobe !== "" && this.#found.lobe.startsWith(this.#inputs.get("side")?.value ?? "");
     const wrong = [...this.#inputs.values()].find((input) => !input.checkValidity());
     const values = Object.fromEntries([...this.#inputs].map(([field, input]) => [field, input.value]).filter(([, value]) => value !== ""));
     const [long, short] = [values.long_mm, values.short_mm];
@@ -120,6 +127,6 @@ export class EditForm {
   #end(values, done) {
     this.#error.textContent = "";
     const isNew = ([field, value]) => (FIELDS[field].choices ? value !== this.#found[field] : Number(value) !== Number(this.#found[field] || NaN));
-    done(Object.entries(values).some(isNew) ? values : null);
+    done(values, Object.entries(values).some(isNew));
   }
 }

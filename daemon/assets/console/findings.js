@@ -251,11 +251,12 @@ export class FindingList {
       return;
     }
     if (!row.form) {
-      const now = { ...row.found, ...row.before?.values, ...row.edit };
-      const done = (values) => {
+      const now = row.edit ?? { ...row.found, ...row.before?.values };
+      // Who accepts keeps an earlier edit: only values, be it those that were found, take it back.
+      const done = (values, isNew) => {
         this.#close(row);
-        row.edit = values;
-        this.#decide(row, values ? "edited" : "accepted");
+        row.edit = isNew || row.before ? values : null;
+        this.#decide(row, row.edit ? "edited" : "accepted");
       };
       row.form = new EditForm({ label: row.label, found: row.found, now, lengths: this.#lengths, done, leave: () => this.#close(row) });
       row.item.insertBefore(row.form.node, row.comment);
@@ -295,9 +296,15 @@ export class FindingList {
     row.comment.hidden = decision !== "rejected" && decision !== "edited";
   }
 
+  // What is being typed is not thrown away.
   #acceptRest() {
     by("notice").textContent = "";
-    for (const row of this.#rows) if (row.id && !row.decision) this.#decide(row, "accepted");
+    for (const row of this.#rows) if (row.id && !row.decision && !row.form) this.#decide(row, "accepted");
+    const typed = this.#rows.find((row) => row.form);
+    if (!typed) return;
+    const unseen = by("notice").textContent;
+    by("notice").textContent = [unseen, "What is being edited was not accepted: end it with Done, or accept it by itself."].filter(Boolean).join(" ");
+    typed.form.focus();
   }
 
   #count() {

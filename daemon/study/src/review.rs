@@ -309,7 +309,7 @@ fn decide<L: Item>(listed: Vec<L>, asked: &Asked<'_>, applied: Option<&Review<L>
     listed
         .into_iter()
         .map(|listed| match mark_of(&listed) {
-            Some(mark) if mark.decision == Decision::Edited => edited(listed, mark, asked.by),
+            Some(mark) if mark.decision == Decision::Edited => edited(listed, mark, asked.by, applied),
             Some(Mark { decision: Decision::Rejected, comment, .. }) => {
                 let comment = comment.trim().to_owned();
                 Ok(Decided { listed, decision: Decision::Rejected, comment, edit: None })
@@ -335,8 +335,16 @@ fn written(mark: &Mark) -> Result<(), Wrong> {
 }
 
 /// With the values that are asked for; those of the machine are an acceptance of what it found.
-fn edited<L: Item>(listed: L, mark: &Mark, by: &str) -> Result<Decided<L>, Wrong> {
-    let values = edit::check(listed.values(), &mark.edit).map_err(|why| Wrong::Edit { id: mark.id.clone(), why })?;
+fn edited<L: Item>(listed: L, mark: &Mark, by: &str, applied: Option<&Review<L>>) -> Result<Decided<L>, Wrong> {
+    // Where the machine knew nothing, there is no value that takes an earlier edit back.
+    let takes_back = mark.edit.is_empty()
+        && listed.values().values().all(String::is_empty)
+        && applied.is_some_and(|review| review.edit(listed.id()).is_some());
+    let values = if takes_back {
+        edit::Values::new()
+    } else {
+        edit::check(listed.values(), &mark.edit).map_err(|why| Wrong::Edit { id: mark.id.clone(), why })?
+    };
     let comment = mark.comment.trim().to_owned();
     if values.is_empty() {
         return Ok(Decided { listed, decision: Decision::Accepted, comment, edit: None });

@@ -115,6 +115,10 @@ fn what_an_earlier_review_edited_stays_edited_under_that_name_until_somebody_dec
     assert_eq!((other.by.as_str(), other.values.len()), ("Wang Fang", 1), "the new one takes its place");
     let back = again(&[edit("nodule-1", &[("side", "right")])]);
     assert_eq!((back.decision, back.edit), (Decision::Accepted, None), "what the machine had found");
+    let unknown = Listed { values: Values::from([(Field::Side, String::new())]), ..listed("nodule-1") };
+    let asked = Asked { marks: &[edit("nodule-1", &[])], accept_rest: true, by: "Wang Fang" };
+    let back = decide(vec![unknown], &asked, Some(&applied)).unwrap().remove(0);
+    assert_eq!((back.decision, back.edit), (Decision::Accepted, None), "the machine had found no values");
     assert_eq!(again(&[mark("nodule-1", Decision::Rejected, "")]).edit, None);
 }
 

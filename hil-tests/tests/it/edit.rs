@@ -82,6 +82,9 @@ async fn a_size_that_was_measured_on_the_page_is_in_the_signed_report_at_the_arc
     browser.press("e").await.unwrap();
     let form = "document.querySelector('#findings .edit')";
     browser.wait("the form", PATIENCE, &format!("{form}?.contains(document.activeElement)")).await.unwrap();
+    browser.evaluate("document.getElementById('accept-rest').click()").await.unwrap();
+    let is_typed = browser.evaluate(&format!("{form}?.contains(document.activeElement)")).await.unwrap();
+    assert_eq!(is_typed, true, "the rest is not what is being edited");
     assert_eq!(browser.evaluate("document.getElementById('sign').disabled").await.unwrap(), true, "it is open");
     let take =
         format!("[...{form}.querySelectorAll('button')].find((one) => one.textContent === 'Take the lines').click()");
@@ -100,12 +103,14 @@ async fn a_size_that_was_measured_on_the_page_is_in_the_signed_report_at_the_arc
         browser.screenshot(&screenshot(&format!("edit-{width}x{height}.png"))).await.unwrap();
     }
     browser.resize(1400, 900).await.unwrap();
-    // A value that no list and no bounds allow is not taken.
-    browser.evaluate(&format!("{form}.querySelector('[name=long_mm]').value = '501'")).await.unwrap();
-    browser.evaluate(&format!("{form}.querySelector('[name=short_mm]').focus()")).await.unwrap();
-    browser.press("Enter").await.unwrap();
-    let complaint = said(&mut browser, &format!("{form}.querySelector('[role=alert]').textContent")).await;
-    assert!(complaint.starts_with("Long axis, mm: "), "{complaint}");
+    // A value that no list and no bounds allow is not taken, and neither is an empty one where a value was found.
+    for bad in ["501", ""] {
+        browser.evaluate(&format!("{form}.querySelector('[name=long_mm]').value = '{bad}'")).await.unwrap();
+        browser.evaluate(&format!("{form}.querySelector('[name=short_mm]').focus()")).await.unwrap();
+        browser.press("Enter").await.unwrap();
+        let complaint = said(&mut browser, &format!("{form}.querySelector('[role=alert]').textContent")).await;
+        assert!(complaint.starts_with("Long axis, mm: "), "{bad:?}: {complaint}");
+    }
     browser.evaluate(&format!("{form}.querySelector('[name=long_mm]').value = '{long}'")).await.unwrap();
     browser.evaluate(&format!("{form}.querySelector('[name=short_mm]').focus()")).await.unwrap();
     browser.press("Enter").await.unwrap();
@@ -126,6 +131,14 @@ async fn a_size_that_was_measured_on_the_page_is_in_the_signed_report_at_the_arc
     let facts = said(&mut browser, "document.querySelector('#findings .facts').textContent").await;
     assert!(facts.contains(&format!("edited by Anna Mueller: long axis {long} mm (was: ")), "{facts}");
     browser.screenshot(&screenshot("edited.png")).await.unwrap();
+    // An acceptance would keep the edit: the values that were found are signed as an edit, which takes it back.
+    let as_found = format!(
+        "(() => {{ document.querySelector('#findings [data-decision=edited]').click();
+            [...{form}.querySelectorAll('button')].find((one) => one.textContent === 'As found').click();
+            {form}.requestSubmit();
+            return document.querySelector('#findings li.edited') !== null; }})()"
+    );
+    browser.wait("the values that were found", PATIENCE, &as_found).await.unwrap();
 
     deadline::until_true("the new report", SETTLED_WITHIN, || reports(&pacs).len() == 2).await.unwrap();
     let (_, report) = reports(&pacs).pop().unwrap();
