@@ -266,6 +266,7 @@ pub const IMPLANT_NOT_SPECIFIED: Code = sct("2282003", "Breast implant, type not
 pub const ORIGIN: Code = own("ORIGIN", "Origin of what is said");
 pub const MEASURED_BY_SOFTWARE: Code = own("MEASURED", "Measured by software, not validated, assessed by nobody");
 pub const MARKED_BY_SOFTWARE: Code = own("MARKED", "Marked by a network that learnt from phantoms only");
+pub const MARKED_AND_EDITED: Code = own("MARKEDEDITED", "Marked by a network (phantoms only), edited by a person");
 pub const SAID_BY_HEADER: Code = own("BYHEADER", "Said by the header of an image");
 /// Of a standard view.
 pub const IN_PARTS: Code = own("MGINPARTS", "There in parts only");

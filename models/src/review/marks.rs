@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::edit::{Edit, Values};
+use super::edit::{Edit, Field, Values};
 use super::{Decision, Document, Item, NotApplied, Review, day};
 
 /// Two boxes of one kind in one picture that share this part of what both cover are the same mark.
@@ -105,6 +105,11 @@ impl Marked {
     /// What a person has changed of one.
     pub fn edit(&self, id: &str) -> Option<&Edit> {
         self.review.as_ref()?.edit(id)
+    }
+
+    /// Has a person measured another size than the software?
+    pub fn is_resized(&self, id: &str) -> bool {
+        self.edit(id).is_some_and(|edit| edit.values.contains_key(&Field::LongMm))
     }
 
     /// Who reviewed it and what came of that, in English; empty where nobody did.

@@ -9,6 +9,7 @@ use models::task::mg_breast::{Density, PictureRead, Remark};
 use crate::views::marks::{all, stages, withheld};
 use crate::views::{Before, Mammography, pictures, there};
 use crate::words::breast::followed;
+use crate::words::edits::of_marks;
 use crate::words::mammography::name;
 use crate::words::{Words, capital, signed};
 
@@ -38,8 +39,8 @@ impl<'a> Examination<'a> {
             return Some(w.review_not_applied(&refused.by, &refused.why));
         }
         let review = marked.review.as_ref()?;
-        let [accepted, rejected] = [Decision::Accepted, Decision::Rejected].map(|one| review.count(one));
-        Some(w.titled(&signed(review.signature(), w), &w.decided(accepted, rejected)))
+        let [accepted, edited, rejected] = Decision::ALL.map(|one| review.count(one));
+        Some(w.titled(&signed(review.signature(), w), &w.decided(accepted, edited, rejected)))
     }
 
     /// Which views there are, whole or in parts.
@@ -97,7 +98,7 @@ impl<'a> Examination<'a> {
         said.iter().map(|line| capital(line)).collect()
     }
 
-    /// What a network marked, or that none looked.
+    /// What a network marked and what a person has edited of it, or that none looked.
     pub(crate) fn findings(&self, w: &dyn Words) -> Vec<String> {
         let Some(marks) = &self.study.views.marks else { return vec![w.mammograms().marks_off.to_owned()] };
         let mut said = Vec::new();
@@ -107,6 +108,7 @@ impl<'a> Examination<'a> {
             said.push(capital(&w.marks_counted(marks.count(), marks.views.len())));
             said.extend(stages(marks, w));
             said.extend(all(marks).map(|(view, mark)| w.titled(&mark.number.to_string(), &w.mark(mark, view.view))));
+            said.extend(of_marks(&self.study.marked, w).into_iter().map(|(_, words)| words));
             said.push(w.breast_scores(marks.right, marks.left));
         }
         said.extend(withheld(marks, w));

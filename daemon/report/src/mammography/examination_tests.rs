@@ -1,11 +1,14 @@
 //! What the breast imaging report and the document of a mammography say, and what they never say.
 
-use models::review::marks::Refused;
+use models::review::edit::{Edit, Field, Values};
+use models::review::marks::{ListedMark, Refused};
+use models::review::{Decided, Document, Review};
 use models::task::mammography_views::{PartFound, Section, ViewInParts};
 use models::task::mg_breast::{Category, Reading, Side};
 
 use super::super::tests::{marked, read_view};
 use super::*;
+use crate::views::marks::{listed, take_out};
 use crate::words::Language;
 use crate::{Content, NOT_FOR_DIAGNOSIS, ResultObject, testing};
 
@@ -64,6 +67,64 @@ fn marks_are_findings_of_the_report_with_who_made_them_and_still_no_category() {
     withheld.views.marks.as_mut().unwrap().views.clear();
     let report = breast_report(&withheld);
     assert!(holds(&report, "Lesions were not evaluated.") && !holds(&report, "MARKED"));
+}
+
+/// The marks with the second one edited, and the first one accepted.
+fn edited() -> Mammography {
+    let mut study = marked();
+    let marks = study.views.marks.as_mut().unwrap();
+    study.marked = listed(marks, "mg-breast 1 ab".into(), String::new());
+    let values = [(Field::Kind, "distortion"), (Field::LongMm, "21.5"), (Field::ShortMm, "12.5")];
+    let values: Values = values.into_iter().map(|(field, value)| (field, value.to_owned())).collect();
+    let decide = |listed: &ListedMark| {
+        let edit = (listed.id == "mark-2").then(|| Edit { by: "Li Ming".into(), values: values.clone() });
+        let decision = if edit.is_some() { Decision::Edited } else { Decision::Accepted };
+        Decided { listed: listed.clone(), decision, comment: String::new(), edit }
+    };
+    let review = Review {
+        by: "Wang Fang".into(),
+        utc: "2026-11-30T08:00:00.000Z".into(),
+        package: "mg-breast 1 ab".into(),
+        decisions: study.marked.listed.iter().map(decide).collect(),
+        predecessor: Document {
+            study_uid: "1.2".into(),
+            series_uid: "1.3".into(),
+            sop_class: "1.4".into(),
+            sop_uid: "1.5".into(),
+        },
+    };
+    study.marked.judge(Some(&review), true);
+    take_out(marks, &mut study.marked);
+    study
+}
+
+#[test]
+fn an_edited_mark_is_counted_and_told_with_both_values_and_is_not_the_network_s_alone() {
+    let study = edited();
+    let exam = Examination::new(&study);
+    for (language, counted, parts) in [
+        (
+            Language::English,
+            "1 accepted, 1 edited, 0 rejected",
+            ["Mark 2 edited by Li Ming", "(was: calcifications)", "21.5 mm (was: 14.2 mm)", "withheld"],
+        ),
+        (
+            Language::Chinese,
+            "接受 1 处，修改 1 处，否定 0 处",
+            ["标记 2 已由 Li Ming 修改", "原为：", "21.5 mm（原为：14.2 mm）", "不再给出"],
+        ),
+    ] {
+        let w = language.words();
+        let reviewed = exam.reviewed(w).unwrap();
+        assert!(reviewed.contains(counted), "{reviewed}");
+        let findings = exam.findings(w).join("\n");
+        assert!(parts.iter().all(|part| findings.contains(part)), "{findings}");
+    }
+    let (report, plain) = (breast_report(&study), breast_report(&marked()));
+    for text in ["MARKEDEDITED", "User chosen value", "Mark 2 edited by Li Ming", "1 edited"] {
+        assert!(holds(&report, text) && !holds(&plain, text), "{text}");
+    }
+    assert!(holds(&report, "Marked by a network that learnt from phantoms only"), "the other mark");
 }
 
 #[test]
@@ -135,7 +196,7 @@ fn every_language_says_the_same_of_a_mammography() {
         digits.sort_unstable();
         digits
     };
-    for study in [unmarked(), marked()] {
+    for study in [unmarked(), marked(), edited()] {
         let exam = Examination::new(&study);
         let said = |language: Language| {
             let w = language.words();

@@ -4,6 +4,7 @@
 //! It never has an assessment category, nor a code of the composition (decision 0047).
 
 use models::findings::Side;
+use models::review::marks::Marked;
 use models::task::mg_breast::Remark;
 use models::task::mg_breast::marks::{Mark, MarkedView};
 
@@ -12,12 +13,12 @@ use super::marks;
 use crate::codes::{
     BEST_ILLUSTRATION, BOTH_BREASTS, BREAST_COMPOSITION, BREAST_IMAGING_REPORT, COMPARISON, Code, DIGITAL_MAMMOGRAPHY,
     FILM_MAMMOGRAPHY, FINDING, FINDINGS, IMPLANT, IMPLANT_NOT_SPECIFIED, IMPLANT_TYPE, IMPRESSIONS, LATERALITY,
-    LEFT_BREAST, LONG_AXIS, MARKED_BY_SOFTWARE, MILLIMETRE, NARRATIVE_SUMMARY, ORIGIN, PROCEDURE_REPORTED,
-    RIGHT_BREAST, SAID_BY_HEADER, SHORT_AXIS, SUPPLEMENTARY_DATA,
+    LEFT_BREAST, LONG_AXIS, MARKED_AND_EDITED, MARKED_BY_SOFTWARE, MILLIMETRE, NARRATIVE_SUMMARY, ORIGIN,
+    PROCEDURE_REPORTED, RIGHT_BREAST, SAID_BY_HEADER, SHORT_AXIS, SUPPLEMENTARY_DATA,
 };
 use crate::content::{Item, Part, Relation, Value};
 use crate::object::{BREAST, Context};
-use crate::views::marks::all;
+use crate::views::marks::{all, id, is_resized};
 use crate::words::Language;
 use crate::{Error, ResultObject, groups, sr};
 
@@ -114,7 +115,8 @@ fn findings(context: &Context, exam: &Examination<'_>, side: Side) -> Option<Ite
     let implant = own.any(|picture| picture.remarks.contains(&Remark::Implant)).then(implant);
     let marks = exam.study.views.marks.iter().flat_map(all);
     let marks = marks.filter(|(view, _)| view.view.is_right() == is_right);
-    let all: Vec<Item> = implant.into_iter().chain(marks.map(|(view, one)| mark(context, view, one))).collect();
+    let all: Vec<Item> =
+        implant.into_iter().chain(marks.map(|(view, one)| mark(context, &exam.study.marked, view, one))).collect();
     let section = Item::container(FINDINGS, Some("4206")).with(procedure(exam, breast(is_right)));
     (!all.is_empty()).then(|| section.with_all(all))
 }
@@ -125,11 +127,16 @@ fn implant() -> Item {
         .with(origin(SAID_BY_HEADER))
 }
 
-/// What and how large; certainty, box and network are in the other reports.
-fn mark(context: &Context, view: &MarkedView, mark: &Mark) -> Item {
-    let number = |name: Code, mm: f32| Item::number(name, mm.into(), 1, MILLIMETRE).related(Relation::HasProperties);
+/// What and how large; certainty, box and network are in the other reports, what was edited in the summary.
+fn mark(context: &Context, marked: &Marked, view: &MarkedView, mark: &Mark) -> Item {
+    let is_resized = is_resized(marked, mark.number);
+    let number = |name: Code, mm: f32| {
+        let item = Item::number(name, mm.into(), 1, MILLIMETRE).related(Relation::HasProperties);
+        if is_resized { groups::chosen(item) } else { item }
+    };
+    let is_edited = marked.edit(&id(mark.number)).is_some();
     Item::code(Relation::Contains, FINDING, marks::code(mark.kind))
-        .with(origin(MARKED_BY_SOFTWARE))
+        .with(origin(if is_edited { MARKED_AND_EDITED } else { MARKED_BY_SOFTWARE }))
         .with(number(LONG_AXIS, mark.size_mm[0]))
         .with(number(SHORT_AXIS, mark.size_mm[1]))
         .with_all(illustration(context, &view.sop_instance_uid))

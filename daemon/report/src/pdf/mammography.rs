@@ -41,9 +41,11 @@ pub fn write(draft: &Draft<'_>) -> Result<Vec<u8>, Error> {
     paragraph(&mut font, &mut flow, breast.examination, &capital(&views), INK);
     hanging(draft, &mut font, &mut flow);
     pictures(draft, &mut font, &mut flow);
+    // A name and a comment in it are typed.
+    let findings: Vec<String> = exam.findings(w).iter().map(|said| printable::text(said, w)).collect();
     for (title, lines) in [
         (fixed.composition, exam.composition(w)),
-        (breast.findings, exam.findings(w)),
+        (breast.findings, findings),
         (document.comparison, exam.comparison(w)),
         (breast.impression, exam.impression(w)),
     ] {

@@ -106,7 +106,7 @@ pub fn take_out(marks: &mut Marks, marked: &mut Marked) {
 
 /// Has a person measured another size than that of the box of this mark?
 pub fn is_resized(marked: &Marked, number: usize) -> bool {
-    marked.edit(&id(number)).is_some_and(|edit| edit.values.contains_key(&Field::LongMm))
+    marked.is_resized(&id(number))
 }
 
 /// The parts of a sentence: what was counted, the surest marks, the scores, what was withheld, what none of it means.

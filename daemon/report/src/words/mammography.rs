@@ -35,8 +35,8 @@ pub trait Mammograms {
     fn unread(&self, name: &str, why: &str) -> String;
     /// A mammography of an earlier day is on this box.
     fn mammography_before(&self, date: &str) -> String;
-    /// Of a review: marks that were accepted and rejected.
-    fn decided(&self, accepted: usize, rejected: usize) -> String;
+    /// Of a review: marks that were accepted, edited (none: nothing is said of it) and rejected.
+    fn decided(&self, accepted: usize, edited: usize, rejected: usize) -> String;
     fn review_not_applied(&self, by: &str, why: &str) -> String;
 }
 
@@ -165,7 +165,7 @@ pub(super) mod tests {
         all.extend([w.parts_beside(StandardView::RightMlo, 1), w.parts_beside(StandardView::RightMlo, 2)]);
         all.extend([w.last_is_taken(StandardView::LeftCc, 2), w.only_raw(StandardView::LeftCc)]);
         all.extend([w.nipple_depth(81.6), w.dense(12.4, 'B', true), w.dense(12.4, 'B', false), w.no_density("7")]);
-        all.extend([w.decided(1, 2), w.review_not_applied("7", "8")]);
+        all.extend([w.decided(1, 0, 2), w.decided(1, 2, 3), w.review_not_applied("7", "8")]);
         all
     }
 

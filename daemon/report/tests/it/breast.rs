@@ -7,6 +7,9 @@ use std::path::Path;
 use dicom::pixels::SliceRef;
 use models::findings::Side;
 use models::lesion::followed::{Earlier, Followed};
+use models::review::edit::{Edit, Field, Values};
+use models::review::marks::ListedMark;
+use models::review::{Decided, Decision, Document, Review};
 use models::task::mammography_views::{MammographyViews, PartFound, Section, StandardView, ViewFound, ViewInParts};
 use models::task::mg_breast::kind::{Kind, Stage};
 use models::task::mg_breast::marks::{Mark, MarkedView, Marks, WithheldView};
@@ -17,6 +20,7 @@ use models::task::mg_breast::{
 use models::task::us_breast::Sector;
 use models::task::us_breast::lesion::Lesion;
 use report::stills::{KeyPicture, NotRead, StillImage, StillLesion, Stills, Unread};
+use report::views::marks::{listed, take_out};
 use report::views::{Before, Hung, Mammography};
 use report::{Content, ResultObject, Source};
 
@@ -148,6 +152,36 @@ fn read_study(marked: bool) -> Mammography {
     study
 }
 
+/// The same study, with another kind and size of its third mark, by a person.
+fn edited() -> Mammography {
+    let mut study = read_study(true);
+    let marks = study.views.marks.as_mut().unwrap();
+    study.marked = listed(marks, "mg-breast 1 ab".into(), String::new());
+    let values = [(Field::Kind, "distortion"), (Field::LongMm, "21.5"), (Field::ShortMm, "12.5")];
+    let values: Values = values.into_iter().map(|(field, value)| (field, value.to_owned())).collect();
+    let decide = |one: &ListedMark| {
+        let edit = (one.id == "mark-3").then(|| Edit { by: "Li Ming".into(), values: values.clone() });
+        let decision = if edit.is_some() { Decision::Edited } else { Decision::Accepted };
+        Decided { listed: one.clone(), decision, comment: String::new(), edit }
+    };
+    let review = Review {
+        by: "Wang Fang".into(),
+        utc: "2026-11-28T21:30:00.000Z".into(),
+        package: "mg-breast 1 ab".into(),
+        decisions: study.marked.listed.iter().map(decide).collect(),
+        predecessor: Document {
+            study_uid: "2.25.7".into(),
+            series_uid: "2.25.8".into(),
+            sop_class: "1.2.840.10008.5.1.4.1.1.88.34".into(),
+            sop_uid: "2.25.9".into(),
+        },
+    };
+    study.marked.judge(Some(&review), true);
+    assert!(study.marked.review.is_some());
+    take_out(marks, &mut study.marked);
+    study
+}
+
 /// An implant on the left, whose MLO is there in two parts only; no right MLO; a magnification view and a negative.
 fn incomplete() -> Mammography {
     let mut study = read_study(false);
@@ -244,7 +278,7 @@ fn mammography_cad_and_breast_reports_conform() {
     let mut withheld = mammography(true);
     let marks = withheld.views.marks.as_mut().unwrap();
     marks.views.clear();
-    let (plain, both, parts) = (read_study(false), read_study(true), incomplete());
+    let (plain, both, edited, parts) = (read_study(false), read_study(true), edited(), incomplete());
     let (stills, empty) = (stills(), Stills { images: stills().images, ..Stills::default() });
     let mut no_side = stills.clone();
     no_side.images[1].side = None;
@@ -255,6 +289,7 @@ fn mammography_cad_and_breast_reports_conform() {
         ("withheld", written(&case, &mammograms, Content::Views { views: &withheld })),
         ("read", written(&case, &mammograms, Content::Views { views: &plain })),
         ("read-marked", written(&case, &mammograms, Content::Views { views: &both })),
+        ("read-edited", written(&case, &mammograms, Content::Views { views: &edited })),
         ("parts", written(&case, &mammograms, Content::Views { views: &parts })),
         ("stills", written(&case, &ultrasound, Content::Stills { stills: &stills })),
         ("no-side", written(&case, &ultrasound, Content::Stills { stills: &no_side })),
@@ -278,7 +313,7 @@ fn mammography_cad_and_breast_reports_conform() {
         }
     }
     let count = |kind: &str| cases.iter().flat_map(|(_, all)| all).filter(|object| object.kind == kind).count();
-    assert_eq!((count("mg-cad"), count("breast-report"), count("pdf")), (4, 6, 12));
+    assert_eq!((count("mg-cad"), count("breast-report"), count("pdf")), (5, 7, 14));
     complaints.extend(support::templates(&reports));
     assert_eq!(complaints, Vec::<String>::new());
 }

@@ -354,8 +354,8 @@ fn study(
     };
     let examined = examine::examine(engine, &parts.settings.device, &subject, control)?;
     let timings_ms = examined.timings_ms.clone();
-    let marks = examined.outcome.views().and_then(|views| views.marks.as_ref());
-    let visit = marks.and_then(|marks| Some(visit?.with_marks(marks, common(&examined))));
+    let marks = examined.outcome.views().and_then(|views| views.marks.as_ref()).zip(examined.outcome.marked());
+    let visit = marks.and_then(|(marks, marked)| Some(visit?.with_marks(marks, marked, common(&examined))));
     write(parts, job, &examined, begun, timings_ms, visit)?;
     Ok(Carried { verdict: examined.verdict, beside: None })
 }

@@ -45,7 +45,7 @@ impl History {
     /// Says it of the marks in a mammography.
     pub fn tell_marks(&self, study: &mut Mammography, simulated: bool) {
         let Some(marks) = &study.views.marks else { return };
-        let visit = self.visit.clone().with_marks(marks, Common { package: "", simulated });
+        let visit = self.visit.clone().with_marks(marks, &study.marked, Common { package: "", simulated });
         let numbers = marks.views.iter().flat_map(|view| view.marks.iter().map(|mark| mark.number));
         study.followed = numbers.zip(of(&self.book, &visit)).filter_map(|(n, known)| Some((n, known?))).collect();
     }

@@ -7,12 +7,21 @@ use models::findings::Side;
 use models::lesion::due::Standing;
 use models::lesion::entry::Entry;
 use models::lesion::sighting::{By, Method, Person, Place, Shown, Sighting};
+use models::review::edit::{Edit, Field, Values};
+use models::review::marks::{ListedMark, MarkReview, Marked};
+use models::review::{Decided, Decision, Document};
+use models::task::mammography_views::StandardView;
+use models::task::mg_breast::kind::{Kind, Stage};
+use models::task::mg_breast::marks::{Mark, MarkedView, Marks};
+use models::task::us_breast::lesion::Lesion;
+use report::stills::{StillImage, StillLesion, Stills};
+use report::views;
 use rusqlite::Connection;
 
 use super::enter::{self, Error};
 use super::listed::{self, RecallRow, Wanted};
 use super::record::{self, Recorded};
-use super::visit::{self, Visit};
+use super::visit::{self, Common, Visit};
 
 pub fn some_row() -> RecallRow {
     RecallRow {
@@ -391,6 +400,84 @@ fn the_day_of_a_visit_is_that_of_the_study() {
         (Some(2029), Some(2026)),
         "this box may be the one that is wrong"
     );
+}
+
+/// The first one gets another size, the second one another place or kind.
+fn edited(marked: &Marked, second: (Field, &str)) -> MarkReview {
+    let (size, other) = ([(Field::LongMm, "21.5"), (Field::ShortMm, "12.5")], [second]);
+    let decide = |(index, one): (usize, &ListedMark)| {
+        let values: &[(Field, &str)] = if index == 0 { &size } else { &other };
+        let values: Values = values.iter().map(|(field, value)| (*field, (*value).to_owned())).collect();
+        let edit = Some(Edit { by: "Li Ming".into(), values });
+        Decided { listed: one.clone(), decision: Decision::Edited, comment: String::new(), edit }
+    };
+    let text = |text: &str| text.to_owned();
+    let predecessor =
+        Document { study_uid: text("1"), series_uid: text("2"), sop_class: text("3"), sop_uid: text("4") };
+    let decisions = marked.listed.iter().enumerate().map(decide).collect();
+    let (by, utc, package) = (text("Li Ming"), text("2026-11-30T05:00:00.000Z"), marked.package.clone());
+    MarkReview { by, utc, package, decisions, predecessor }
+}
+
+/// It would be compared with what software measured another time.
+#[test]
+fn a_size_that_a_person_edited_is_not_entered_as_measured_by_the_software() {
+    let common = Common { package: "net 1", simulated: false };
+    let empty = || Visit { sightings: Vec::new(), ..visit(someone(), date(2026, 1, 10), Place::default(), 1.0) };
+    let axes = |visit: &Visit| visit.sightings.iter().map(|one| one.axes_mm.clone()).collect::<Vec<_>>();
+    let of_software: Vec<Vec<f64>> = vec![Vec::new(), vec![14.2, 9.7]];
+    let mark = |number: usize| Mark {
+        number,
+        kind: Kind::Mass,
+        score: 0.8,
+        at: [20.0, 30.0],
+        bounds: [10.0, 20.0, 30.0, 40.0],
+        at_mm: [4.0, 6.0],
+        size_mm: [14.2, 9.7],
+        behind_nipple_mm: 33.6,
+        below_nipple_mm: -5.0,
+    };
+    let view = MarkedView {
+        view: StandardView::RightCc,
+        sop_instance_uid: "1.2.3".into(),
+        stage: Stage::OneView,
+        mm_per_pixel: 0.2,
+        marks: vec![mark(1), mark(2)],
+        candidates: Vec::new(),
+    };
+    let mut marks = Marks { views: vec![view], withheld: Vec::new(), right: Some(0.8), left: None, case: Some(0.8) };
+    let mut marked = views::marks::listed(&marks, "net 1 ab".into(), String::new());
+    let review = edited(&marked, (Field::Kind, "distortion"));
+    marked.judge(Some(&review), true);
+    views::marks::take_out(&mut marks, &mut marked);
+    assert_eq!(axes(&empty().with_marks(&marks, &marked, common)), of_software);
+    let image = StillImage {
+        sop_class_uid: "1.2".into(),
+        sop_instance_uid: "1.2.3".into(),
+        number: Some(1),
+        size: [64, 48],
+        frames: None,
+        found: false,
+        painted_out: false,
+        side: Some(Side::Left),
+    };
+    let lesion = |id: u32| Lesion {
+        id,
+        outline: Vec::new(),
+        bounds: [10.0, 10.0, 20.0, 20.0],
+        confidence: 0.97,
+        malignant: 0.87,
+        descriptors: Vec::new(),
+        size_mm: Some([14.2, 9.7]),
+    };
+    let lesions = [1, 2].map(|id| StillLesion { image: 0, frame: None, lesion: lesion(id), no_size: None }).into();
+    let mut stills = Stills { images: vec![image], lesions, ..Stills::default() };
+    stills.list("net 1 ab".into());
+    let review = edited(&stills.marked, (Field::Clock, "10"));
+    stills.marked.judge(Some(&review), true);
+    stills.take_out();
+    let seen = empty().with_stills(&stills, common);
+    assert_eq!((axes(&seen), seen.sightings[1].place.clock), (of_software, Some(10)));
 }
 
 #[test]

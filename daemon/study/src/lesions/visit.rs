@@ -6,9 +6,11 @@ use hal::clock::local_day_of;
 use jiff::civil::Date;
 use models::findings::Side;
 use models::lesion::sighting::{By, InView, Method, Person, Place, Projection, Shown, Sighting};
+use models::review::marks::Marked;
 use models::task::mg_breast::marks::{Mark, MarkedView, Marks};
 use models::task::us_breast::lesion::Lesion;
-use report::stills::Stills;
+use report::stills::{self, Stills};
+use report::views::marks;
 
 /// One visit of a patient. It counts as an exam also when nothing was seen.
 #[derive(Debug, Clone, PartialEq)]
@@ -167,7 +169,8 @@ impl Visit {
                 bounds: Some(one.lesion.bounds),
                 ..Shown::default()
             };
-            Some(self.sighting(common, stills.place(one), axes(&one.lesion), shown))
+            let axes = unless_edited(&stills.marked, &stills::id(one.lesion.id), axes(&one.lesion));
+            Some(self.sighting(common, stills.place(one), axes, shown))
         };
         self.sightings = stills.lesions.iter().filter_map(of).collect();
         let sides = stills.images.iter().map(|image| image.side).collect::<Option<Vec<Side>>>();
@@ -176,16 +179,17 @@ impl Visit {
         self
     }
 
+    /// Marks in a mammography. `marked`: what a person has decided about them.
     #[must_use]
-    pub fn with_marks(mut self, marks: &Marks, common: Common<'_>) -> Self {
+    pub fn with_marks(mut self, marks: &Marks, marked: &Marked, common: Common<'_>) -> Self {
         let all = marks.views.iter().flat_map(|view| view.marks.iter().map(move |mark| (view, mark)));
-        self.sightings = all.map(|(view, mark)| self.mark(view, mark, common)).collect();
+        self.sightings = all.map(|(view, mark)| self.mark(view, mark, marked, common)).collect();
         self.sides = marks.views.iter().map(side_of).collect();
         self.simulated = common.simulated;
         self
     }
 
-    fn mark(&self, view: &MarkedView, mark: &Mark, common: Common<'_>) -> Sighting {
+    fn mark(&self, view: &MarkedView, mark: &Mark, marked: &Marked, common: Common<'_>) -> Sighting {
         let place = Place {
             side: Some(side_of(view)),
             in_view: Some(InView {
@@ -202,7 +206,8 @@ impl Visit {
             bounds: Some(mark.bounds),
             ..Shown::default()
         };
-        self.sighting(common, place, rounded(&mark.size_mm), shown)
+        let axes = unless_edited(marked, &marks::id(mark.number), rounded(&mark.size_mm));
+        self.sighting(common, place, axes, shown)
     }
 }
 
@@ -221,6 +226,11 @@ pub fn side(laterality: &str) -> Option<Side> {
 
 fn label(lesion: &Lesion) -> String {
     format!("Lesion {}", lesion.id)
+}
+
+/// What a person has measured is none of the software, and the two are not compared (decision 0029): here it has no size.
+fn unless_edited(marked: &Marked, id: &str, axes: Vec<f64>) -> Vec<f64> {
+    if marked.is_resized(id) { Vec::new() } else { axes }
 }
 
 fn axes(lesion: &Lesion) -> Vec<f64> {

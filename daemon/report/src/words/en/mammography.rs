@@ -130,8 +130,9 @@ impl Mammograms for English {
         )
     }
 
-    fn decided(&self, accepted: usize, rejected: usize) -> String {
-        format!("{accepted} accepted, {rejected} rejected")
+    fn decided(&self, accepted: usize, edited: usize, rejected: usize) -> String {
+        let edited = if edited > 0 { format!("{edited} edited, ") } else { String::new() };
+        format!("{accepted} accepted, {edited}{rejected} rejected")
     }
 
     fn review_not_applied(&self, by: &str, why: &str) -> String {

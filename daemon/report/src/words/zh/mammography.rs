@@ -121,8 +121,9 @@ impl Mammograms for Chinese {
         format!("本机存有 {date} 的乳腺X线摄影。软件未对比图像，也未对比密度，因为密度随图像处理方式而变。")
     }
 
-    fn decided(&self, accepted: usize, rejected: usize) -> String {
-        format!("接受 {accepted} 处，否定 {rejected} 处")
+    fn decided(&self, accepted: usize, edited: usize, rejected: usize) -> String {
+        let edited = if edited > 0 { format!("修改 {edited} 处，") } else { String::new() };
+        format!("接受 {accepted} 处，{edited}否定 {rejected} 处")
     }
 
     fn review_not_applied(&self, by: &str, why: &str) -> String {
