@@ -89,7 +89,9 @@ impl Category {
 
 /// The recommendation of Fleischner holds from this age on, years.
 const FLEISCHNER_YEARS: f64 = 35.0;
-/// It asks for slices of at most this, mm.
+/// Below it a solid nodule is of category 2, mm.
+const LUNG_RADS_MM: f64 = 6.0;
+/// Fleischner asks for slices of at most this, mm.
 const FLEISCHNER_SLICE_MM: f64 = 1.5;
 
 /// What was found, gravest first. `slice_mm`: the greater of spacing and thickness of the slices.
@@ -136,7 +138,9 @@ fn advice(findings: &ChestFindings, finding: ChestFinding, slice_mm: f64) -> Vec
             let follow = follow(nodules(findings), in_part).filter(|_| fits);
             let measured_mm = (slice_mm > FLEISCHNER_SLICE_MM).then_some(slice_mm);
             let fleischner = follow.map(|follow| Advice::Fleischner { follow, measured_mm });
-            let from_mm = findings.least_size(ChestFinding::Nodule).map(|least| least.size);
+            // Smaller ones than the limit of category 3 change no category.
+            let least = findings.least_size(ChestFinding::Nodule).map(|least| least.size);
+            let from_mm = least.filter(|mm| *mm > LUNG_RADS_MM);
             let lung_rads = category(findings)
                 .map(|own| if part.is_some() && own < Category::FourA { Category::Zero } else { own })
                 .map(|category| Advice::LungRads { category, from_mm });
