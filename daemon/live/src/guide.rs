@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hal::capture::{self, convert};
-use hal::clock::Clock;
+use hal::clock::{Clock, System};
 use models::task::us_breast::scan::contact::{self, Contact};
 use models::task::us_breast::scan::coverage::Quality;
 use models::task::us_breast::scan::extent::Extent;
@@ -39,7 +39,6 @@ const REST: u32 = 3;
 pub struct Guide {
     pub desk: Arc<Desk>,
     pub newest: Newest<Arc<Picture>>,
-    pub clock: Arc<dyn Clock>,
     pub profiles: Profiles,
     pub state: Watching,
 }
@@ -76,14 +75,15 @@ impl Guide {
     /// Judges pictures until the slot that they come from is closed.
     pub fn run(&mut self) {
         while let Some(picture) = self.newest.take() {
-            let begun = self.clock.now();
+            // By the time that really passes, not that of the pictures: it is about its share of the processor.
+            let begun = System.now();
             // A fault of the guidance is no fault of the pictures.
             let looked = catch_unwind(AssertUnwindSafe(|| self.see(picture)));
             if looked.is_err() {
                 tracing::error!("scan guidance crashed; it begins anew");
                 self.state = Watching::default();
             }
-            self.clock.sleep(self.clock.now().saturating_sub(begun) * REST);
+            System.sleep(System.now().saturating_sub(begun) * REST);
         }
     }
 

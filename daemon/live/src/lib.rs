@@ -143,7 +143,6 @@ pub async fn run<C: Capture + 'static>(
     let mut guide = Guide {
         desk: desk.clone(),
         newest: to_guide.clone(),
-        clock: parts.clock.clone(),
         profiles: parts.profiles.clone(),
         state: guide::Watching::default(),
     };

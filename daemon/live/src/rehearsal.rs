@@ -106,7 +106,6 @@ pub fn run(
     let mut guide = Guide {
         desk: desk.clone(),
         newest: Newest::default(),
-        clock: clock.clone(),
         profiles: profiles.clone(),
         state: guide::Watching::default(),
     };

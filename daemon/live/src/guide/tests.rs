@@ -78,13 +78,8 @@ fn stand(profile: Profile) -> (Guide, View, Stage, Manual) {
         NameCheck::Off,
         Outlets { guide, pictures, overlay, status, stats },
     ));
-    let guide = Guide {
-        desk,
-        newest: Newest::default(),
-        clock: Arc::new(clock.clone()),
-        profiles: Profiles::of(vec![profile]),
-        state: Watching::default(),
-    };
+    let guide =
+        Guide { desk, newest: Newest::default(), profiles: Profiles::of(vec![profile]), state: Watching::default() };
     (guide, view, stage, clock)
 }
 
