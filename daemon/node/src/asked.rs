@@ -1,11 +1,21 @@
-//! What the tables of peers that this box asks or tells have in common: `[worklist]`, `[mpps]`, `[prior]`. Each is off without an address.
+//! What the tables of peers that this box asks or tells have in common: `[worklist]`, `[mpps]`, `[prior]`, `[ups]`,
+//! `[availability.NAME]`. Each is off without an address.
+
+use std::time::Duration;
 
 use dicom::check::Checker;
+use hal::backoff::Pauses;
 
 use crate::peer::Target;
 use crate::settings::check_address;
 use crate::tls::Client;
 use crate::tls::settings::DestinationTls;
+
+/// Before each retry; the settings are checked before.
+pub(crate) fn pauses(retry_secs: f64, retry_max_secs: f64) -> Pauses {
+    let seconds = |secs| Duration::try_from_secs_f64(secs).unwrap_or_default();
+    Pauses::new(seconds(retry_secs), seconds(retry_max_secs))
+}
 
 /// The keys of such a table that say how the peer is reached.
 #[derive(Debug, Clone, Copy)]

@@ -15,7 +15,6 @@ use custody::spool::Spool;
 use custody::store::commitments::{self, Commitment, Peer};
 use custody::store::{self, Durability};
 use hal::clock::Wall;
-use rusqlite::Connection;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -162,21 +161,12 @@ impl Reporter {
         PAUSE
     }
 
-    async fn rows<T, F>(&self, work: F) -> store::Result<T>
-    where
-        T: Send + 'static,
-        F: FnOnce(&Connection) -> store::Result<T> + Send + 'static,
-    {
-        let store = self.services.store.clone();
-        let done = tokio::task::spawn_blocking(move || work(&store.connect(Durability::Full)?)).await;
-        // A panic of the closure goes on here.
-        done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
-    }
-
     /// The peers that a report is due for, but for the busy ones, and how long it is until the next is.
     async fn due(&self, busy: &BTreeSet<Peer>) -> store::Result<(Vec<Peer>, Option<Duration>)> {
         let (wall, settings) = (self.wall.clone(), self.settings.commitment.clone());
         let mut peers = self
+            .services
+            .store
             .rows(move |rows| {
                 let wait = Duration::try_from_secs_f64(settings.wait_secs).unwrap_or_default();
                 commitments::not_after(rows, &wall.utc_after(settings.pauses().longest.max(wait)))?;
@@ -198,7 +188,7 @@ impl Reporter {
     /// then, and nothing is read from the disk for a peer that is not there.
     async fn report_to(&self, peer: &Peer, has_called: bool) -> store::Result<()> {
         let (peer, now) = (peer.clone(), self.wall.now_utc());
-        let due = self.rows(move |rows| commitments::due(rows, &peer, &now, has_called, BATCH)).await?;
+        let due = self.services.store.rows(move |rows| commitments::due(rows, &peer, &now, has_called, BATCH)).await?;
         let mut due = of_one_title(due);
         let Some(first) = due.first() else { return Ok(()) };
         let Route { its_own_first, target } = route(&self.settings.sender, &self.services.archives, first);
@@ -224,7 +214,7 @@ impl Reporter {
     /// What is true of the objects now. `None`: it waits, for objects that may be on their way or for our own disk.
     async fn judge(&self, asked: &Commitment) -> store::Result<Option<Verdict>> {
         let id = asked.id;
-        let items = self.rows(move |rows| commitments::items(rows, id)).await?;
+        let items = self.services.store.rows(move |rows| commitments::items(rows, id)).await?;
         let (store, spool) = (self.services.store.clone(), self.spool.clone());
         let judged = tokio::task::spawn_blocking(move || commitment::judge(&store, &spool, items)).await;
         let verdict = match judged.map_err(|error| error.to_string()).and_then(|judged| judged) {
@@ -240,7 +230,7 @@ impl Reporter {
         }
         info!(commitment = id, lacking = verdict.lacking.len(), "waits {wait:?} for objects that are not here");
         let next = self.wall.utc_after(wait);
-        self.rows(move |rows| commitments::waits(rows, id, &next)).await?;
+        self.services.store.rows(move |rows| commitments::waits(rows, id, &next)).await?;
         Ok(None)
     }
 
@@ -348,7 +338,7 @@ impl Reporter {
         let (id, kept, lacking) = (report.asked.id, report.verdict.kept.len(), report.verdict.lacking.len());
         info!(commitment = id, kept, lacking, "storage commitment reported");
         let now = self.wall.now_utc();
-        self.rows(move |rows| commitments::reported(rows, id, lacking, &now)).await
+        self.services.store.rows(move |rows| commitments::reported(rows, id, lacking, &now)).await
     }
 
     /// `words`: the reason for the log, without what the peer has written.
@@ -362,17 +352,17 @@ impl Reporter {
                 commitment = id,
                 "the peer has called, and its report of storage commitment waits as before: {words}"
             );
-            return self.rows(move |rows| commitments::in_vain(rows, id, &reason)).await;
+            return self.services.store.rows(move |rows| commitments::in_vain(rows, id, &reason)).await;
         }
         if failures >= settings.most_attempts() {
             warn!(commitment = id, failures, "the report of storage commitment is given up: {words}");
             let now = self.wall.now_utc();
-            return self.rows(move |rows| commitments::given_up(rows, id, &reason, &now)).await;
+            return self.services.store.rows(move |rows| commitments::given_up(rows, id, &reason, &now)).await;
         }
         let wait = settings.pauses().after(failures);
         info!(commitment = id, failures, "the report of storage commitment is sent again in {wait:?}: {words}");
         let next = self.wall.utc_after(wait);
-        self.rows(move |rows| commitments::postponed(rows, id, &reason, &next)).await
+        self.services.store.rows(move |rows| commitments::postponed(rows, id, &reason, &next)).await
     }
 }
 

@@ -28,6 +28,7 @@ pub mod progress;
 pub mod rejections;
 pub mod results;
 pub mod reviews;
+mod rows;
 pub mod segments;
 pub mod senders;
 pub mod series;

@@ -1,12 +1,10 @@
 //! Settings of who is told that results are available, `[availability.NAME]`.
 
-use std::time::Duration;
-
 use dicom::check::Checker;
 use hal::backoff::Pauses;
 use serde::{Deserialize, Serialize};
 
-use crate::asked::Asked;
+use crate::asked::{Asked, pauses};
 use crate::peer::Target;
 use crate::tls::settings::{DestinationTls, switch_or_table};
 
@@ -65,7 +63,6 @@ impl Receiver {
     }
 
     pub fn pauses(&self) -> Pauses {
-        let seconds = |secs| Duration::try_from_secs_f64(secs).unwrap_or_default();
-        Pauses::new(seconds(self.retry_secs), seconds(self.retry_max_secs))
+        pauses(self.retry_secs, self.retry_max_secs)
     }
 }

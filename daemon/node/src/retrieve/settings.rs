@@ -6,7 +6,7 @@ use dicom::check::Checker;
 use hal::backoff::Pauses;
 use serde::{Deserialize, Serialize};
 
-use crate::asked::Asked;
+use crate::asked::{Asked, pauses};
 use crate::peer::Target;
 use crate::tls::settings::{DestinationTls, switch_or_table};
 
@@ -116,7 +116,6 @@ impl PriorArchive {
     }
 
     pub fn pauses(&self) -> Pauses {
-        let seconds = |secs| Duration::try_from_secs_f64(secs).unwrap_or_default();
-        Pauses::new(seconds(self.retry_secs), seconds(self.retry_max_secs))
+        pauses(self.retry_secs, self.retry_max_secs)
     }
 }

@@ -10,13 +10,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use custody::store::own_steps::{self, Message, OwnStep, Told};
-use custody::store::{self, Durability, Store};
+use custody::store::{self, Store};
 use hal::backoff::{Backoff, Pauses};
 use hal::clock::Wall;
 use node::manager::answer::Fate;
 use node::manager::{Line, Outcome};
 use node::send::Target;
-use rusqlite::Connection;
 use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
 use tokio::time::timeout;
@@ -62,7 +61,7 @@ impl Teller {
             let round = async {
                 if is_first {
                     let now = self.wall.now_utc();
-                    self.rows(move |rows| own_steps::unpark(rows, &now)).await?;
+                    self.store.rows(move |rows| own_steps::unpark(rows, &now)).await?;
                     is_first = false;
                 }
                 self.round(&mut backoff, since, &parked).await
@@ -84,17 +83,6 @@ impl Teller {
         }
     }
 
-    async fn rows<T, F>(&self, work: F) -> store::Result<T>
-    where
-        T: Send + 'static,
-        F: FnOnce(&mut Connection) -> store::Result<T> + Send + 'static,
-    {
-        let store = self.store.clone();
-        let done = tokio::task::spawn_blocking(move || work(&mut store.connect(Durability::Full)?)).await;
-        // A panic of the closure goes on here.
-        done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
-    }
-
     /// Notes what is new and tells what is due. Returns how long nothing is to be done, unless the bell rings.
     async fn round(
         &self,
@@ -106,6 +94,7 @@ impl Teller {
         let (spool, rules, wall) = (self.spool.clone(), self.rules.clone(), self.wall.clone());
         let longest = self.pauses.longest;
         let (due, next) = self
+            .store
             .rows(move |rows| {
                 step::look(rows, &spool, &rules, &wall, &mut parked.lock().unwrap_or_else(PoisonError::into_inner))?;
                 own_steps::not_after(rows, &wall.utc_after(longest))?;
@@ -134,7 +123,7 @@ impl Teller {
                 if !backoff.has_failed() {
                     warn!(steps = due.len(), "the manager is not told of exams: {reason}");
                 }
-                self.rows(move |rows| own_steps::waits(rows, &reason)).await?;
+                self.store.rows(move |rows| own_steps::waits(rows, &reason)).await?;
                 Ok(backoff.failed(since.elapsed()).min(LOOK_AGAIN))
             }
         }
@@ -157,7 +146,7 @@ impl Teller {
                     break;
                 }
                 let id = step.id;
-                let Some(now) = self.rows(move |rows| own_steps::get(rows, id)).await? else { break };
+                let Some(now) = self.store.rows(move |rows| own_steps::get(rows, id)).await? else { break };
                 step = now;
             }
         }
@@ -182,7 +171,7 @@ impl Teller {
                     Some(words) => warn!(step = id, "the manager was told that {of} has {what}: {words}"),
                     None => info!(step = id, "the manager was told that {of} has {what}"),
                 }
-                self.written(move |rows| own_steps::told(rows, id, told, remark.as_deref(), &now)).await?;
+                self.store.written(move |rows| own_steps::told(rows, id, told, remark.as_deref(), &now)).await?;
                 Ok(true)
             }
             Fate::Forgotten if step.forgotten + 1 >= MOST_FORGOTTEN => {
@@ -192,14 +181,14 @@ impl Teller {
             }
             Fate::Forgotten => {
                 warn!(step = id, "{words}; it is begun again");
-                self.written(move |rows| own_steps::forgotten(rows, id, &words, &now)).await?;
+                self.store.written(move |rows| own_steps::forgotten(rows, id, &words, &now)).await?;
                 Ok(true)
             }
             Fate::Again => {
                 let wait = self.pauses.after(step.attempts.saturating_add(1));
                 info!(step = id, "the manager is told in {wait:?} that {of} has {what}: {words}");
                 let next = self.wall.utc_after(wait);
-                self.rows(move |rows| own_steps::postponed(rows, id, &words, &next)).await?;
+                self.store.rows(move |rows| own_steps::postponed(rows, id, &words, &next)).await?;
                 Ok(false)
             }
             Fate::GivenUp => {
@@ -212,22 +201,7 @@ impl Teller {
     async fn park(&self, step: &OwnStep, reason: &str) -> store::Result<()> {
         warn!(step = step.id, "the manager is not told of an exam until the next start: {reason}");
         let (id, reason) = (step.id, reason.to_owned());
-        self.written(move |rows| own_steps::park(rows, id, &reason)).await
-    }
-
-    /// In one transaction.
-    async fn written<T, F>(&self, work: F) -> store::Result<T>
-    where
-        T: Send + 'static,
-        F: FnOnce(&rusqlite::Transaction<'_>) -> store::Result<T> + Send + 'static,
-    {
-        self.rows(move |rows| {
-            let transaction = rows.transaction()?;
-            let done = work(&transaction)?;
-            transaction.commit()?;
-            Ok(done)
-        })
-        .await
+        self.store.written(move |rows| own_steps::park(rows, id, &reason)).await
     }
 }
 

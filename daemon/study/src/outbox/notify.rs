@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use custody::series::SeriesKey;
 use custody::store::jobs::JobRow;
 use custody::store::notices::{self, End, NoticeRow};
-use custody::store::{self, Durability, Store, deliveries, jobs, results, series};
+use custody::store::{self, Store, deliveries, jobs, results, series};
 use hal::backoff::Backoff;
 use hal::clock::Wall;
 use node::availability::settings::Receiver;
@@ -52,7 +52,7 @@ impl Notifier {
             let round = async {
                 if is_first {
                     let now = self.wall.now_utc();
-                    self.rows(move |rows| notices::unpark(rows, &now)).await?;
+                    self.store.rows(move |rows| notices::unpark(rows, &now)).await?;
                     is_first = false;
                 }
                 self.round(&mut backoffs, since).await
@@ -78,6 +78,7 @@ impl Notifier {
             let (own, destinations, wall) = (name.clone(), self.destinations.clone(), self.wall.clone());
             let longest = receiver.pauses().longest;
             let due = self
+                .store
                 .rows(move |rows| {
                     note(rows, &own, &destinations, &wall.now_utc())?;
                     notices::not_after(rows, &wall.utc_after(longest))?;
@@ -124,7 +125,7 @@ impl Notifier {
             self.over(row.id, End::Parked, "it was written by another version".into()).await?;
             return Ok(None);
         };
-        let notice = self.rows(move |rows| standing(rows, &said)).await?;
+        let notice = self.store.rows(move |rows| standing(rows, &said)).await?;
         if notice.series.is_empty() {
             self.over(row.id, End::Nothing, WITHDRAWN.into()).await?;
             return Ok(None);
@@ -143,7 +144,7 @@ impl Notifier {
             Fate::Again => {
                 let next = self.wall.utc_after(receiver.pauses().after(row.attempts.saturating_add(1)));
                 info!(notice = id, "told again later that results are available: {}", outcome.words);
-                self.rows(move |rows| notices::postponed(rows, id, &outcome.words, &next)).await
+                self.store.rows(move |rows| notices::postponed(rows, id, &outcome.words, &next)).await
             }
         }
     }
@@ -156,24 +157,14 @@ impl Notifier {
                 warn!(notice = id, "a notice that results are available is not told until the next start: {reason}");
             }
         }
-        self.rows(move |rows| {
-            let transaction = rows.transaction()?;
-            notices::over(&transaction, id, end, &reason)?;
-            transaction.commit()?;
-            Ok(())
-        })
-        .await
-    }
-
-    async fn rows<T, F>(&self, work: F) -> store::Result<T>
-    where
-        T: Send + 'static,
-        F: FnOnce(&mut Connection) -> store::Result<T> + Send + 'static,
-    {
-        let store = self.store.clone();
-        let done = tokio::task::spawn_blocking(move || work(&mut store.connect(Durability::Full)?)).await;
-        // A panic of the closure goes on here.
-        done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+        self.store
+            .rows(move |rows| {
+                let transaction = rows.transaction()?;
+                notices::over(&transaction, id, end, &reason)?;
+                transaction.commit()?;
+                Ok(())
+            })
+            .await
     }
 }
 
@@ -253,6 +244,7 @@ fn standing(connection: &Connection, notice: &Notice) -> store::Result<Notice> {
 
 #[cfg(test)]
 mod tests {
+    use custody::store::Durability;
     use custody::store::rejections;
     use custody::store::results::ResultRow;
     use rusqlite::Transaction;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use custody::level::Level;
 use custody::series::SeriesKey;
 use custody::store::priors::{self, Question, State};
-use custody::store::{self, Durability, Store, instances};
+use custody::store::{self, Store, instances};
 use dicom::header::Header;
 use hal::backoff::Backoff;
 use hal::clock::Wall;
@@ -18,7 +18,6 @@ use node::retrieve::settings::PriorArchive;
 use node::retrieve::{Answers, Brought, Error, Retrieval, RetrieveFault, query};
 use node::send::Target;
 use node::wanted::Wanted;
-use rusqlite::{Connection, Transaction};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -90,6 +89,7 @@ impl Asker {
     /// Asks the oldest question. Returns how long nothing is to be done, unless the bell rings.
     async fn round(&self, backoff: &mut Backoff, since: Instant) -> store::Result<Duration> {
         let open = self
+            .store
             .rows(|rows| {
                 // The process may have ended in the middle.
                 priors::nothing_is_fetched(rows)?;
@@ -109,7 +109,7 @@ impl Asker {
             return Ok(backoff.pause().min(self.wall.until(&question.until_utc)).min(LOOK_AGAIN));
         }
         let key = question.key.clone();
-        let kept = self.rows(move |rows| instances::of_series(rows, &key.study_uid, &key.series_uid)).await?;
+        let kept = self.store.rows(move |rows| instances::of_series(rows, &key.study_uid, &key.series_uid)).await?;
         let Some(new) = kept.into_iter().next() else {
             self.close(&question, "no prior: the images of the study are gone".into(), false).await?;
             return Ok(Duration::ZERO);
@@ -124,18 +124,18 @@ impl Asker {
                 backoff.succeeded();
                 let until = self.wall.utc_after(self.settings.reading());
                 let study = question.key.study_uid.clone();
-                self.written(move |rows| priors::here(rows, &study, &prior, &until)).await?;
+                self.store.written(move |rows| priors::here(rows, &study, &prior, &until)).await?;
                 Ok(Duration::ZERO)
             }
             Came::NotNow(reason) => {
                 let study = question.key.study_uid.clone();
-                self.written(move |rows| priors::failed(rows, &study, &reason)).await?;
+                self.store.written(move |rows| priors::failed(rows, &study, &reason)).await?;
                 Ok(LOOK_WHILE_NOT_NOW)
             }
             Came::Again(reason) => {
                 warn!(attempts = question.attempts + 1, "an earlier study is asked for again: {reason}");
                 let study = question.key.study_uid.clone();
-                self.written(move |rows| priors::failed(rows, &study, &reason)).await?;
+                self.store.written(move |rows| priors::failed(rows, &study, &reason)).await?;
                 Ok(backoff.failed(since.elapsed()).min(LOOK_AGAIN))
             }
         }
@@ -169,7 +169,7 @@ impl Asker {
         for study in &studies {
             let uid = study.header.study_instance_uid.clone();
             let looked_up = uid.clone();
-            if self.rows(move |rows| priors::was_here(rows, &looked_up)).await? {
+            if self.store.rows(move |rows| priors::was_here(rows, &looked_up)).await? {
                 continue;
             }
             let all = match retrieval.series(&uid, MODALITY).await {
@@ -198,14 +198,14 @@ impl Asker {
         let (noted, now) = (prior.clone(), self.wall.now_utc());
         // Before the first image: what comes of it stays here even if the process ends now.
         let study = new.study_instance_uid.clone();
-        if !self.written(move |rows| priors::fetching(rows, &study, &noted, &now)).await? {
+        if !self.store.written(move |rows| priors::fetching(rows, &study, &noted, &now)).await? {
             return Ok(None);
         }
         let wanted = Wanted::new(&prior.study_uid, &prior.series_uid, new, self.settings.max_images);
         let wanted = Arc::new(wanted.within(self.intake.spool.room_left().unwrap_or(0) / SHARE));
         let uids = (prior.study_uid.as_str(), prior.series_uid.as_str());
         let fetched = retrieval.fetch(&self.intake, uids, declared, &wanted).await;
-        self.written(|rows| priors::nothing_is_fetched(rows)).await?;
+        self.store.written(|rows| priors::nothing_is_fetched(rows)).await?;
         let brought = match fetched {
             Ok(brought) => brought,
             Err(error) => return Ok(Some(failed(&error))),
@@ -236,33 +236,7 @@ impl Asker {
     async fn close(&self, question: &Question, reason: String, trouble: bool) -> store::Result<()> {
         info!("the question for an earlier study is closed: {reason}");
         let (key, now) = (question.key.clone(), self.wall.now_utc());
-        self.written(move |rows| priors::close(rows, &key, &reason, trouble, &now).map(|_| ())).await
-    }
-
-    async fn rows<T, F>(&self, work: F) -> store::Result<T>
-    where
-        T: Send + 'static,
-        F: FnOnce(&mut Connection) -> store::Result<T> + Send + 'static,
-    {
-        let store = self.store.clone();
-        let done = tokio::task::spawn_blocking(move || work(&mut store.connect(Durability::Full)?)).await;
-        // A panic of the closure goes on here.
-        done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
-    }
-
-    /// In one transaction.
-    async fn written<T, F>(&self, work: F) -> store::Result<T>
-    where
-        T: Send + 'static,
-        F: FnOnce(&Transaction<'_>) -> store::Result<T> + Send + 'static,
-    {
-        self.rows(move |rows| {
-            let transaction = rows.transaction()?;
-            let done = work(&transaction)?;
-            transaction.commit()?;
-            Ok(done)
-        })
-        .await
+        self.store.written(move |rows| priors::close(rows, &key, &reason, trouble, &now).map(|_| ())).await
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use custody::level::Level;
 use custody::series::SeriesKey;
 use custody::store::ups::{self, New, State, TaskRow};
-use custody::store::{self, Durability, Store};
+use custody::store::{self, Store};
 use hal::backoff::Backoff;
 use hal::clock::{Wall, local_parts_of};
 use node::Intake;
@@ -23,7 +23,6 @@ use node::ups::task::Task;
 use node::ups::told::{Canceled, Ended, Reason, State as Told};
 use node::ups::{Line, Outcome};
 use node::wanted::Wanted;
-use rusqlite::{Connection, Transaction};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -97,7 +96,7 @@ impl Performer {
 
     async fn round(&self, backoff: &mut Backoff, since: Instant, memory: &mut Memory) -> store::Result<()> {
         let mut open = Vec::new();
-        for row in self.rows(|rows| ups::open(rows)).await? {
+        for row in self.store.rows(|rows| ups::open(rows)).await? {
             open.push(self.stands(row, memory).await?);
         }
         if !backoff.is_due(since.elapsed()) {
@@ -140,7 +139,7 @@ impl Performer {
             return self.again(row).await;
         };
         let (asked, destinations) = (task.clone(), self.destinations.clone());
-        let stand = self.rows(move |rows| stand::of(rows, &asked, &destinations)).await?;
+        let stand = self.store.rows(move |rows| stand::of(rows, &asked, &destinations)).await?;
         match &stand {
             Stand::Done(outputs) => self.ends(&row, &task, Ok(outputs.clone())).await?,
             Stand::Failed { reason, words } => self.ends(&row, &task, Err((*reason, words.clone()))).await?,
@@ -160,7 +159,7 @@ impl Performer {
 
     async fn again(&self, row: TaskRow) -> store::Result<(TaskRow, Option<Stand>)> {
         let uid = row.sop_uid.clone();
-        let now = self.rows(move |rows| ups::find(rows, &uid)).await?;
+        let now = self.store.rows(move |rows| ups::find(rows, &uid)).await?;
         Ok((now.unwrap_or(row), None))
     }
 
@@ -191,7 +190,7 @@ impl Performer {
             canceled,
         };
         let (id, ended) = (row.id, serde_json::to_string(&ended)?);
-        self.written(move |rows| ups::end(rows, id, &ended, &words)).await
+        self.store.written(move |rows| ups::end(rows, id, &ended, &words)).await
     }
 
     /// Tells what is due of one task.
@@ -215,11 +214,12 @@ impl Performer {
         }
         info!(task = row.id, "a task of the manager is claimed");
         let (id, now) = (row.id, self.wall.now_utc());
-        self.written(move |rows| {
-            ups::claimed(rows, id, &now)?;
-            ups::goes_on(rows, id)
-        })
-        .await
+        self.store
+            .written(move |rows| {
+                ups::claimed(rows, id, &now)?;
+                ups::goes_on(rows, id)
+            })
+            .await
     }
 
     async fn goes(&self, line: &mut Line<'_>, row: &TaskRow, stand: Option<Stand>) -> store::Result<()> {
@@ -229,7 +229,7 @@ impl Performer {
             }
             Ok(Ok(task)) if task.state == "SCHEDULED" => {
                 let id = row.id;
-                return self.written(move |rows| ups::forgotten(rows, id, "it is scheduled there")).await;
+                return self.store.written(move |rows| ups::forgotten(rows, id, "it is scheduled there")).await;
             }
             Ok(Ok(task)) => {
                 if let Some(why) = task.unwanted {
@@ -259,7 +259,7 @@ impl Performer {
             return self.not_told(row, outcome).await;
         }
         let id = row.id;
-        self.rows(move |rows| ups::progressed(rows, id, percent)).await
+        self.store.rows(move |rows| ups::progressed(rows, id, percent)).await
     }
 
     async fn end(&self, line: &mut Line<'_>, row: &TaskRow) -> store::Result<()> {
@@ -298,11 +298,11 @@ impl Performer {
                 self.close(row, "a task could not be claimed", &words).await
             }
             Fate::NotBegun if row.state != State::Claiming => {
-                self.written(move |rows| ups::forgotten(rows, id, &words)).await
+                self.store.written(move |rows| ups::forgotten(rows, id, &words)).await
             }
             Fate::Taken | Fate::InProgress | Fate::NotBegun | Fate::Refused | Fate::Again => {
                 info!(task = id, "the manager is told of a task again: {words}");
-                self.rows(move |rows| ups::failed(rows, id, &words)).await
+                self.store.rows(move |rows| ups::failed(rows, id, &words)).await
             }
         }
     }
@@ -310,13 +310,13 @@ impl Performer {
     async fn close(&self, row: &TaskRow, what: &'static str, reason: &str) -> store::Result<()> {
         info!(task = row.id, "{what}: {reason}");
         let (id, now, reason) = (row.id, self.wall.now_utc(), reason.to_owned());
-        self.written(move |rows| ups::close(rows, id, what, &reason, &now)).await
+        self.store.written(move |rows| ups::close(rows, id, what, &reason, &now)).await
     }
 
     /// Asks for tasks and claims what this box takes. `false`: the manager did not answer.
     async fn more(&self, line: &mut Line<'_>, memory: &mut Memory) -> store::Result<bool> {
-        self.rows(|rows| ups::forget(rows, REMEMBERED)).await?;
-        let open = self.rows(|rows| Ok(ups::open(rows)?.len())).await?;
+        self.store.rows(|rows| ups::forget(rows, REMEMBERED)).await?;
+        let open = self.store.rows(|rows| Ok(ups::open(rows)?.len())).await?;
         let (level, _) = self.intake.gate.get();
         if open >= self.settings.max_open || level >= Level::NoNewStudies {
             return Ok(true);
@@ -361,17 +361,18 @@ impl Performer {
         let until = self.wall.utc_after(Duration::from_secs(self.settings.input_wait_secs));
         let transaction_uid =
             dicom::uid::of_moment(&format!("claim of the task {sop_uid} by {}", self.target.calling_ae));
-        self.written(move |rows| {
-            let new = New {
-                sop_uid: &sop_uid,
-                transaction_uid: &transaction_uid,
-                study_uid: &study,
-                task: &json,
-                until_utc: &until,
-            };
-            if ups::take(rows, &new, &now)? { ups::find(rows, &sop_uid) } else { Ok(None) }
-        })
-        .await
+        self.store
+            .written(move |rows| {
+                let new = New {
+                    sop_uid: &sop_uid,
+                    transaction_uid: &transaction_uid,
+                    study_uid: &study,
+                    task: &json,
+                    until_utc: &until,
+                };
+                if ups::take(rows, &new, &now)? { ups::find(rows, &sop_uid) } else { Ok(None) }
+            })
+            .await
     }
 
     /// Asks the archive for a series of the input, once in a while. What comes is kept as if a scanner had sent it, and read.
@@ -405,31 +406,5 @@ impl Performer {
             ),
             Err(error) => warn!(task = row.id, "the input of a task was not fetched: {error}"),
         }
-    }
-
-    async fn rows<T, F>(&self, work: F) -> store::Result<T>
-    where
-        T: Send + 'static,
-        F: FnOnce(&mut Connection) -> store::Result<T> + Send + 'static,
-    {
-        let store = self.store.clone();
-        let done = tokio::task::spawn_blocking(move || work(&mut store.connect(Durability::Full)?)).await;
-        // A panic of the closure goes on here.
-        done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
-    }
-
-    /// In one transaction.
-    async fn written<T, F>(&self, work: F) -> store::Result<T>
-    where
-        T: Send + 'static,
-        F: FnOnce(&Transaction<'_>) -> store::Result<T> + Send + 'static,
-    {
-        self.rows(move |rows| {
-            let transaction = rows.transaction()?;
-            let done = work(&transaction)?;
-            transaction.commit()?;
-            Ok(done)
-        })
-        .await
     }
 }
