@@ -15,7 +15,7 @@ pub mod ctl;
 pub mod doctor;
 
 pub use guidance::{Figure, Guidance, Judged, Looked};
-pub use live::{Area, Exam, Expected, Learnt, Live, LiveProxy, Patient, Stage, Stats, WorklistServer};
+pub use live::{Area, Exam, Expected, Learnt, Live, LiveProxy, Patient, Place, Stage, Stats, WorklistServer};
 pub use proxies::{DeliveryProxy, JobProgress, JobProxy, ManagerProxy, ModelProxy, SeriesProxy, StudyProxy};
 pub use types::{
     Audited, Caller, Delivery, Destination, Happened, Job, Model, Object, Options, Quarantined, Sender, Series,

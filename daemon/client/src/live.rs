@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use models::findings::Side;
-use models::lesion::sighting::Place;
 use serde::Serialize;
 use zbus::{DeserializeDict, OwnedVariant, Type, Variant, proxy};
 
@@ -122,6 +120,20 @@ pub struct Exam {
     /// `agrees`, `differs` or `unclear`: whether the scanner's screen shows this patient; `None` where it is not read.
     pub on_screen: Option<String>,
     pub on_screen_words: Option<String>,
+}
+
+/// Where in the breast, as far as it was said.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Place {
+    /// `left` or `right`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub side: Option<String>,
+    /// Hour, 1 to 12, as seen by somebody who faces the patient.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clock: Option<u8>,
+    /// From the nipple, mm.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub distance_mm: Option<f64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -310,10 +322,9 @@ fn places(entries: &HashMap<String, OwnedVariant>) -> BTreeMap<u32, Place> {
     let one = |entries: &HashMap<String, Variant<'_>>| {
         let number = |name: &str| entries.get(name).and_then(|value| u32::try_from(value).ok());
         let place = Place {
-            side: entries.get("Side").and_then(|value| Side::named(<&str>::try_from(value).ok()?)),
+            side: entries.get("Side").and_then(|value| Some(<&str>::try_from(value).ok()?.to_owned())),
             clock: number("Clock").and_then(|hour| u8::try_from(hour).ok()),
             distance_mm: entries.get("DistanceMm").and_then(|value| f64::try_from(value).ok()),
-            in_view: None,
         };
         Some((number("Lesion")?, place))
     };

@@ -3,6 +3,7 @@
 use comfy_table::Cell;
 use futures_util::StreamExt;
 use models::findings::Side;
+use models::lesion::sighting::Place;
 use zbus::Connection;
 use zbus::fdo::{PropertiesChangedStream, PropertiesProxy};
 
@@ -147,7 +148,11 @@ fn picture(live: &Live) -> String {
 
 /// Where lesions are, as far as it was said.
 fn places(exam: &Exam) -> String {
-    let one = |(lesion, place)| format!("{lesion}: {}", lesions::place(place));
+    let one = |(lesion, place): (&u32, &crate::Place)| {
+        let side = place.side.as_deref().and_then(Side::named);
+        let place = Place { side, clock: place.clock, distance_mm: place.distance_mm, in_view: None };
+        format!("{lesion}: {}", lesions::place(&place))
+    };
     exam.places.iter().map(one).collect::<Vec<_>>().join("\n")
 }
 

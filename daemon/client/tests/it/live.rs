@@ -7,12 +7,11 @@ use futures_util::StreamExt;
 use live::view::ExamError;
 use live::view::{self, Command, Exam, Guidance, Latency, ProbeOrder, Sign, Status, View};
 use models::findings::Side;
-use models::lesion::sighting::Place;
 use models::task::us_breast::scan::Unjudged;
 use models::task::us_breast::scan::contact::{self, Contact};
 use models::task::us_breast::scan::coverage::Quality;
 use models::task::us_breast::scan::probe::{Plane, Probe, Spot};
-use scanside_client::{ERROR_PREFIX, Live, LiveProxy, Options, Stats, connect, error_parts};
+use scanside_client::{ERROR_PREFIX, Live, LiveProxy, Options, Place, Stats, connect, error_parts};
 use serde_json::Value;
 use tokio::sync::watch;
 
