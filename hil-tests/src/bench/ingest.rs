@@ -1,6 +1,7 @@
 //! Measures the time until the scanner has its last answer: DCMTK's storescu sends to each receiver in turn, on the
 //! same machine.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Instant;
@@ -86,14 +87,7 @@ async fn once(cell: &Cell, studies: &[PathBuf], folder: &Path) -> Result<f64> {
     let begun = Instant::now();
     let mut senders = tokio::task::JoinSet::new();
     for study in &studies[..cell.senders] {
-        let mut command = tools::command("storescu")?;
-        cell.sockets.apply(&mut command);
-        command
-            .args(["-R", "+sd", "+r", "-xe", "-aec", Receiver::AE_TITLE, "127.0.0.1"])
-            .arg(receiver.address().port().to_string())
-            .arg(study)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
+        let mut command = storescu(cell.sockets, "STORESCU", receiver.address(), study)?;
         senders.spawn(async move { command.status().await });
     }
     while let Some(status) = senders.join_next().await {
@@ -103,8 +97,26 @@ async fn once(cell: &Cell, studies: &[PathBuf], folder: &Path) -> Result<f64> {
     Ok(begun.elapsed().as_secs_f64())
 }
 
+/// DCMTK's storescu with this AE title, which is to send a folder in one association.
+pub(super) fn storescu(
+    sockets: Sockets,
+    calling: &str,
+    to: SocketAddr,
+    study: &Path,
+) -> Result<tokio::process::Command> {
+    let mut command = tools::command("storescu")?;
+    sockets.apply(&mut command);
+    command
+        .args(["-R", "+sd", "+r", "-xe", "-aet", calling, "-aec", Receiver::AE_TITLE, "127.0.0.1"])
+        .arg(to.port().to_string())
+        .arg(study)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    Ok(command)
+}
+
 /// Waits until the receiver has finished its preparations and the disk has written what the run before left.
-async fn rest(folder: &Path) -> Result<()> {
+pub(super) async fn rest(folder: &Path) -> Result<()> {
     let status = tokio::process::Command::new("sync").arg("-f").arg(folder).status().await.context("sync")?;
     ensure!(status.success(), "sync {status}");
     let mut size = folder_size(folder);

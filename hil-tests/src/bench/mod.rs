@@ -5,4 +5,5 @@ pub mod figures;
 pub mod ingest;
 pub mod pipeline;
 pub mod receiver;
+pub mod services;
 pub mod study;

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use hil_tests::appliance::fresh_folder;
 use hil_tests::bench::figures::Goal;
-use hil_tests::bench::{ingest, pipeline, study};
+use hil_tests::bench::{ingest, pipeline, services, study};
 use hil_tests::demo::terminal::Terminal;
 
 /// Measures the box and compares it with other programs on this machine.
@@ -28,6 +28,9 @@ struct Arguments {
     /// Skip the comparison of receivers.
     #[arg(long)]
     no_ingest: bool,
+    /// Skip receiving with MPPS and storage commitment.
+    #[arg(long)]
+    no_services: bool,
     /// Skip the whole studies.
     #[arg(long)]
     no_study: bool,
@@ -63,6 +66,13 @@ async fn main() -> Result<()> {
         terminal.table(&head, &ingest::rows(&cells, arguments.slices));
         goals.extend(ingest::goals(&cells));
         json["ingest"] = serde_json::to_value(&cells)?;
+    }
+    if !arguments.no_services {
+        let cells = services::measure(&studies, arguments.runs, &work, say).await?;
+        terminal.heading("The same with a procedure step (MPPS) before and after, and storage commitment, medians");
+        terminal.table(&["", "scanner", "s for images", "from, to", "s in all"], &services::rows(&cells));
+        goals.extend(services::goals(&cells));
+        json["services"] = serde_json::to_value(&cells)?;
     }
     if !arguments.no_study {
         let measured = study::measure(&studies[0], arguments.runs, &work, say).await?;

@@ -96,6 +96,26 @@ impl Day<'_> {
         Ok(done)
     }
 
+    /// What surrounds images that another program sends: the step begins, `images` are sent, the step ends with all of `made`, and their
+    /// storage commitment is reported.
+    ///
+    /// # Errors
+    /// Those of `images`, and when the box does not do what a scanner needs.
+    pub async fn around(
+        &self,
+        order: Order,
+        made: Vec<Made>,
+        images: impl Future<Output = Result<()>>,
+    ) -> Result<Done> {
+        let mut done = Done { order, made, ..Done::default() };
+        self.begin(&mut done).await.context("MPPS")?;
+        images.await?;
+        self.end(&mut done).await.context("MPPS")?;
+        let made = done.made.clone();
+        self.commit(&made, &mut done).await.context("storage commitment")?;
+        Ok(done)
+    }
+
     fn modality(&self) -> &'static str {
         match self.habits.images {
             Images::Chest { .. } => "CT",
