@@ -55,6 +55,7 @@ pub async fn all(manager: &ManagerProxy<'_>, facts: &mut Facts) {
     for wanted in ["pending", "parked", "held"] {
         facts.deliveries.extend(asking.get(List::Deliveries, manager.list_deliveries(state(wanted))).await);
     }
+    facts.queues = asking.get(List::Deliveries, manager.list_destinations(Options::new())).await;
     facts.parked_jobs = asking.get(List::ParkedJobs, manager.list_jobs(state("parked"))).await;
     facts.set_aside = asking.get(List::SetAside, manager.list_quarantine(most(MOST_ROWS))).await;
     let events = asking.get(List::Events, manager.list_events(most(1))).await;
