@@ -117,6 +117,9 @@ async fn from_daemon(place: &Place) -> Known {
     let (mut found, mut missing) = (BTreeSet::new(), Vec::new());
     let nothing = || Known { missing: vec!["studies", "series", "events"], ..Known::default() };
     let Ok(connection) = crate::connect(&place.bus).await else { return nothing() };
+    if super::owner(&connection).await.is_err() {
+        return nothing();
+    }
     let built = ManagerProxy::builder(&connection).cache_properties(zbus::proxy::CacheProperties::No).build().await;
     let Ok(manager) = built else { return nothing() };
     for study in given(every::studies(&manager, &Options::new()).await, "studies", &mut missing) {
