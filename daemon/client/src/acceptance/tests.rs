@@ -115,6 +115,25 @@ fn old_figures_of_an_overlay_that_is_made_no_more_pass_nothing() {
     assert!(!figures(&measured).iter().any(|figure| figure.code == "video:overlay"), "nor do they drift");
 }
 
+#[test]
+fn where_senders_must_name_a_user_the_test_says_how_it_is_admitted_and_whom_that_shuts_out() {
+    let mut measured = good();
+    let refused = Some(caller("identity-refused"));
+    let study = measured.study.as_mut().unwrap();
+    *study = StudyRun { sent: Some(Err("rejected".into())), refused, delivered: true, ..StudyRun::default() };
+    study.calling_ae = "ACCEPTANCE".into();
+    for (senders, shuts_out) in [(vec![], true), (vec![("CT1".to_owned(), String::new())], false)] {
+        measured.facts.senders = senders;
+        let lines = judge(&measured);
+        let line = lines.iter().find(|line| line.code == "receive").unwrap();
+        assert_eq!(line.outcome, Outcome::NotTested, "{line:?}");
+        for part in ["\"ACCEPTANCE\"", "\"127.0.0.1\"", "user_identity = \"ignore\""] {
+            assert!(line.remedy.en.contains(part) && line.remedy.zh.contains(part), "{line:?}");
+        }
+        assert_eq!(line.remedy.en.contains("nobody else may"), shuts_out, "{line:?}");
+    }
+}
+
 /// A light that is red every night is switched off.
 #[test]
 fn at_night_a_scanner_that_is_off_fails_nothing_and_a_box_that_was_throttled_once_fails_once() {

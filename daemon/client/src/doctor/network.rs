@@ -272,8 +272,8 @@ pub fn refused(caller: &Caller, site: &Site<'_>) -> (Text, Text) {
                     "{calling_ae}（{address}）被拒绝：用户身份未通过验证（{reason}）"
                 ),
                 both!(
-                    "Set user name and passcode at the scanner as in [[dicom.user]] here (`scansidectl peers user NAME` makes a new one); or set user_identity = \"ignore\" in its [[dicom.sender]].",
-                    "请在设备上设置与本机 [[dicom.user]] 一致的用户名和密码（`scansidectl peers user 名称` 可新建）；或在其 [[dicom.sender]] 中设置 user_identity = \"ignore\"。"
+                    "Set user name and passcode at the scanner as in [[dicom.user]] here (`scansidectl peers user NAME` makes a new one); or set user_identity = \"ignore\" in its [[dicom.sender]] (where there is none yet, the first one shuts out everybody who has none).",
+                    "请在设备上设置与本机 [[dicom.user]] 一致的用户名和密码（`scansidectl peers user 名称` 可新建）；或在其 [[dicom.sender]] 中设置 user_identity = \"ignore\"（若尚无任何条目，添加第一个后未登记的设备将无法发送）。"
                 ),
             )
         }
