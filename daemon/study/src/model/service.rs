@@ -143,7 +143,6 @@ impl Models {
                 let why = format!("a build of {key} was cancelled and has not ended yet; try again in a moment");
                 return Err(Error::Restricted(why));
             }
-            build.activate |= activate;
             if proof != Proof::Kept {
                 if build.runs && build.proof == Proof::Kept {
                     let why =
@@ -152,6 +151,7 @@ impl Models {
                 }
                 build.proof = proof;
             }
+            build.activate |= activate;
             return Ok(Change::Already);
         }
         builds.insert(key.clone(), Build { activate, runs: false, proof, stop: self.shelf.stop().child_token() });
