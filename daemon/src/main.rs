@@ -36,7 +36,7 @@ struct Arguments {
     /// Where the last good configuration is kept, and taken from when the configuration is wrong; not kept when absent.
     #[arg(long, value_name = "DIR", env = "STATE_DIRECTORY", hide_env_values = true)]
     state: Option<PathBuf>,
-    /// Seconds after READY until a configuration counts as good.
+    /// Seconds in which studies are received until a configuration counts as good.
     #[arg(long, value_name = "SECONDS", hide = true, default_value_t = GOOD_AFTER_SECS)]
     good_after: u64,
     /// What to log, for example `debug` or `info,node=debug`; overrides RUST_LOG.

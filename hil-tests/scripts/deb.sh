@@ -82,7 +82,12 @@ for program in scansided scansidectl; do
 done
 install -m 644 "$runtime" "$root/usr/lib/scanside/libonnxruntime.so"
 # Some places of the install tree are called otherwise in the repository, where `systemd/` is flat.
-copy() { mkdir -p "$root/$2"; (cd "systemd/$1" && find . -type f -exec install -D -m 644 {} "$root/$2/{}" \;); }
+# Not by find's -exec: it hides a copy that fails.
+copy() {
+  mkdir -p "$root/$2"
+  (cd "systemd/$1" && find . -type f -print) > "$work/files"
+  while read -r file; do install -D -m 644 "systemd/$1/$file" "$root/$2/$file"; done < "$work/files"
+}
 copy system usr/lib/systemd/system
 copy dbus-1 usr/share/dbus-1
 copy polkit-1 usr/share/polkit-1
@@ -112,7 +117,10 @@ page() { # section, name of the page, command line
 }
 page 8 scansided "$(realpath "$host_programs")/scansided" "the Scanside imaging appliance"
 page 1 scansidectl "$(realpath "$ctl")" "control a Scanside imaging appliance"
-for command in studies outbox models live config doctor acceptance peers journal bundle cert; do
+# All of them: an engineer at a box without network has nothing else.
+commands=$("$ctl" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z][a-z-]*\) .*/\1/p' | grep -vx help)
+[ -n "$commands" ] || { echo "deb: scansidectl --help names no commands" >&2; exit 1; }
+for command in $commands; do
   page 1 "scansidectl-$command" "$(realpath "$ctl") $command" "commands of scansidectl for $command"
 done
 runtime_version=$(awk '$1 == "version" {print $2}' hil-tests/scripts/onnxruntime.txt)
@@ -121,8 +129,9 @@ python3 -B hil-tests/scripts/sbom.py --version "$VERSION" --onnxruntime "$runtim
   --sbom "$documents/scanside.cdx.json" --licences "$work/licences"
 gzip -9n < "$work/licences" > "$documents/crate-licences.txt.gz"
 for file in LICENSE ThirdPartyNotices.txt; do
-  [ -r "$(dirname "$(realpath "$runtime")")/$file" ] &&
-    gzip -9n < "$(dirname "$(realpath "$runtime")")/$file" > "$documents/onnxruntime-$file.gz"
+  beside=$(dirname "$(realpath "$runtime")")/$file
+  [ -r "$beside" ] || { echo "deb: $beside is missing: the package must not be given away without it" >&2; exit 1; }
+  gzip -9n < "$beside" > "$documents/onnxruntime-$file.gz"
 done
 gzip -9n < daemon/report/fonts/LICENSE > "$documents/font-LICENSE.gz"
 gzip -9n < docs/operator.md > "$documents/operator.md.gz"
@@ -135,6 +144,13 @@ mkdir -p "$symbols/usr/share/doc"
 ln -s scanside "$symbols/usr/share/doc/scanside-dbgsym"
 
 # ---------------------------------------------------------------- packages
+
+# What a unit names must be there.
+for page in $(grep -h '^Documentation=' "$root"/usr/lib/systemd/system/* | grep -o 'man:[^ ]*'); do
+  name=${page#man:} name=${name%)}
+  file=$root/usr/share/man/man${name#*(}/${name%(*}.${name#*(}.gz
+  [ -s "$file" ] || { echo "deb: a unit names the manual page $page, which is not in the package" >&2; exit 1; }
+done
 
 schema=$(git ls-files 'daemon/custody/src/store/migrations/*.sql' | wc -l)
 mkdir -p "$work/shlibs/debian"

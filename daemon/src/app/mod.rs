@@ -175,6 +175,7 @@ pub async fn run(start: Start, good_after: Duration, shutdown: CancellationToken
     let (noted, heat_seen) = (Noted::default(), heat.clone());
     let noting = move |store, end| heat::note(store, noted.clone(), heat_seen.clone(), end);
     tasks.start("events of heat", rows::while_open(on_rows(), parts.store.clone(), stop(), noting));
+    tasks.start_steady("last good configuration", good::keep(start.keep, good_after, gate.subscribe(), stop()));
     tasks.start_steady("health", health::run(checks, reports, gate.clone(), stop()));
     let first = First { live: parts.precedence.clone(), studies: parts.own_studies.clone() };
     // A neighbour has its own CPU.
@@ -183,15 +184,10 @@ pub async fn run(start: Start, good_after: Duration, shutdown: CancellationToken
     tasks.start("D-Bus", serve_bus(settings.clone(), facts, parts, gate.clone(), bus_verbs, stop()));
     tasks
         .start_steady("page", console::run(settings.console.clone(), view, Some(studies), (gate, heat), audit, stop()));
-    let (told_ready, is_ready) = watch::channel(false);
-    tasks.start_steady("last good configuration", good::keep(start.keep, good_after, is_ready, stop()));
     // READY once custody is open, or once it is known that it cannot be opened yet: a restart would not help.
     let mut opening = open();
     tokio::select! {
-        _ = opening.wait_for(|now| *now != Custody::Checking) => {
-            notify::ready();
-            told_ready.send_replace(true);
-        }
+        _ = opening.wait_for(|now| *now != Custody::Checking) => notify::ready(),
         () = shutdown.cancelled() => {}
     }
 

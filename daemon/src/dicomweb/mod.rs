@@ -140,18 +140,23 @@ enum Held {
     Lost {
         why: String,
     },
+    /// It came from outside, and cannot be given: why.
+    Gone {
+        why: &'static str,
+    },
 }
 
 impl Object {
     /// It came from outside; otherwise it was made here.
     pub fn is_received(&self) -> bool {
-        matches!(self.held, Held::Received(_))
+        matches!(self.held, Held::Received(_) | Held::Gone { .. })
     }
 
-    /// Why it cannot be given, of a result that was made and cannot be read any more.
+    /// Why it cannot be given: a result that cannot be read any more, an image whose bytes are gone.
     pub fn trouble(&self) -> Option<&str> {
         match &self.held {
             Held::Lost { why } => Some(why),
+            Held::Gone { why } => Some(why),
             Held::Received(_) | Held::Made { .. } => None,
         }
     }
@@ -159,7 +164,7 @@ impl Object {
     /// Of its Part 10 file, bytes.
     pub fn length(&self) -> u64 {
         match &self.held {
-            Held::Lost { .. } => 0,
+            Held::Lost { .. } | Held::Gone { .. } => 0,
             Held::Received(instance) => instance.location.length(),
             Held::Made { length, .. } => *length,
         }
@@ -257,7 +262,7 @@ impl Web {
         if objects.is_empty() { Err(Error::NotFound) } else { Ok(objects) }
     }
 
-    /// As [`Web::objects`], and the results that should be there and cannot be read.
+    /// As [`Web::objects`], and what should be there and cannot be given: a study in part must not look whole.
     ///
     /// # Errors
     /// `NotFound` when there is neither.
@@ -341,7 +346,7 @@ impl Web {
                     let written = copy(&mut File::open(file)?, to)?;
                     if written == *sha256 { Ok(written) } else { Err(Error::Damaged) }
                 }
-                Held::Lost { .. } => Err(Error::NotFound),
+                Held::Lost { .. } | Held::Gone { .. } => Err(Error::NotFound),
             })
             .await
     }
@@ -395,7 +400,7 @@ impl Web {
         match &object.held {
             Held::Received(instance) => Ok(self.spool.read_checked(instance)?),
             Held::Made { file, sha256, .. } => whole(file, sha256),
-            Held::Lost { .. } => Err(Error::NotFound),
+            Held::Lost { .. } | Held::Gone { .. } => Err(Error::NotFound),
         }
     }
 }
@@ -405,6 +410,8 @@ fn all(connection: &Connection, folder: &Path, study_uid: &str) -> Result<Vec<Ob
     for row in series::of_study(connection, study_uid)? {
         let kept = instances::of_series(connection, study_uid, &row.key.series_uid)?;
         objects.extend(kept.into_iter().map(received));
+        let lost = instances::lost_of_series(connection, study_uid, &row.key.series_uid)?;
+        objects.extend(lost.into_iter().map(|(state, header)| gone(&state, header)));
     }
     objects.extend(results::newest_of_study(connection, study_uid)?.into_iter().map(|row| made(folder, row)));
     Ok(objects)
@@ -424,6 +431,15 @@ fn named(connection: &Connection, folder: &Path, study_uid: &str, sop_uid: &str)
 
 fn received(instance: Instance) -> Object {
     Object { header: instance.header.clone(), held: Held::Received(Box::new(instance)) }
+}
+
+fn gone(state: &str, header: Header) -> Object {
+    let why = match state {
+        "damaged" => "its bytes are not those that were received",
+        "conflict" => "another content of it came, and nobody has decided which one counts",
+        _ => "its bytes are gone (evicted)",
+    };
+    Object { header, held: Held::Gone { why } }
 }
 
 /// A result, with the header of its file.

@@ -178,11 +178,16 @@ def lifecycle(guest: Guest, figures: dict) -> None:
     guest.run("apt-get remove -y scanside", within=120)
     if guest.succeeds("pgrep scansided") or not guest.succeeds("test -s /var/lib/scanside/scanside.db"):
         raise Trouble("removal: the daemon runs on, or the data is gone")
-    printed = guest.run("dpkg --purge scanside", within=120)
+    guest.run("mkdir -p /etc/scanside/tls; echo key > /etc/scanside/tls/ca.key; echo token > /etc/scanside/pacs.token")
+    printed = guest.run("dpkg --purge scanside 2>&1", within=120)
+    if "/etc/scanside/tls/ca.key" not in printed or "/etc/scanside/pacs.token" not in printed:
+        raise Trouble("purge has kept keys or passwords without naming them: " + printed)
     if not guest.succeeds("test -s /var/lib/scanside/scanside.db") or "was kept" not in printed:
         raise Trouble("purge has deleted studies without being told to: " + printed)
     guest.run("cd /root && apt-get install -y ./scanside.deb", within=300)
     guest.run("SCANSIDE_PURGE_DATA=yes dpkg --purge scanside", within=120)
     if guest.succeeds("test -e /var/lib/scanside"):
         raise Trouble("purge with SCANSIDE_PURGE_DATA=yes has kept the data")
+    if guest.succeeds("test -e /etc/scanside"):
+        raise Trouble("purge with SCANSIDE_PURGE_DATA=yes has kept keys or passwords")
     say(figures, "purge", "keeps studies; deletes them with SCANSIDE_PURGE_DATA=yes")

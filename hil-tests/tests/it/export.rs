@@ -186,3 +186,36 @@ async fn one_object_that_cannot_be_read_is_left_out_by_name_and_the_others_are_e
     assert!(!medium.path().join("SCANSIDE/PARTIAL").exists());
     appliance.stop().await.unwrap();
 }
+
+/// Eviction goes by segment: of a study that lies in two, one is gone first.
+#[tokio::test]
+async fn a_study_of_which_images_were_evicted_is_not_exported_as_if_it_were_whole() {
+    let options = Options { columns: 96, rows: 96, pixel_mm: 3.9, slices: 36, slice_mm: 8.0, ..Options::default() };
+    let mut appliance = Appliance::start(&Setup::coarse()).await.unwrap();
+    let (study, _) = Phantom::chest(7, &options).unwrap();
+    let all: Vec<_> = study.instances.iter().map(|one| Instance::from_part10(&one.part10).unwrap()).collect();
+    Modality::new(appliance.address, "CT", Appliance::AE_TITLE).send(&all, |_, _| {}).await.unwrap();
+    let records_of = Records::open(&appliance).unwrap();
+    let done = || records_of.is_settled(2).unwrap();
+    deadline::until_true("the verdicts", SETTLED_WITHIN, done).await.unwrap();
+    let study_uid = records_of.results().unwrap()[0].study_uid.clone();
+    let evict = |which: &str| {
+        let connection = rusqlite::Connection::open(appliance.database()).unwrap();
+        connection.busy_timeout(std::time::Duration::from_secs(30)).unwrap();
+        connection.execute(&format!("UPDATE instances SET state = 'evicted' WHERE {which}"), []).unwrap()
+    };
+    assert_eq!(evict("id IN (SELECT id FROM instances ORDER BY id LIMIT 10)"), 10);
+    let medium = tempfile::tempdir().unwrap();
+    let root = medium.path().to_str().unwrap();
+    let output = ctl(&appliance, &["export", &study_uid, "--images", "--to", root]).await;
+    assert!(!output.status.success(), "it is not complete");
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let left_out = said["left_out"].as_array().unwrap();
+    assert_eq!((said["complete"].as_bool(), left_out.len()), (Some(false), 10), "{said}");
+    assert!(left_out.iter().all(|one| one["why"].as_str().unwrap().contains("evicted")), "{said}");
+    // What nobody asks for is not left out.
+    let results = tempfile::tempdir().unwrap();
+    let output = ctl(&appliance, &["export", &study_uid, "--to", results.path().to_str().unwrap()]).await;
+    assert!(output.status.success(), "{output:?}");
+    appliance.stop().await.unwrap();
+}

@@ -62,6 +62,9 @@ pub struct Run {
     pub utc: String,
     pub passed: bool,
     pub figures: Vec<(String, f64)>,
+    /// How often the box had slowed itself down since its start; not in runs of older versions.
+    #[serde(default)]
+    pub throttled: Option<u64>,
 }
 
 /// A figure that is beyond its habit.

@@ -104,7 +104,11 @@ fn heat(measured: &Measured, findings: &[&Finding]) -> Line {
     let limit = limit.map(|limit| both!("; its limit is {limit:.0} °C", "，上限 {limit:.0} °C")).unwrap_or_default();
     let (en, zh) = (limit.en, limit.zh);
     let well = both!("{zone}: {celsius:.0} °C{en}", "{zone}：{celsius:.0} °C{zh}");
-    found("heat", Group::Machine, name, findings, true, well)
+    // What the doctor then has is that of the nights before.
+    let is_cool = measured.facts.heat.iter().flat_map(|heat| &heat.zones).all(|zone| zone.celsius < zone.hot_from())
+        && measured.facts.status.as_ref().is_some_and(|status| status.heat == "normal");
+    let is_old = is_cool && measured.is_throttling_old();
+    found("heat", Group::Machine, name, findings, !is_old, well)
 }
 
 fn hottest(measured: &Measured) -> Option<&Zone> {
@@ -118,6 +122,12 @@ fn throttling(measured: &Measured) -> Line {
     };
     let by_heat = (readings.times(Cause::Heat), readings.active(Cause::Heat).is_some());
     let by_power = (readings.times(Cause::Power), readings.active(Cause::Power).is_some());
+    let old = by_heat.0.saturating_add(by_power.0);
+    if old > 0 && measured.is_throttling_old() {
+        let seen =
+            both!("none since the test before; {old} times since the start", "自上次测试以来没有；自启动以来 {old} 次");
+        return Line::new("throttling", Group::Machine, name, Outcome::Pass, seen);
+    }
     let remedy = match (by_heat, by_power) {
         ((0, false), (0, false)) => {
             let seen = both!("none since the start, as far as the machine counts", "自启动以来没有（以本机计数为准）");

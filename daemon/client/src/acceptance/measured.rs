@@ -1,5 +1,7 @@
 //! What an acceptance test has measured. Every part may be missing, with the reason.
 
+use hal::sensors::Cause;
+
 use crate::doctor::Facts;
 use crate::doctor::text::Text;
 use crate::{Caller, Delivery, Job, Live, Series, Stats};
@@ -25,6 +27,27 @@ pub struct Measured {
     pub disk: Option<Result<Disk, NotDone>>,
     /// Watts that the board says it draws.
     pub watts: Option<f64>,
+    /// At night: a scanner that is off is no fault of the box, and of what was counted only what is new is.
+    pub daily: bool,
+    /// How often the box had slowed itself down at the daily run before.
+    pub throttled_before: Option<u64>,
+}
+
+impl Measured {
+    /// How often the box slowed itself down since it started.
+    pub fn throttled(&self) -> Option<u64> {
+        let readings = self.facts.heat.as_ref().filter(|readings| !readings.throttles.is_empty())?;
+        Some(readings.times(Cause::Heat).saturating_add(readings.times(Cause::Power)))
+    }
+
+    /// What was counted was told by the daily run before, and nothing was counted since. After a restart the machine counts anew.
+    pub fn is_throttling_old(&self) -> bool {
+        let active =
+            self.facts.heat.as_ref().is_some_and(|readings| {
+                readings.active(Cause::Heat).is_some() || readings.active(Cause::Power).is_some()
+            });
+        self.daily && !active && self.throttled_before.is_some() && self.throttled() == self.throttled_before
+    }
 }
 
 /// An active package that was checked and run.

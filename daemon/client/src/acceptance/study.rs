@@ -66,6 +66,10 @@ fn received(run: &StudyRun, measured: &Measured, (code, name): (&'static str, Te
                     "{calling_ae} 呼叫 {called_ae}（{address}）：{why}"
                 );
                 let seen = Text { en: format!("{}; {}", cause.en, seen.en), zh: format!("{}；{}", cause.zh, seen.zh) };
+                // A test has no user's passcode, and what it is told of one must not shut out the scanners.
+                if caller.outcome == "identity-refused" {
+                    return line(Outcome::NotTested, seen).remedy(without_user(calling_ae, facts.senders.is_empty()));
+                }
                 let remedy = if ["calling-ae-unknown", "address-unknown"].contains(&caller.outcome.as_str()) {
                     admitted(calling_ae, &remedy)
                 } else {
@@ -86,6 +90,22 @@ fn admitted(calling_ae: &str, remedy: &Text) -> Text {
         "如以已登记的设备名测试：--from AE；如需登记本测试：添加 ae_title = \"{calling_ae}\" 的 [[dicom.sender]]。"
     );
     Text { en: format!("{} {}", remedy.en, own.en), zh: format!("{} {}", remedy.zh, own.zh) }
+}
+
+/// How this test is admitted where senders must name a user.
+fn without_user(calling_ae: &str, anyone_may_send: bool) -> Text {
+    let entry = both!(
+        "Senders must name a user (dicom.user_identity), and this test names none. To admit it: a [[dicom.sender]] with ae_title = \"{calling_ae}\", address = \"127.0.0.1\" and user_identity = \"ignore\".",
+        "发送方必须提供用户身份（dicom.user_identity），而本测试不提供。如需登记本测试：添加 [[dicom.sender]]，其中 ae_title = \"{calling_ae}\"、address = \"127.0.0.1\"、user_identity = \"ignore\"。"
+    );
+    if !anyone_may_send {
+        return entry;
+    }
+    let closes = both!(
+        "No [[dicom.sender]] is there now, so that everybody with a known user may send: with the first entry nobody else may. Enter every scanner with it.",
+        "目前没有任何 [[dicom.sender]]，任何已知用户均可发送；添加第一个条目后，其他设备将无法发送。请同时登记所有扫描设备。"
+    );
+    Text { en: format!("{} {}", entry.en, closes.en), zh: format!("{} {}", entry.zh, closes.zh) }
 }
 
 fn analysed(run: &StudyRun, taken: bool, (code, name): (&'static str, Text)) -> Line {

@@ -98,7 +98,67 @@ fn good() -> Measured {
         echoes: vec![("pacs".into(), Ok(4.0))],
         disk: Some(Ok(Disk { bytes_per_second: 200 << 20, room: 400 << 30 })),
         watts: Some(18.0),
+        daily: false,
+        throttled_before: None,
     }
+}
+
+#[test]
+fn old_figures_of_an_overlay_that_is_made_no_more_pass_nothing() {
+    let mut measured = good();
+    let video = measured.video.as_mut().unwrap();
+    video.after.inferred = video.before.inferred;
+    assert_eq!(of(&judge(&measured), Outcome::Fail), ["overlay"]);
+    measured.video.as_mut().unwrap().live.sign = "paused".into();
+    let lines = judge(&measured);
+    assert_eq!((of(&lines, Outcome::Fail), of(&lines, Outcome::NotTested)), (vec![], vec!["overlay"]));
+    assert!(!figures(&measured).iter().any(|figure| figure.code == "video:overlay"), "nor do they drift");
+}
+
+#[test]
+fn where_senders_must_name_a_user_the_test_says_how_it_is_admitted_and_whom_that_shuts_out() {
+    let mut measured = good();
+    let refused = Some(caller("identity-refused"));
+    let study = measured.study.as_mut().unwrap();
+    *study = StudyRun { sent: Some(Err("rejected".into())), refused, delivered: true, ..StudyRun::default() };
+    study.calling_ae = "ACCEPTANCE".into();
+    for (senders, shuts_out) in [(vec![], true), (vec![("CT1".to_owned(), String::new())], false)] {
+        measured.facts.senders = senders;
+        let lines = judge(&measured);
+        let line = lines.iter().find(|line| line.code == "receive").unwrap();
+        assert_eq!(line.outcome, Outcome::NotTested, "{line:?}");
+        for part in ["\"ACCEPTANCE\"", "\"127.0.0.1\"", "user_identity = \"ignore\""] {
+            assert!(line.remedy.en.contains(part) && line.remedy.zh.contains(part), "{line:?}");
+        }
+        assert_eq!(line.remedy.en.contains("nobody else may"), shuts_out, "{line:?}");
+    }
+}
+
+/// A light that is red every night is switched off.
+#[test]
+fn at_night_a_scanner_that_is_off_fails_nothing_and_a_box_that_was_throttled_once_fails_once() {
+    let mut measured = Measured { daily: true, ..good() };
+    let video = measured.video.as_mut().unwrap();
+    (video.live.sign, video.after) = ("no_signal".into(), video.before.clone());
+    let lines = judge(&measured);
+    assert_eq!((of(&lines, Outcome::Fail), of(&lines, Outcome::NotTested)), (vec![], vec!["video", "overlay"]));
+    measured.daily = false;
+    assert!(of(&judge(&measured), Outcome::Fail).contains(&"video"), "who installs the box has the scanner on");
+
+    let mut measured = Measured { daily: true, throttled_before: Some(0), ..good() };
+    measured.facts.heat.as_mut().unwrap().throttles[0].times = Some(4);
+    assert_eq!(of(&judge(&measured), Outcome::Fail), ["heat", "throttling"]);
+    measured.throttled_before = measured.throttled();
+    assert_eq!(of(&judge(&measured), Outcome::Fail), Vec::<&str>::new());
+    measured.facts.heat.as_mut().unwrap().throttles[0].times = Some(1);
+    assert_eq!(
+        of(&judge(&measured), Outcome::Fail),
+        ["heat", "throttling"],
+        "the machine was restarted and counts anew"
+    );
+    measured.throttled_before = measured.throttled();
+    measured.daily = false;
+    assert_eq!(of(&judge(&measured), Outcome::Fail), ["heat", "throttling"]);
 }
 
 fn of(lines: &[Line], outcome: Outcome) -> Vec<&str> {

@@ -18,7 +18,19 @@ pub(super) fn lines(measured: &Measured) -> Vec<Line> {
         let off = |code: &str, name| Line::new(code, Group::Live, name, Outcome::NotTested, seen.clone());
         return vec![off("video", picture), off("overlay", overlay)];
     };
+    // At night nobody scans. In an exam a signal that is gone is a fault.
+    if measured.daily && video.live.sign == "no_signal" && video.live.exam.is_none() {
+        let seen = both!("the scanner sends no picture; it may be off", "设备没有输出图像，可能已关机");
+        let off = |code: &str, name| Line::new(code, Group::Live, name, Outcome::NotTested, seen.clone());
+        return vec![off("video", picture), off("overlay", overlay)];
+    }
     vec![pictures(video, picture), latency(video, measured.deadline_ms, overlay)]
+}
+
+/// Pictures that the model looked at meanwhile: the latencies are of all since the start or of the exam, and would also be there
+/// when it does nothing any more.
+fn looked_at(video: &Video) -> u64 {
+    video.after.inferred.saturating_sub(video.before.inferred)
 }
 
 fn rate(video: &Video) -> f64 {
@@ -58,9 +70,17 @@ fn pictures(video: &Video, name: Text) -> Line {
 }
 
 fn latency(video: &Video, deadline: Option<f64>, name: Text) -> Line {
+    if video.live.sign == "paused" && looked_at(video) == 0 {
+        let seen = both!(
+            "the page or the scanner's picture is frozen: no overlay is made",
+            "页面或设备图像处于冻结状态：不生成标注"
+        );
+        let remedy = both!("Unfreeze both, then test again.", "解除两者的冻结后重新测试。");
+        return Line::new("overlay", Group::Live, name, Outcome::NotTested, seen).remedy(remedy);
+    }
     let stage = video.after.stages.iter().find(|stage| stage.stage == "overlay").filter(|stage| stage.count > 0);
     let sign = video.live.sign.as_str();
-    let Some(stage) = stage.filter(|_| sign != "no_overlay") else {
+    let Some(stage) = stage.filter(|_| sign != "no_overlay" && looked_at(video) > 0) else {
         let reason = video.live.reason.clone().unwrap_or_else(|| sign.to_owned());
         let seen = both!("no overlay: {reason}", "没有标注：{reason}");
         let remedy = both!(
@@ -69,10 +89,10 @@ fn latency(video: &Video, deadline: Option<f64>, name: Text) -> Line {
         );
         return Line::new("overlay", Group::Live, name, Outcome::Fail, seen).remedy(remedy);
     };
-    let (half, most, count) = (stage.p50, stage.p99, stage.count);
+    let (half, most, count, looked) = (stage.p50, stage.p99, stage.count, looked_at(video));
     let seen = both!(
-        "capture to overlay {half:.1} ms (half), {most:.1} ms (99 %) of {count} pictures",
-        "采集到标注：中位 {half:.1} 毫秒，99% 在 {most:.1} 毫秒内，共 {count} 幅"
+        "{looked} pictures got an overlay meanwhile; capture to overlay {half:.1} ms (half), {most:.1} ms (99 %) of all {count} of this exam, or since the start of the daemon",
+        "期间 {looked} 幅图像生成了标注；采集到标注：中位 {half:.1} 毫秒，99% 在 {most:.1} 毫秒内（本次检查或服务启动以来共 {count} 幅）"
     );
     let Some(deadline) = deadline.filter(|deadline| most > *deadline) else {
         return Line::new("overlay", Group::Live, name, Outcome::Pass, seen);
@@ -95,7 +115,8 @@ pub(super) fn figures(measured: &Measured) -> Vec<Figure> {
         factor: 1.1,
         least: 1.0,
     }];
-    let overlay = video.after.stages.iter().find(|stage| stage.stage == "overlay").filter(|stage| stage.count > 0);
+    let overlay = video.after.stages.iter().find(|stage| stage.stage == "overlay");
+    let overlay = overlay.filter(|stage| stage.count > 0 && looked_at(video) > 0);
     figures.extend(overlay.map(|stage| {
         time("video:overlay".into(), both!("capture to overlay, 99 %", "采集到标注（99%）"), stage.p99, 5.0)
     }));

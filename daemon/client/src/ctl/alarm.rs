@@ -15,6 +15,7 @@ use super::dashboard::words::Words;
 use super::examine::Place;
 use super::failure::Failure;
 use super::output::Output;
+use super::owner;
 use crate::doctor::retained::FEW_STUDIES;
 use crate::doctor::text::Language;
 use crate::{Live, LiveProxy, ManagerProxy, Options, Status};
@@ -216,13 +217,6 @@ async fn look(address: &str, bus: &mut Option<zbus::Connection>, kept: &mut Kept
         _ => *bus = None,
     }
     seen
-}
-
-/// The daemon that owns the name now, by the bus's own name of it. A call by the well-known name would start a daemon that somebody
-/// has stopped, also between the question and the call.
-async fn owner(connection: &zbus::Connection) -> zbus::Result<zbus::names::OwnedUniqueName> {
-    let name = zbus::names::BusName::try_from(crate::BUS_NAME)?;
-    Ok(zbus::fdo::DBusProxy::new(connection).await?.get_name_owner(name).await?)
 }
 
 async fn ask(address: &str, bus: &mut Option<zbus::Connection>) -> zbus::Result<(Status, Option<Live>)> {

@@ -117,6 +117,9 @@ async fn from_daemon(place: &Place) -> Known {
     let (mut found, mut missing) = (BTreeSet::new(), Vec::new());
     let nothing = || Known { missing: vec!["studies", "series", "events"], ..Known::default() };
     let Ok(connection) = crate::connect(&place.bus).await else { return nothing() };
+    if super::owner(&connection).await.is_err() {
+        return nothing();
+    }
     let built = ManagerProxy::builder(&connection).cache_properties(zbus::proxy::CacheProperties::No).build().await;
     let Ok(manager) = built else { return nothing() };
     for study in given(every::studies(&manager, &Options::new()).await, "studies", &mut missing) {
@@ -201,31 +204,30 @@ fn files(material: &Material) -> Vec<(&'static str, String)> {
 }
 
 fn report(material: &Material) -> Value {
-    let scrubber = &material.scrubber;
-    // The same in both languages: a peer or the system said it.
-    let evidence = |text: &Text| if text.en == text.zh { scrubber.foreign(&text.en) } else { scrubber.known(&text.en) };
+    // A sentence of ours may quote what a peer said.
+    let clean = |text: &Text| material.scrubber.foreign(&text.en);
     let findings: Vec<Value> = material
         .report
         .findings
         .iter()
         .map(|one| {
-            json!({ "code": one.code, "gravity": one.gravity, "cause": one.cause.en, "evidence": one.evidence.iter().map(evidence).collect::<Vec<_>>() })
+            json!({ "code": one.code, "gravity": one.gravity, "cause": clean(&one.cause), "evidence": one.evidence.iter().map(clean).collect::<Vec<_>>() })
         })
         .collect();
     let checked: Vec<Value> = material
         .report
         .checked
         .iter()
-        .map(|one| json!({ "area": one.area.en, "seen": one.seen.en, "done": one.done }))
+        .map(|one| json!({ "area": one.area.en, "seen": clean(&one.seen), "done": one.done }))
         .collect();
     json!({ "findings": findings, "checked": checked })
 }
 
 fn status(facts: &Facts, scrubber: &Scrubber) -> Value {
     let mut status = serde_json::to_value(&facts.status).unwrap_or_default();
-    for reason in ["level_reason", "heat_reason"] {
-        if let Some(reason) = status.get_mut(reason) {
-            *reason = json!(scrubber.foreign(reason.as_str().unwrap_or_default()));
+    for reason in ["level_reason", "heat_reason", "steps_reason", "priors_reason"] {
+        if let Some(Value::String(reason)) = status.get_mut(reason) {
+            *reason = scrubber.foreign(reason);
         }
     }
     let live = facts.live.as_ref().map(|live| {

@@ -128,7 +128,11 @@ async fn talk(place: &Place, facts: &mut Facts) -> (Bus, Option<std::time::Syste
         Ok(Err(error)) => return (Bus::NoBus(error.to_string()), None),
         Err(_) => return (Bus::NoBus("it does not answer".into()), None),
     };
-    let built = ManagerProxy::builder(&connection).cache_properties(zbus::proxy::CacheProperties::No).build().await;
+    let Ok(Ok(owner)) = tokio::time::timeout(ANSWER, super::owner(&connection)).await else {
+        return (Bus::NotThere, None);
+    };
+    let no = zbus::proxy::CacheProperties::No;
+    let built = ManagerProxy::builder(&connection).destination(owner.as_str()).cache_properties(no).build().await;
     let Ok(manager) = built else { return (Bus::NotThere, None) };
     match tokio::time::timeout(ANSWER, Status::read(&manager)).await {
         Ok(Ok(status)) => facts.status = Some(status),
@@ -136,7 +140,8 @@ async fn talk(place: &Place, facts: &mut Facts) -> (Bus, Option<std::time::Syste
         Err(_) => return (Bus::NotThere, None),
     }
     ask::all(&manager, facts).await;
-    if let Ok(live) = LiveProxy::builder(&connection).cache_properties(zbus::proxy::CacheProperties::No).build().await {
+    let live = LiveProxy::builder(&connection).destination(owner.as_str()).cache_properties(no).build().await;
+    if let Ok(live) = live {
         facts.live = Live::read(&live).await.ok();
     }
     (Bus::Answers, started(&connection, place).await)

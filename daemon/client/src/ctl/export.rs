@@ -91,8 +91,9 @@ async fn wanted(manager: &ManagerProxy<'_>, options: &ExportOptions) -> Result<V
     if let Some(since) = &options.since {
         let begin = moment(since, &Zoned::now())?;
         let all = every::studies(manager, &Options::new()).await?;
+        // Also what was evicted: who reads the medium must not take it for all there was.
         let lately = |study: &Study| study.last_utc.parse::<Timestamp>().is_ok_and(|utc| utc >= begin);
-        wanted.extend(all.into_iter().filter(|study| study.state != "evicted" && lately(study)));
+        wanted.extend(all.into_iter().filter(lately));
         let mut seen = std::collections::HashSet::new();
         wanted.retain(|study| seen.insert(study.study_uid.clone()));
     }

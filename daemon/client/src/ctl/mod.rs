@@ -153,11 +153,19 @@ fn keep_private() {
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
 }
 
+/// The daemon that owns the name now, by the bus's own name of it. A call by the well-known name would start a daemon that somebody
+/// has stopped, also between the question and the call: who copies its disk must be able to look.
+async fn owner(connection: &zbus::Connection) -> zbus::Result<zbus::names::OwnedUniqueName> {
+    let name = zbus::names::BusName::try_from(crate::BUS_NAME)?;
+    Ok(zbus::fdo::DBusProxy::new(connection).await?.get_name_owner(name).await?)
+}
+
 /// The daemon as it is now: nothing of it is kept.
 async fn manager(bus: &str) -> Result<(zbus::Connection, crate::ManagerProxy<'static>), Failure> {
     let connection = crate::connect(bus).await.map_err(|error| Failure::no_bus(bus, &error))?;
-    let manager =
-        crate::ManagerProxy::builder(&connection).cache_properties(zbus::proxy::CacheProperties::No).build().await;
+    let owner = owner(&connection).await.map_err(|error| Failure::from_call(bus, error))?;
+    let builder = crate::ManagerProxy::builder(&connection).destination(owner.as_str().to_owned());
+    let manager = builder.cache_properties(zbus::proxy::CacheProperties::No).build().await;
     Ok((connection, manager.map_err(|error| Failure::from_call(bus, error))?))
 }
 

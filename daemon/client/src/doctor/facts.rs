@@ -64,6 +64,8 @@ pub struct Facts {
     pub inference_hosts: Vec<Look>,
     /// Those that are not delivered.
     pub deliveries: Vec<Delivery>,
+    /// What waits at each destination.
+    pub queues: Vec<crate::Destination>,
     pub parked_jobs: Vec<Job>,
     pub models: Vec<Model>,
     pub set_aside: Vec<Quarantined>,

@@ -272,8 +272,8 @@ pub fn refused(caller: &Caller, site: &Site<'_>) -> (Text, Text) {
                     "{calling_ae}（{address}）被拒绝：用户身份未通过验证（{reason}）"
                 ),
                 both!(
-                    "Set user name and passcode at the scanner as in [[dicom.user]] here (`scansidectl peers user NAME` makes a new one); or set user_identity = \"ignore\" in its [[dicom.sender]].",
-                    "请在设备上设置与本机 [[dicom.user]] 一致的用户名和密码（`scansidectl peers user 名称` 可新建）；或在其 [[dicom.sender]] 中设置 user_identity = \"ignore\"。"
+                    "Set user name and passcode at the scanner as in [[dicom.user]] here (`scansidectl peers user NAME` makes a new one); or set user_identity = \"ignore\" in its [[dicom.sender]] (where there is none yet, the first one shuts out everybody who has none).",
+                    "请在设备上设置与本机 [[dicom.user]] 一致的用户名和密码（`scansidectl peers user 名称` 可新建）；或在其 [[dicom.sender]] 中设置 user_identity = \"ignore\"（若尚无任何条目，添加第一个后未登记的设备将无法发送）。"
                 ),
             )
         }
@@ -572,12 +572,14 @@ pub fn probed(name: &str, way: &Way, probe: &Probe) -> Vec<Finding> {
 fn late(facts: &Facts, name: &str, waiting: &[&Delivery]) -> Option<Finding> {
     let pending: Vec<_> = waiting.iter().filter(|delivery| delivery.state == "pending").collect();
     let tried: Vec<_> = pending.iter().filter(|delivery| delivery.attempts > 0).collect();
-    let oldest = facts.status.as_ref()?.oldest_pending_utc.as_deref().and_then(|utc| age(facts, utc))?;
+    // Not that of the status: the oldest of all may wait for another archive.
+    let queue = facts.queues.iter().find(|queue| queue.name == name)?;
+    let oldest = queue.oldest_pending_utc.as_deref().and_then(|utc| age(facts, utc))?;
     if pending.is_empty() || (tried.is_empty() && oldest < LATE) {
         return None;
     }
     let (n, waits, word) = (pending.len(), span(oldest), shell(name));
-    let results = many(n, "result");
+    let (results, verb) = (many(n, "result"), if n == 1 { "waits" } else { "wait" });
     let (waits_en, waits_zh) = (waits.en, waits.zh);
     let said = tried.first().and_then(|delivery| delivery.reason.clone()).map(Text::same).unwrap_or_default();
     let gravity = if oldest < LATE { Gravity::Note } else { Gravity::Warning };
@@ -591,7 +593,7 @@ fn late(facts: &Facts, name: &str, waiting: &[&Delivery]) -> Option<Finding> {
                 "执行 `scansidectl outbox retry {word}` 立即发送。"
             ),
         )
-        .seen(both!("{results} wait, the oldest for {waits_en}", "{n} 个结果在等待，最久已 {waits_zh}"))
+        .seen(both!("{results} {verb}, the oldest for {waits_en}", "{n} 个结果在等待，最久已 {waits_zh}"))
         .seen(said),
     )
 }

@@ -279,6 +279,26 @@ pub(crate) fn certificate(utc: &str) -> Certificate {
     Certificate { users, file, is_ca: false, expires_utc: utc.into(), all_expire_utc: utc.into() }
 }
 
+/// A destination with a result that waits since then.
+fn queue(name: &str, utc: &str) -> crate::Destination {
+    crate::Destination { name: name.into(), pending: 1, oldest_pending_utc: Some(utc.into()), ..Default::default() }
+}
+
+/// One archive has been away for days; a fresh result in its pause at another one is nobody's trouble.
+#[test]
+fn what_waits_for_one_archive_says_nothing_of_another_one() {
+    let mut facts = healthy();
+    let status = facts.status.as_mut().unwrap();
+    (status.deliveries_pending, status.oldest_pending_utc) = (2, Some("2026-03-02T02:00:00.000Z".into()));
+    facts.deliveries = vec![crate::Delivery { attempts: 0, ..delivery("pending") }];
+    facts.queues = vec![queue("gone", "2026-03-02T02:00:00.000Z"), queue("pacs", NOW)];
+    let late = |facts: &Facts| judge(facts).findings.into_iter().find(|finding| finding.code == "results-late");
+    assert_eq!(late(&facts), None);
+    facts.queues[1] = queue("pacs", "2026-03-02T02:00:00.000Z");
+    let words = late(&facts).unwrap().evidence.remove(0).en;
+    assert!(words.starts_with("1 result waits, the oldest for "), "{words}");
+}
+
 type Fault = (&'static str, fn(&mut Facts));
 
 /// Code that must come first, and the fault.
@@ -301,8 +321,8 @@ const FAULTS: &[Fault] = &[
         // What an archive that is down looks like after a night: one cause, and its effect in the outbox.
         f.destinations[0].probe = failing(Cause::PortClosed, Step::Connection);
         f.deliveries = vec![delivery("pending"), delivery("pending")];
-        let status = f.status.as_mut().unwrap();
-        (status.deliveries_pending, status.oldest_pending_utc) = (2, Some("2026-03-10T02:00:00.000Z".into()));
+        f.status.as_mut().unwrap().deliveries_pending = 2;
+        f.queues = vec![queue("pacs", "2026-03-10T02:00:00.000Z")];
     }),
     ("archive-no-answer", |f| f.destinations[0].probe = failing(Cause::NoAnswer, Step::Connection)),
     ("archive-called-ae-wrong", |f| f.destinations[0].probe = failing(Cause::CalledAe, Step::Association)),
@@ -370,8 +390,8 @@ const FAULTS: &[Fault] = &[
     }),
     ("results-late", |f| {
         f.deliveries = vec![delivery("pending")];
-        let status = f.status.as_mut().unwrap();
-        (status.deliveries_pending, status.oldest_pending_utc) = (1, Some("2026-03-07T02:00:00.000Z".into()));
+        f.status.as_mut().unwrap().deliveries_pending = 1;
+        f.queues = vec![queue("pacs", "2026-03-07T02:00:00.000Z")];
     }),
     ("disk-nearly-full", |f| f.status.as_mut().unwrap().studies_left = Some(5)),
     ("disk-nearly-full", |f| full_for_years(f, 4 << 30)),

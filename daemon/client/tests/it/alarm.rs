@@ -82,10 +82,17 @@ fn a_light_does_not_start_a_daemon_that_somebody_has_stopped() {
     assert!(light.blinks("150"), "it tells that no daemon answers");
     let is_started = || folder.path().join("started").exists();
     assert!(!is_started());
+    // Nor does whoever looks, who may be copying its disk.
+    for looks in [&["status"][..], &["doctor"], &["studies", "list"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_scansidectl"));
+        let output = command.args(["--bus", &bus.address]).args(looks).output().unwrap();
+        assert!(!output.status.success(), "{looks:?}: it is not there");
+        assert!(!is_started(), "{looks:?}");
+    }
     // The bus would have done so.
-    let status = ["--bus", &bus.address, "status"];
-    Command::new(env!("CARGO_BIN_EXE_scansidectl")).args(status).output().unwrap();
-    assert!(is_started());
+    let call = ["--session", "--print-reply", "--dest=org.scanside.Appliance1", "/", "org.freedesktop.DBus.Peer.Ping"];
+    let called = Command::new("dbus-send").args(call).env("DBUS_SESSION_BUS_ADDRESS", &bus.address).output();
+    assert!(called.is_err() || is_started(), "this bus starts nothing");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -497,6 +497,7 @@ const PLANTED: &[&str] = &[
     "wintergreen",
     "ottoline",
     "kx771203",
+    "1931-05-07",
     "hospital st. vitus",
     "vitus",
     "token-of-the-page",
@@ -543,6 +544,10 @@ async fn the_bundle_holds_no_name_id_number_or_date_that_was_planted_in_any_inpu
     let view = live::view::View { worklist: live::worklist::Worklist::at(Some(worklist)), ..view };
     let appliance = Appliance::start_live(&bus.address, view).await;
     appliance.sql(STUDY);
+    // An archive may name somebody of whom this box knows nothing.
+    appliance.sql(
+        "UPDATE deliveries SET reason = reason || ', duplicate of \"Wintergreen, Ottoline\" KX771203 born 1931-05-07'",
+    );
     let path = programs(
         &site,
         &[(
@@ -609,6 +614,7 @@ async fn the_bundle_holds_no_name_id_number_or_date_that_was_planted_in_any_inpu
         all["work.json"]
     );
     assert!(all["doctor.json"].contains("archive-port-closed"), "{}", all["doctor.json"]);
+    assert!(all["doctor.json"].contains("0xa700: patient") && all["doctor.json"].contains("duplicate of"), "{all:?}");
     let again = ask(&bus, &["bundle", file.to_str().unwrap(), "--config", config.to_str().unwrap()]).await;
     assert_eq!(again.status.code(), Some(1), "a file that is there is not overwritten");
     assert_eq!(std::fs::read(&file).unwrap(), packed);

@@ -222,6 +222,29 @@ pub fn ever_of_series(connection: &Connection, study_uid: &str, series_uid: &str
     rows.map(|row| with_header(row?)).collect()
 }
 
+/// Of what was received of a series, what cannot be given: state and header, in the order of arrival. What came again and is kept is not
+/// lost; a content in conflict is, until a person has decided.
+///
+/// # Errors
+/// When the database fails.
+pub fn lost_of_series(connection: &Connection, study_uid: &str, series_uid: &str) -> Result<Vec<(String, Header)>> {
+    let sql = format!(
+        "SELECT state, header FROM instances AS lost WHERE series_uid = ?2 AND study_uid = ?1 AND state <> 'kept' \
+         AND (state = 'conflict' OR (({COUNTED} OR state = 'damaged') AND NOT EXISTS (SELECT 1 FROM instances AS here \
+             WHERE here.sop_uid = lost.sop_uid AND here.study_uid = lost.study_uid AND here.state = 'kept'))) \
+         ORDER BY id"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows =
+        statement.query_map([study_uid, series_uid], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+    let mut found = Vec::new();
+    for row in rows {
+        let (state, json) = row?;
+        found.push((state, serde_json::from_str(&json)?));
+    }
+    Ok(found)
+}
+
 /// Studies of days before the Study Date of `header` with its Patient ID that have a series of this kind whose pictures are here,
 /// newest first, each with the header of an image; one study comes once for each of its series. Whether they are of the same person is
 /// for the caller to judge (`dicom::patient`): an ID alone does not say it.

@@ -9,6 +9,10 @@ use super::{Result, utc_before};
 /// The habit is that of the last days.
 const HABIT_DAYS: u64 = 28;
 
+/// Not the objects of this box's own acceptance test: a scanner that it sends as, or that it looks like, is none that was seen.
+const NO_TEST: &str =
+    "coalesce(trim(json_extract(header, '$.patient_id')), '') NOT IN ('TEST-ACCEPTANCE', 'TEST-ACCEPTANCE-NOT-SENT')";
+
 /// One pair of AE title and address that sent instances which still have rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SenderItem {
@@ -29,11 +33,11 @@ pub struct SenderItem {
 /// # Errors
 /// When the database fails.
 pub fn senders(connection: &Connection) -> Result<Vec<SenderItem>> {
-    let mut statement = connection.prepare_cached(
+    let mut statement = connection.prepare_cached(&format!(
         "SELECT calling_ae, peer_address, count(*), count(DISTINCT study_uid), min(received_utc), max(received_utc),
                 json_extract(header, '$.study_date')
-         FROM instances GROUP BY calling_ae, peer_address ORDER BY max(received_utc) DESC LIMIT 200",
-    )?;
+         FROM instances WHERE {NO_TEST} GROUP BY calling_ae, peer_address ORDER BY max(received_utc) DESC LIMIT 200"
+    ))?;
     let mut hours = hours(connection)?;
     let rows = statement.query_map([], |row| {
         Ok(SenderItem {
@@ -57,10 +61,10 @@ pub fn senders(connection: &Connection) -> Result<Vec<SenderItem>> {
 
 fn hours(connection: &Connection) -> Result<BTreeMap<(String, String), Vec<String>>> {
     let since = utc_before(std::time::Duration::from_secs(HABIT_DAYS * 86_400));
-    let mut statement = connection.prepare_cached(
+    let mut statement = connection.prepare_cached(&format!(
         "SELECT DISTINCT calling_ae, peer_address, substr(received_utc, 1, 13) FROM instances WHERE received_utc >= ?1
-         ORDER BY 3",
-    )?;
+         AND {NO_TEST} ORDER BY 3"
+    ))?;
     let rows = statement.query_map(params![since], |row| {
         Ok(((row.get::<_, String>(0)?, row.get::<_, String>(1)?), row.get::<_, String>(2)?))
     })?;
@@ -108,5 +112,28 @@ mod tests {
             ("20260102", &[now[..13].to_owned()][..])
         );
         assert_eq!(found[1].hours, Vec::<String>::new(), "years ago");
+    }
+
+    /// CT2 has been dead for long: that the nightly test sends as CT2 does not make it one that was seen.
+    #[test]
+    fn the_acceptance_test_is_no_scanner() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&directory.path().join("scanside.db")).unwrap();
+        let db = store.connect(Durability::Full).unwrap();
+        let now = now_utc();
+        let patients = [dicom::test_object::SENT, dicom::test_object::STAYS, "P1"];
+        for (number, patient) in patients.iter().enumerate() {
+            db.execute(
+                "INSERT INTO instances (sop_uid, sop_class, study_uid, series_uid, offset, length, sha256, state,
+                                        received_utc, calling_ae, called_ae, peer_address, association, header)
+                 VALUES (?1, '', ?1, '', 0, 1, '', 'kept', ?2, 'CT2', 'US', '127.0.0.1', 1, json_object('patient_id', ?3))",
+                params![number.to_string(), now, patient],
+            )
+            .unwrap();
+            let of_scanner = number == 2;
+            let found = senders(&db).unwrap();
+            assert_eq!(found.len(), usize::from(of_scanner), "{patient}");
+        }
+        assert_eq!(senders(&db).unwrap()[0].instances, 1);
     }
 }

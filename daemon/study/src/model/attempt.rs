@@ -81,6 +81,17 @@ pub(super) enum Manner {
     BehindGpu,
 }
 
+/// Whether what was found before counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// For work: what was proved on this accelerator is only loaded.
+    Kept,
+    /// Somebody asks for it: a card or driver may answer wrongly today under the name that it had.
+    Anew,
+    /// As `Anew`, of the accelerator that is configured: the CPU does not stand in for it.
+    OfConfigured,
+}
+
 impl Manner {
     pub fn needs_gpu(self) -> bool {
         matches!(self, Self::Gpu | Self::GpuAgain)

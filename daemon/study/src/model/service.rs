@@ -16,6 +16,7 @@ use models::registry::{Change, Choice, Entry, Key, PackageState};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
+use super::attempt::Proof;
 use super::{Error, Shelf};
 
 /// Cheap to clone; all clones share one state.
@@ -38,6 +39,7 @@ struct Build {
     activate: bool,
     /// It has its turn.
     runs: bool,
+    proof: Proof,
     stop: CancellationToken,
 }
 
@@ -68,7 +70,7 @@ impl Models {
         }
         let active = models::task::ALL.into_iter().filter_map(|task| self.shelf.active(task).ok());
         for entry in active {
-            if let Err(error) = self.build(&entry.key, false) {
+            if let Err(error) = self.begin(&entry.key, false, Proof::Kept) {
                 tracing::warn!(package = %entry.key, %error, "model package cannot be built at start");
             }
         }
@@ -115,12 +117,20 @@ impl Models {
         }
     }
 
-    /// Starts to build a package; its state shows the progress. With `activate`, its task uses it once it has passed
-    /// its checks. The end of the daemon cancels build and activation.
+    /// Starts to build a package and to prove it anew, whatever was found before; its state shows the progress. With `activate`, its
+    /// task uses it once it has passed its checks. The active package is proved on the accelerator that is configured. The end of the daemon cancels build and activation.
     ///
     /// # Errors
     /// `Registry`: not found, or refused already; `Restricted`, also while a cancelled build of it ends.
     pub fn build(&self, key: &Key, activate: bool) -> Result<Change, Error> {
+        let is_active = {
+            let registry = self.shelf.registry();
+            registry.get(key).is_ok_and(|entry| registry.is_active(entry))
+        };
+        self.begin(key, activate, if is_active { Proof::OfConfigured } else { Proof::Anew })
+    }
+
+    fn begin(&self, key: &Key, activate: bool, proof: Proof) -> Result<Change, Error> {
         self.permit(Level::NoNewStudies)?;
         let mut builds = self.builds();
         let mut registry = self.shelf.registry();
@@ -133,10 +143,18 @@ impl Models {
                 let why = format!("a build of {key} was cancelled and has not ended yet; try again in a moment");
                 return Err(Error::Restricted(why));
             }
+            if proof != Proof::Kept {
+                if build.runs && build.proof == Proof::Kept {
+                    let why =
+                        format!("{key} is being built for work and would not be proved anew; try again in a moment");
+                    return Err(Error::Restricted(why));
+                }
+                build.proof = proof;
+            }
             build.activate |= activate;
             return Ok(Change::Already);
         }
-        builds.insert(key.clone(), Build { activate, runs: false, stop: self.shelf.stop().child_token() });
+        builds.insert(key.clone(), Build { activate, runs: false, proof, stop: self.shelf.stop().child_token() });
         registry.building(key, "waiting", 0.0);
         drop((builds, registry));
         self.announce(key);
@@ -213,15 +231,15 @@ impl Models {
     /// Runs one build, after waiting for its turn.
     fn carry_out(&self, key: &Key) {
         let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let stop = match self.builds().get_mut(key) {
+        let (stop, proof) = match self.builds().get_mut(key) {
             Some(build) if !build.runs => {
                 build.runs = true;
-                build.stop.clone()
+                (build.stop.clone(), build.proof)
             }
             // It was cancelled while it waited.
             _ => return,
         };
-        let built = self.watched(key, stop).unwrap_or_else(|| Err(Error::Internal("the build panicked".into())));
+        let built = self.watched(key, stop, proof).unwrap_or_else(|| Err(Error::Internal("the build panicked".into())));
         let mut builds = self.builds();
         let (activate, is_cancelled) =
             builds.remove(key).map_or((false, false), |build| (build.activate, build.stop.is_cancelled()));
@@ -260,7 +278,7 @@ impl Models {
 
     /// Loads the package and reports progress. An accelerator that reports none while it builds gets a fraction that is
     /// estimated from the elapsed time and stays below 1. `None`: the build panicked.
-    fn watched(&self, key: &Key, stop: CancellationToken) -> Option<Result<(), Error>> {
+    fn watched(&self, key: &Key, stop: CancellationToken, proof: Proof) -> Option<Result<(), Error>> {
         const TICK: Duration = Duration::from_millis(500);
         const TYPICAL: Duration = Duration::from_secs(15);
         let entry = match self.shelf.registry().get(key) {
@@ -270,7 +288,7 @@ impl Models {
         let (done, ended) = channel::<()>();
         let stage = Mutex::new((String::new(), 0.0, Instant::now()));
         let stage = &stage;
-        let shelf = self.shelf.clone().until(stop);
+        let shelf = self.shelf.clone().until(stop).proving(proof);
         std::thread::scope(|scope| {
             let build = scope.spawn(move || {
                 let progress = |name: &str, fraction: f64| {

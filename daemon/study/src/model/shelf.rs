@@ -1,5 +1,5 @@
 //! The shelf: loads installed packages. A package is checked, built by the accelerator, and run on its golden input,
-//! which is done once for each content and accelerator.
+//! which for work is done once for each content and accelerator, and again whenever somebody asks.
 
 use std::path::PathBuf;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -23,7 +23,7 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 use super::Error;
-use super::attempt::{Attempt, ENGINE, Manner, Progress, Tried, keeps_engines, precision, unmeasured};
+use super::attempt::{Attempt, ENGINE, Manner, Progress, Proof, Tried, keeps_engines, precision, unmeasured};
 use super::hosts::Tally;
 use super::standby::{Device, First, Left, Opened, Standby, Standing, Ways};
 use crate::settings::Settings;
@@ -38,6 +38,7 @@ pub struct Shelf {
     work: Option<&'static str>,
     standing: Standing,
     left: Left,
+    proof: Proof,
     /// For the pauses after which a GPU is tried again.
     clock: Arc<dyn Clock>,
     load_patience: Duration,
@@ -146,6 +147,7 @@ impl Shelf {
             work: Some("studies"),
             standing: Standing::default(),
             left: Left::default(),
+            proof: Proof::Kept,
             clock: Arc::new(System),
             load_patience: LOAD_PATIENCE,
             stop: CancellationToken::new(),
@@ -209,6 +211,12 @@ impl Shelf {
     #[must_use]
     pub fn until(self, stop: CancellationToken) -> Self {
         Self { stop, ..self }
+    }
+
+    /// Loads prove a network as `proof` says.
+    #[must_use]
+    pub(super) fn proving(self, proof: Proof) -> Self {
+        Self { proof, ..self }
     }
 
     /// What ends its loads.
@@ -295,6 +303,8 @@ impl Shelf {
         let cpu = self.on_cpu();
         let first = match self.on_gpu(entry, package, progress) {
             Ok(opened) => First::Gpu(opened),
+            // A stand-in that answers rightly says nothing about the card that was asked.
+            Err(error @ Error::Accelerator(_)) if self.proof == Proof::OfConfigured => return Err(error),
             // Also when the network answers wrongly there: that is said of the GPU, and the CPU is asked before the package is refused.
             Err(Error::Accelerator(error)) => {
                 tracing::warn!(package = %entry.key, %error, "the GPU cannot be used: the CPU does it");
@@ -382,8 +392,9 @@ impl Shelf {
             Attempt { entry, package, accelerator: &*accelerator, fingerprint: &fingerprint, manner, stop: &self.stop };
         let fitting = package.fitting(&description.provider);
         let fitting = fitting.map_err(|error| self.wrong(at, error.to_string()))?;
-        // A GPU that failed is proved again whatever was found before.
-        let known = entry.ready_on(&fingerprint).filter(|_| manner != Manner::GpuAgain);
+        // A GPU that failed is proved again whatever was found before, and so is what somebody asks to be proved.
+        let is_kept = manner != Manner::GpuAgain && self.proof == Proof::Kept;
+        let known = entry.ready_on(&fingerprint).filter(|_| is_kept);
         let (variant, model) = match fitting.iter().find(|variant| Some(variant.network.as_str()) == known) {
             Some(variant) => ((*variant).clone(), self.load_one(at, variant, progress)?),
             None => self.choose(at, &fitting, progress)?,

@@ -94,7 +94,7 @@ fn state(models: &Models, version: &str) -> PackageState {
     models.list().into_iter().find(|listed| listed.entry.key == key(version)).unwrap().state
 }
 
-async fn until(what: &str, holds: impl Fn() -> bool) {
+pub async fn until(what: &str, holds: impl Fn() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !holds() {
         assert!(Instant::now() < deadline, "waited in vain until {what}");

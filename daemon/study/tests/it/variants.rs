@@ -5,15 +5,18 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ::models::registry::Entry;
+use ::models::registry::{Entry, Outcome, PackageState, Record};
 use ::models::specimen::Specimen;
 use ::models::task::CT_CHEST;
+use custody::level::Gate;
+use custody::store::Store;
 use hal::LoadedModel;
 use hal::accel::{self, AccelFault, Accelerator, AcceleratorConfig, Description, Error, Signature, Tensor};
-use study::model::Shelf;
+use study::model::{Models, Shelf};
 use study::settings::Settings;
+use tokio::sync::broadcast;
 
-use crate::models::{has_library, settings_in};
+use crate::models::{has_library, settings_in, until};
 
 /// What is wrong with a network.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -72,7 +75,7 @@ impl LoadedModel for Network {
 }
 
 struct Home {
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     settings: Settings,
     next: Next,
 }
@@ -87,7 +90,7 @@ impl Home {
         let folder = tempfile::tempdir().unwrap();
         specimen.write(&folder.path().join("packages/specimen")).unwrap();
         let settings = settings_in(folder.path(), &BTreeMap::new());
-        Some(Self { _folder: folder, settings, next: Next::default() })
+        Some(Self { folder, settings, next: Next::default() })
     }
 
     /// The flaws of the networks that are loaded from now on.
@@ -157,4 +160,25 @@ fn real_a_package_without_a_right_network_is_refused_and_one_that_had_no_memory_
     let shelf = home.shelf(&[Flaw::Wrong, Flaw::Wrong]);
     assert!(shelf.load_active(CT_CHEST).unwrap_err().to_string().contains("golden run"));
     assert!(shelf.active(CT_CHEST).is_err(), "it is refused");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn real_who_asks_for_the_golden_answers_gets_those_of_today_not_those_that_were_kept() {
+    let Some(home) = Home::new(&Specimen::default()) else { return };
+    // Loaded for work, proved again, and wrong when it is proved once more.
+    let shelf = home.shelf(&[Flaw::None, Flaw::None, Flaw::Wrong]);
+    drop(shelf.load_active(CT_CHEST).unwrap());
+    let proved = entry(&shelf);
+    let old = Record { outcome: Outcome::Ready { difference: Some(0.5) }, ..proved.record.clone().unwrap() };
+    shelf.registry().built(&proved.key, old).unwrap();
+    let store = Store::open(&home.folder.path().join("scanside.db")).unwrap();
+    let models = Models::new(shelf.clone(), store, broadcast::channel(1024).0, Gate::default());
+    models.build(&proved.key, false).unwrap();
+    until("it is proved again", || !models.is_building()).await;
+    let outcome = entry(&shelf).record.unwrap().outcome;
+    assert!(matches!(outcome, Outcome::Ready { difference: Some(d) } if d < 0.01), "{outcome:?}");
+    models.build(&proved.key, false).unwrap();
+    until("it is looked at once more", || !models.is_building()).await;
+    let state = models.list().into_iter().find(|listed| listed.entry.key == proved.key).unwrap().state;
+    assert!(matches!(&state, PackageState::Refused(why) if why.contains("golden run")), "{state:?}");
 }

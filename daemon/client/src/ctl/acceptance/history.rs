@@ -60,9 +60,9 @@ pub fn read(folder: &Path) -> Result<Vec<Run>, Failure> {
 ///
 /// # Errors
 /// When it cannot be written.
-pub fn add(folder: &Path, before: &[Run], report: &Report) -> Result<(), Failure> {
+pub fn add(folder: &Path, before: &[Run], report: &Report, throttled: Option<u64>) -> Result<(), Failure> {
     let figures = report.figures.iter().map(|figure| (figure.code.clone(), figure.value)).collect();
-    let now = Run { utc: report.begun_utc.clone(), passed: report.outcome != Outcome::Fail, figures };
+    let now = Run { utc: report.begun_utc.clone(), passed: report.outcome != Outcome::Fail, figures, throttled };
     let kept = &before[before.len().saturating_sub(MOST_RUNS - 1)..];
     let mut text = String::new();
     for run in kept.iter().chain([&now]) {
@@ -134,7 +134,7 @@ mod tests {
         let (folder, victim) = (tempfile::tempdir().unwrap(), tempfile::NamedTempFile::new().unwrap());
         fs::write(victim.path(), "precious").unwrap();
         std::os::unix::fs::symlink(victim.path(), folder.path().join("history.new")).unwrap();
-        assert!(add(folder.path(), &[], &report(1.0)).is_err());
+        assert!(add(folder.path(), &[], &report(1.0), None).is_err());
         assert_eq!(fs::read_to_string(victim.path()).unwrap(), "precious");
     }
 
@@ -144,10 +144,11 @@ mod tests {
         let place = folder.path().join("new");
         for number in 0..MOST_RUNS + 3 {
             #[allow(clippy::cast_precision_loss, reason = "a few hundred")]
-            add(&place, &read(&place).unwrap(), &report(number as f64)).unwrap();
+            add(&place, &read(&place).unwrap(), &report(number as f64), Some(7)).unwrap();
         }
         let runs = read(&place).unwrap();
         assert_eq!((runs.len(), runs[0].figures[0].1), (MOST_RUNS, 3.0), "the oldest go");
+        assert_eq!(runs[0].throttled, Some(7));
         let text = fs::read_to_string(place.join(FILE)).unwrap();
         fs::write(place.join(FILE), &text[..text.len() - 9]).unwrap();
         assert_eq!(read(&place).unwrap().len(), MOST_RUNS - 1);

@@ -92,12 +92,13 @@ async fn test(
     let begun = manager.begin_acceptance(!options.no_delivery).await;
     begun.map_err(|error| Failure::from_call(&place.bus, error))?;
     let bench = Bench { place, connection, manager, options, progress: Progress::new(language, output) };
-    let mut report = perform::run(&bench).await?;
     let history = options.daily.then(|| history::read(&options.keep)).transpose()?.unwrap_or_default();
+    let before = history.last().and_then(|run| run.throttled);
+    let (mut report, throttled) = perform::run(&bench, before).await?;
     report.drifts = drift::drifts(&history, &report.figures);
     let habits = history::habits(&history, &report.figures);
     if options.daily {
-        history::add(&options.keep, &history, &report)?;
+        history::add(&options.keep, &history, &report, throttled)?;
     }
     let mut written = Vec::new();
     for folder in options.report.iter().cloned().chain(options.daily.then(|| options.keep.join("reports"))) {

@@ -19,9 +19,11 @@ use crate::{Live, LiveProxy, Model, ModelProxy, Options, Stats};
 const BUILD_WITHIN: Duration = Duration::from_secs(1800);
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
+/// With the report how often the box has slowed itself down, for the next daily run.
+///
 /// # Errors
 /// When the daemon leaves the bus meanwhile, or the test study cannot be made.
-pub async fn run(bench: &Bench<'_>) -> Result<Report, Failure> {
+pub async fn run(bench: &Bench<'_>, throttled_before: Option<u64>) -> Result<(Report, Option<u64>), Failure> {
     let begun_utc = hal::clock::now_utc();
     bench.progress.say("Looking at configuration, peers and machine ...", "正在检查配置、对端与硬件……");
     let mut facts = examine::facts(bench.place).await;
@@ -32,6 +34,8 @@ pub async fn run(bench: &Bench<'_>) -> Result<Report, Failure> {
         deadline_ms: settings.as_ref().map(|settings| settings.live.deadline_ms),
         watts: facts.heat.as_ref().and_then(Readings::watts),
         facts,
+        daily: bench.options.daily,
+        throttled_before,
         ..Measured::default()
     };
     measured.echoes = echoes(bench, &measured.facts).await;
@@ -42,7 +46,7 @@ pub async fn run(bench: &Bench<'_>) -> Result<Report, Failure> {
     let mut study = send::run(bench, &measured.facts, settings.as_ref()).await?;
     wait::run(bench, &measured.facts, &mut study).await.map_err(|error| lost(bench, error))?;
     measured.study = Some(study);
-    Ok(report(bench, &measured, settings.as_ref(), begun_utc))
+    Ok((report(bench, &measured, settings.as_ref(), begun_utc), measured.throttled()))
 }
 
 fn lost(bench: &Bench<'_>, error: zbus::Error) -> Failure {
@@ -174,8 +178,13 @@ async fn golden(bench: &Bench<'_>, proxy: &ModelProxy<'_>, model: &Model) -> zbu
     Ok(Err(format!("no answer within {} s", BUILD_WITHIN.as_secs())))
 }
 
-/// `None`: the daemon knows no live path.
+/// `None`: the daemon knows no live path. Counters begin anew with an exam: then what was seen before is compared with nothing.
 async fn video(bench: &Bench<'_>) -> Option<Video> {
+    let seen = watched(bench).await?;
+    if seen.after.pictures < seen.before.pictures { watched(bench).await } else { Some(seen) }
+}
+
+async fn watched(bench: &Bench<'_>) -> Option<Video> {
     let live =
         LiveProxy::builder(&bench.connection).cache_properties(zbus::proxy::CacheProperties::No).build().await.ok()?;
     let now = Live::read(&live).await.ok()?;

@@ -126,6 +126,8 @@ fn outcome(language: Language, plan: &Plan, written: bool, restarted: bool) -> S
 async fn running(bus: &str) -> Option<u16> {
     let ask = async {
         let connection = crate::connect(bus).await.ok()?;
+        // Before the call: it would start a daemon that somebody has stopped.
+        crate::ctl::owner(&connection).await.ok()?;
         let manager = ManagerProxy::new(&connection).await.ok()?;
         manager.dicom_address().await.ok()?.rsplit_once(':')?.1.parse().ok()
     };
