@@ -42,7 +42,7 @@ static const unsigned char MARK = 0xA5;
 static std::recursive_mutex lock;
 static std::map<uintptr_t, std::size_t> memory; // address, bytes
 static std::map<std::string, long long> seen;
-static long long cards = 1, hung = 0, no_memory = 0, fails = 0;
+static long long cards = 1, hung = 0, no_memory = 0, fails = 0, free_memory = 6ll << 30;
 static Code dead = OK;
 static int context;
 
@@ -103,7 +103,7 @@ static Kernel kernel_of(const char* name, F* function, void (*run)(Index3, Index
   return kernel;
 }
 #define KERNEL(name) kernel_of(#name, name, [](Index3 grid, Index3 block, void** a) { run(name, grid, block, a); })
-static Kernel kernels[] = {KERNEL(letterbox), KERNEL(resample), KERNEL(whole), KERNEL(cut), KERNEL(blend), KERNEL(mark)};
+static Kernel kernels[] = {KERNEL(letterbox), KERNEL(resample), KERNEL(whole), KERNEL(cut), KERNEL(blend), KERNEL(mark), KERNEL(odd)};
 
 extern "C" {
 
@@ -114,7 +114,8 @@ long long scanside_driver(const char* what, long long value) {
   else if (name == "hung") hung = value;
   else if (name == "no memory") no_memory = value;
   else if (name == "next work fails") fails = value;
-  else if (name == "heal") dead = OK, hung = 0, no_memory = 0, fails = 0, seen.clear();
+  else if (name == "free") free_memory = value;
+  else if (name == "heal") dead = OK, hung = 0, no_memory = 0, fails = 0, free_memory = 6ll << 30, seen.clear();
   else if (name == "taken") return static_cast<long long>(memory.size());
   else return seen[name];
   return 0;
@@ -139,7 +140,7 @@ Code cuDevicePrimaryCtxRetain(void** out, int) { return *out = &context, seen["c
 Code cuDevicePrimaryCtxRelease_v2(int) { return seen["contexts"]--, OK; }
 Code cuCtxSetCurrent(void* wanted) { return dead != OK ? dead : wanted == &context ? OK : INVALID; }
 Code cuCtxGetStreamPriorityRange(int* least, int* greatest) { return *least = 0, *greatest = -5, OK; }
-Code cuMemGetInfo_v2(std::size_t* free, std::size_t* total) { return *free = std::size_t(6) << 30, *total = std::size_t(8) << 30, OK; }
+Code cuMemGetInfo_v2(std::size_t* free, std::size_t* total) { return *free = std::size_t(free_memory), *total = std::size_t(8) << 30, OK; }
 
 Code cuMemAlloc_v2(unsigned long long* address, std::size_t bytes) {
   GUARD;
@@ -163,10 +164,12 @@ Code cuMemFreeHost(void* address) {
 }
 Code cuMemcpyHtoDAsync_v2(unsigned long long to, const void* from, std::size_t bytes, void* stream) {
   GUARD;
+  seen["bytes up"] += static_cast<long long>(bytes);
   return queue(stream, [=] { return copy(to, reinterpret_cast<uintptr_t>(from), bytes); });
 }
 Code cuMemcpyDtoHAsync_v2(void* to, unsigned long long from, std::size_t bytes, void* stream) {
   GUARD;
+  seen["bytes down"] += static_cast<long long>(bytes);
   return queue(stream, [=] { return copy(reinterpret_cast<uintptr_t>(to), from, bytes); });
 }
 Code cuMemsetD8Async(unsigned long long to, unsigned char value, std::size_t bytes, void* stream) {
@@ -180,6 +183,7 @@ Code cuMemsetD8Async(unsigned long long to, unsigned char value, std::size_t byt
 Code cuStreamCreateWithPriority(void** out, unsigned flags, int priority) {
   GUARD;
   seen["priority"] = priority;
+  seen["streams"]++;
   seen["flags"] = flags;
   return *out = new Stream{priority, {}}, OK;
 }
