@@ -66,6 +66,13 @@ fn sim_blended_answers_of_a_card_are_those_of_the_processor() {
 }
 
 #[test]
+fn sim_answers_that_make_no_sense_are_seen_by_a_card_as_by_the_processor() {
+    let (driver, _turn) = driver();
+    steps_cases::odd();
+    clean(driver);
+}
+
+#[test]
 fn sim_a_card_that_fails_costs_no_picture_and_no_volume() {
     let (driver, _turn) = driver();
     let (picture, volume, target) = steps_cases::examples();
