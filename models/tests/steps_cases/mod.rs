@@ -29,7 +29,7 @@ fn bits(values: &[f32]) -> Vec<u32> {
 }
 
 /// Bytes that look random.
-fn noise(seed: u64, count: usize) -> Vec<u8> {
+pub fn noise(seed: u64, count: usize) -> Vec<u8> {
     (0..count as u64).map(|i| (seed.wrapping_add(i).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as u8).collect()
 }
 
