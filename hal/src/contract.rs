@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::accel::{AccelFault, Accelerator, Error, Tensor};
 use crate::capture::{self, Capture, Config, Frame, PixelFormat, Validation, convert};
+use crate::cuda;
 use crate::fault::{Fault, Faults};
 
 /// A network an implementation can load, and what it answers: input `[N, 2]`, output of the same shape.
@@ -163,6 +164,35 @@ fn buffers_are_bounded(device: &mut dyn Capture) {
     device.next_frame(PATIENCE).expect("dropped frames make room");
 }
 
+/// A card that reads pictures where their capture device has put them: all bytes are the picture's, and the device gets every buffer back.
+/// Every picture that `take` gives lies in a buffer of a device, whose readers hold no other.
+///
+/// # Errors
+/// Why the driver does not let the card read them; they are copied then.
+///
+/// # Panics
+/// When the contract is broken.
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+pub fn lent(card: &cuda::Device, take: &mut dyn FnMut() -> Frame) -> Result<cuda::Route, Error> {
+    let stream = card.stream(cuda::Urgency::Live)?;
+    let mut routes = Vec::new();
+    for _ in 0..20 {
+        let frame = take();
+        let plane = frame.plane(0).expect("a picture has a plane").bytes;
+        let lent = card.lend(&frame, 0, plane)?.expect("its bytes lie in a buffer of the device");
+        let mut here = card.pinned::<u8>(plane.len())?;
+        let from = lent.offset();
+        stream.download(lent.buffer(), from..from + plane.len(), &mut here, 0)?;
+        lent.hold_on(&stream);
+        stream.wait(Duration::from_secs(5))?;
+        assert!(here.read()? == plane, "the card reads other bytes than the processor");
+        routes.push(lent.route());
+    }
+    let first = routes[0];
+    assert!(routes.iter().all(|route| *route == first), "one way for all pictures of a device: {routes:?}");
+    Ok(first)
+}
+
 /// Failure on demand: `open` opens a device behind `faults`, whose source can take the size 96x48.
 ///
 /// # Panics
@@ -234,9 +264,11 @@ mod tests {
     use crate::accel::scripted::Scripted;
     use crate::accel::{AccelFault, AcceleratorConfig, open};
     use crate::capture::replay::{InMemory, Replay, Y4m};
+    use crate::capture::shared::Shared;
     use crate::capture::synthetic::Synthetic;
     use crate::capture::{Capture, Colour, Config, PixelFormat, Rate, discover, frame::Shape, v4l2::V4l2};
     use crate::clock::Manual;
+    use crate::cuda::{Device, Route};
     use crate::fault::Faults;
     use crate::root::Root;
 
@@ -387,6 +419,27 @@ mod tests {
         let recording = InMemory::new("clip", shape, pictures).unwrap();
         let mut boxed: Box<dyn Capture> = Box::new(Replay::new(recording, Arc::new(Manual::default())));
         super::capture(&mut boxed, &wanted(PixelFormat::Mjpeg));
+    }
+
+    #[test]
+    fn real_lent_pictures_are_read_where_they_lie() {
+        if !Root::default().has_cuda_device() {
+            needs::skip(Lack::Gpu, "not run: no card");
+            return;
+        }
+        let card = Device::open(0).unwrap();
+        let shape = Shape::tight(PixelFormat::Nv12, 1280, 720, Colour::default());
+        let (bytes, mut device) = (vec![7; shape.bytes(0)], Shared::new(shape, 3, false).unwrap());
+        let told = |by: Result<Route, _>| by.map_or_else(|why| format!("refused: {why}"), |route| route.name().into());
+        println!("lent: {}: shared memory", told(super::lent(&card, &mut || device.take(&bytes).unwrap())));
+        let found = discover::video_devices(&Root::default());
+        let Some(mut video) = found.iter().find_map(|found| V4l2::open(&found.path).ok()) else { return };
+        let wanted = Config::new(PixelFormat::Yuyv, 640, 480, Rate::hertz(30));
+        let Ok(validation) = video.validate(&wanted) else { return };
+        let Some(config) = validation.accepted() else { return };
+        video.start(config).unwrap();
+        let mut next = || video.next_frame(std::time::Duration::from_secs(5)).unwrap();
+        println!("lent: video device: {}", told(super::lent(&card, &mut next)));
     }
 
     #[test]

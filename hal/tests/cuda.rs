@@ -37,7 +37,7 @@ fn sim_a_card_says_what_it_is_and_live_work_goes_before_study_work() {
     let _live = card.stream(Urgency::Live).unwrap();
     assert_eq!(driver.say(c"priority", 0), -5, "the greatest of the range that the card says");
     let kernels = Kernels::load(&card).unwrap();
-    assert_eq!(kernels.registers().unwrap().len(), 6);
+    assert_eq!(kernels.registers().unwrap().len(), 7);
 }
 
 #[test]

@@ -329,11 +329,21 @@ def text_rows(path: Path) -> list[str]:
     return path.read_text(errors="replace").splitlines()[-12:] if path.exists() else []
 
 
+def of_patches(path: Path) -> list[str]:
+    return [
+        f"{one['patches']} patches: {one['on_card_ms']:.0f} ms on the card, {one['by_runs_ms']:.0f} ms through the host; "
+        f"{'equal maps' if one['equal'] else 'OTHER MAPS'}{'' if one['stayed'] else ', did NOT stay on the card'}"
+        for one in lines_of(path)
+        if one["step"] == "patches"
+    ]
+
+
 def report(work_name: str, out: str) -> None:
     work = Path(work_name)
     rows_of = {
         "contract": lambda: [line for line in text_rows(work / "contract.txt") if line.startswith("test result")],
         "kernels": lambda: [line for line in text_rows(work / "kernels.txt") if line.startswith(("test result", "kernels on"))],
+        "lent": lambda: [line for line in text_rows(work / "lent.txt") if line.startswith(("test result", "lent: "))],
         "golden": lambda: of_golden(work),
         "ct": lambda: of_ct(work, "ct"),
         "ct_cpu": lambda: of_ct(work, "ct-cpu") + text_rows(work / "compare.txt"),
@@ -346,6 +356,7 @@ def report(work_name: str, out: str) -> None:
         "killed": lambda: text_rows(work / "killed.txt"),
         "trt_contract": lambda: [line for line in text_rows(work / "trt-contract.txt") if line.startswith("test result")],
         "trt_golden": lambda: of_golden(work, "trt-golden.jsonl"),
+        "trt_patches": lambda: of_patches(work / "trt-patches.jsonl"),
         "trt_ct": lambda: of_ct(work, "ct-trt"),
         "trt_pictures": lambda: of_pictures(work / "trt-pictures.jsonl"),
         "trt_beside_thread": lambda: of_pictures(work / "trt-beside-thread.jsonl"),

@@ -20,10 +20,10 @@ cd "$root"
 accelerator=cuda programs="" quick="" only=""
 steps="phantoms contract golden ct ct_cpu pictures beside_thread beside_process live precision memory killed"
 # The same on TensorRT itself; "not tried" where there is none.
-steps+=" trt_contract trt_golden trt_ct trt_pictures trt_beside_thread trt_live"
+steps+=" trt_contract trt_golden trt_patches trt_ct trt_pictures trt_beside_thread trt_live"
 inner=""
 # The arithmetic of the kernels, before anything that may use them.
-steps=${steps/contract/contract kernels}
+steps=${steps/contract/contract kernels lent}
 while [ $# -gt 0 ]; do
   case $1 in
     --accelerator) accelerator=$2; shift 2 ;;
@@ -94,7 +94,7 @@ phantoms() {
 contract() {
   local said
   [ "$accelerator" = cuda ] && export SCANSIDE_GPU=required
-  "$programs/contract" contract::tests::real_ --skip v4l2 --skip tensorrt --nocapture --test-threads=1 2>&1 | tee "$work/contract.txt"
+  "$programs/contract" contract::tests::real_ --skip v4l2 --skip tensorrt --skip lent --nocapture --test-threads=1 2>&1 | tee "$work/contract.txt"
   said=$(sed -n 's/^test result: ok. \([0-9]*\) passed.*/\1/p' "$work/contract.txt")
   [ "${said:-0}" -ge 3 ] || fail "only ${said:-0} contract tests ran"
 }
@@ -104,6 +104,15 @@ kernels() {
   [ "$accelerator" = cpu ] && { say "not run: no card"; exit "$not_tried"; }
   SCANSIDE_GPU=required "$programs/steps" --nocapture 2>&1 | tee "$work/kernels.txt"
   grep -q '^test result: ok. 1 passed' "$work/kernels.txt" || fail "the kernels were not compared"
+}
+
+# Pictures that the card reads where the capture device has put them: shared memory, and a video device where there is one. Says by which
+# way; a card that cannot is "not tried".
+lent() {
+  [ "$accelerator" = cpu ] && { say "not run: no card"; exit "$not_tried"; }
+  SCANSIDE_GPU=required "$programs/contract" contract::tests::real_lent --nocapture --test-threads=1 2>&1 | tee "$work/lent.txt"
+  grep -q '^test result: ok. 1 passed' "$work/lent.txt" || fail "lending was not tried"
+  ! grep -q '^lent: refused' "$work/lent.txt" || exit "$not_tried"
 }
 
 golden() { "$programs/measure" golden "$packages" "$accelerator" | tee "$work/golden.jsonl"; }
@@ -227,6 +236,12 @@ trt_golden() {
   "$programs/measure" golden "$packages" tensorrt | tee "$work/trt-golden.jsonl"
 }
 
+# One volume with its patches on the card, and through the host's memory: equal maps, and the time of both.
+trt_patches() {
+  trt
+  "$programs/measure" patches "$packages" tensorrt | tee "$work/trt-patches.jsonl"
+}
+
 trt_ct() {
   trt
   watched "$work/ct-trt.memory" analyse tensorrt "$work/studies" ct-trt
@@ -261,7 +276,7 @@ limit() { # seconds for a step
     phantoms | precision | ct_cpu) echo 150 ;;
     live | trt_live) echo 180 ;;
     # TensorRT proper tries kernels for minutes.
-    trt_golden | trt_ct) echo 600 ;;
+    trt_golden | trt_ct | trt_patches) echo 600 ;;
     memory) echo 200 ;;
     *) echo 90 ;;
   esac

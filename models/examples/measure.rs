@@ -2,18 +2,23 @@
 //!
 //!     measure golden  PACKAGES ACCELERATOR            each network on its golden input, and on a whole patch beside the CPU
 //!     measure picture PACKAGES ACCELERATOR SECONDS [beside]    time per ultrasound picture; `beside`: a CT network runs too
+//!     measure patches PACKAGES ACCELERATOR            a whole volume with its patches on the card, and through the host's memory
 //!     measure load    PACKAGES ACCELERATOR SECONDS    a CT network, patch after patch
 //!
 //! One JSON object a line. Ends with 1 when the accelerator is not there or an answer is wrong.
 
 use std::error::Error;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use hal::accel::{self, AcceleratorConfig, ENVIRONMENT_KEY};
+use hal::accel::{self, AcceleratorConfig, ENVIRONMENT_KEY, OnCard, Patchwork};
 use hal::{Accelerator, LoadedModel, Tensor};
+use models::grid::Grid;
 use models::manifest::Variant;
+use models::patchwork::Pass;
+use models::task::Unattended;
 use models::task::us_breast::{Sector, Task};
 use models::{Package, golden};
 use serde_json::json;
@@ -32,8 +37,9 @@ fn main() -> Outcome<()> {
         ["picture", packages, provider, seconds, "beside"] => {
             pictures(Path::new(packages), provider, seconds.parse()?, true)
         }
+        ["patches", packages, provider] => volume(Path::new(packages), provider),
         ["load", packages, provider, seconds] => load(Path::new(packages), provider, seconds.parse()?),
-        _ => Err("usage: measure golden|picture|load PACKAGES ACCELERATOR [SECONDS] [beside]".into()),
+        _ => Err("usage: measure golden|picture|patches|load PACKAGES ACCELERATOR [SECONDS] [beside]".into()),
     }
 }
 
@@ -148,6 +154,67 @@ fn keep_busy(package: &Package, model: &mut dyn LoadedModel, stop: &dyn Fn() -> 
         count += 1;
     }
     Ok((count, ms(begun.elapsed()) / f64::from(count.max(1))))
+}
+
+/// A network whose patches do not stay on the card.
+#[derive(Debug)]
+struct ByRuns<'a>(&'a mut dyn LoadedModel, u32);
+
+impl LoadedModel for ByRuns<'_> {
+    fn inputs(&self) -> &[String] {
+        self.0.inputs()
+    }
+
+    fn outputs(&self) -> &[String] {
+        self.0.outputs()
+    }
+
+    fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>, accel::Error> {
+        self.1 += 1;
+        self.0.run(inputs)
+    }
+
+    fn on_card(&mut self, work: &Arc<Patchwork>) -> Result<Option<Box<dyn OnCard + '_>>, accel::Error> {
+        // The first time only, so that one volume goes each way.
+        if std::mem::take(&mut self.1) == 0 { self.0.on_card(work) } else { Ok(None) }
+    }
+}
+
+/// The same volume both ways, with the same network: the maps must be equal, number by number. Ends with 1 when patches did not stay.
+fn volume(packages: &Path, provider: &str) -> Outcome<()> {
+    let device = open(provider, false)?;
+    let package = Package::open(&packages.join("ct-chest"))?;
+    let mut model = device.load(&package.network(provider)?.1)?;
+    let reads = package.manifest.volume().ok_or("the package reads no volumes")?;
+    let [depth, rows, columns] = reads.input.patch;
+    let size = [columns, rows, depth];
+    let grid = Grid { dims: size.map(|n| n * 5 / 2), spacing_mm: [reads.input.spacing_mm; 3] };
+    let hu = (0..grid.len()).map(|i| ((i * 2_654_435_761 >> 9) % 1400) as i16 - 1000).collect::<Vec<i16>>();
+    let pass = Pass {
+        grid: &grid,
+        hu: &Arc::new(hu),
+        size,
+        overlap: reads.input.overlap,
+        windows: &reads.input.windows_hu,
+        channels: reads.outputs.channels.len(),
+    };
+    let origins = models::postprocess::patches::origins(&grid, size, reads.input.overlap);
+    let timed = |model: &mut ByRuns<'_>| -> Outcome<_> {
+        let begun = Instant::now();
+        let maps = models::patchwork::blended(&pass, &origins, model, &Unattended)?;
+        Ok((maps, ms(begun.elapsed()), model.1))
+    };
+    // The first one compiles.
+    timed(&mut ByRuns(model.as_mut(), 0))?;
+    let (stayed, on_card_ms, runs) = timed(&mut ByRuns(model.as_mut(), 0))?;
+    let (crossed, by_runs_ms, _) = timed(&mut ByRuns(model.as_mut(), 1))?;
+    let equal = stayed == crossed;
+    println!(
+        "{}",
+        json!({ "step": "patches", "patches": origins.len(), "on_card_ms": on_card_ms, "by_runs_ms": by_runs_ms,
+                "stayed": runs == 0, "equal": equal })
+    );
+    if equal && runs == 0 { Ok(()) } else { Err("the patches did not stay on the card, or gave other maps".into()) }
 }
 
 fn load(packages: &Path, provider: &str, seconds: f64) -> Outcome<()> {

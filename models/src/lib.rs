@@ -20,6 +20,7 @@ mod morphology;
 mod npy;
 pub mod number;
 pub mod package;
+pub mod patchwork;
 pub mod postprocess;
 pub mod preprocess;
 pub mod reading;

@@ -9,6 +9,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hal::accel::AccelFault;
 use hal::capture::convert::Part;
+use hal::capture::frame::Shape;
+use hal::capture::shared::Shared;
+use hal::capture::{Colour, PixelFormat};
 use hal::cuda::Urgency;
 use hal::cuda::simulated_ffi::Driver;
 use models::steps::{Card, Cpu, Steps};
@@ -66,6 +69,13 @@ fn sim_blended_answers_of_a_card_are_those_of_the_processor() {
 }
 
 #[test]
+fn sim_answers_that_make_no_sense_are_seen_by_a_card_as_by_the_processor() {
+    let (driver, _turn) = driver();
+    steps_cases::odd();
+    clean(driver);
+}
+
+#[test]
 fn sim_a_card_that_fails_costs_no_picture_and_no_volume() {
     let (driver, _turn) = driver();
     let (picture, volume, target) = steps_cases::examples();
@@ -93,6 +103,58 @@ fn sim_a_card_that_fails_costs_no_picture_and_no_volume() {
         assert_eq!(card.resample(&volume, &target), Cpu.resample(&volume, &target), "{fault:?}");
         driver.say(c"hung", 0);
     }
+}
+
+#[test]
+fn sim_pictures_that_a_card_reads_where_they_lie_are_those_of_the_processor() {
+    let (driver, _turn) = driver();
+    let part = Part { x: 3, y: 5, width: 40, height: 30 };
+    // The driver lets the card read them, by both ways, or not at all.
+    for (imports, refuses) in [(1, 0), (0, 0), (0, 1)] {
+        driver.say(c"heal", 0);
+        driver.say(c"dmabuf", imports);
+        driver.say(c"no register", refuses);
+        let mut device = Shared::new(Shape::tight(PixelFormat::Nv12, 64, 48, Colour::default()), 2, true).unwrap();
+        let mut pictures = Card::open(0, Urgency::Live).unwrap().pictures(part, [32, 32]);
+        let mut cpu = Cpu.pictures(part, [32, 32]);
+        let (mut have, mut want, mut crossed) = (Vec::new(), Vec::new(), 0);
+        for seed in 0..6 {
+            let frame = device.take(&steps_cases::noise(seed, 64 * 72)).unwrap();
+            cpu.fill(&frame, &mut want).unwrap();
+            let before = driver.say(c"bytes up", 0);
+            pictures.fill(&frame, &mut have).unwrap();
+            crossed = driver.say(c"bytes up", 0) - before;
+            assert_eq!(have, want, "{imports} {refuses} {seed}");
+        }
+        let copied = 64 * 29 + 40;
+        assert_eq!(crossed, if refuses == 1 { copied } else { 0 }, "{imports} {refuses}: bytes that were copied");
+        assert!(driver.say(c"asked for imports", 0) <= 2, "a driver that refuses is not asked at every picture");
+        assert_eq!(device.free(), 2);
+        drop((device, pictures));
+        assert_eq!((driver.say(c"registered now", 0), driver.say(c"imported now", 0)), (0, 0));
+    }
+    clean(driver);
+}
+
+#[test]
+fn sim_a_picture_that_a_hung_card_may_still_read_is_prepared_on_the_processor_and_kept_from_its_device() {
+    let (driver, _turn) = driver();
+    let part = Part { x: 0, y: 0, width: 64, height: 48 };
+    let mut device = Shared::new(Shape::tight(PixelFormat::Grey, 64, 48, Colour::default()), 2, false).unwrap();
+    let mut pictures = Card::open(0, Urgency::Live).unwrap().pictures(part, [32, 32]);
+    let frame = device.take(&steps_cases::noise(1, 64 * 48)).unwrap();
+    let (mut have, mut want) = (Vec::new(), Vec::new());
+    Cpu.pictures(part, [32, 32]).fill(&frame, &mut want).unwrap();
+    driver.say(c"hung", 1);
+    pictures.fill(&frame, &mut have).unwrap();
+    assert_eq!(have, want);
+    drop(frame);
+    assert_eq!(device.free(), 1, "the device must not write where the card may read");
+    let other = device.take(&steps_cases::noise(2, 64 * 48)).unwrap();
+    pictures.fill(&other, &mut have).unwrap();
+    drop(other);
+    assert_eq!(device.free(), 1, "and goes on with the other buffer");
+    driver.say(c"hung", 0);
 }
 
 #[test]

@@ -20,4 +20,5 @@ fn real_steps_of_a_card_are_those_of_the_processor() {
     steps_cases::whole();
     steps_cases::cut();
     steps_cases::blend_and_mark();
+    steps_cases::odd();
 }

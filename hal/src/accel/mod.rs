@@ -4,6 +4,7 @@ mod gpu;
 mod library;
 mod message;
 mod onnxruntime;
+pub mod patches;
 mod provider;
 mod runtime;
 mod shape;
@@ -12,9 +13,11 @@ pub mod tensorrt;
 pub mod scripted;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 pub use crate::accel_error::{AccelFault, Error};
 pub use library::ENVIRONMENT_KEY;
+pub use patches::{OnCard, Patchwork};
 pub use provider::Provider;
 
 /// A dense, row-major (last axis fastest) array of 32-bit floats.
@@ -118,6 +121,15 @@ pub trait LoadedModel: Send + std::fmt::Debug {
     /// # Errors
     /// `AccelFault::BadInput` when a shape does not fit, `AccelFault::Device` when the run failed, `AccelFault::OutOfMemory`.
     fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>, Error>;
+
+    /// Begins work on a volume whose patches need not leave the card. `None`: this network cannot do that, or not with this volume (the
+    /// journal says why); [`LoadedModel::run`] does it patch by patch then.
+    ///
+    /// # Errors
+    /// `AccelFault::BadInput` when the parts of `work` do not belong together; `AccelFault::Device`.
+    fn on_card(&mut self, _work: &Arc<Patchwork>) -> Result<Option<Box<dyn OnCard + '_>>, Error> {
+        Ok(None)
+    }
 }
 
 /// Which accelerator to open, and with what.

@@ -5,6 +5,8 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::berth::Berth;
+
 /// How the bytes of a picture are arranged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PixelFormat {
@@ -155,6 +157,11 @@ pub trait Storage: Send + Sync + fmt::Debug {
     fn dmabuf(&self, _index: usize) -> Option<BorrowedFd<'_>> {
         None
     }
+
+    /// Buffer `index` as it stays for as long as the device has it; `None` where each picture has memory of its own.
+    fn berth(&self, _index: usize) -> Option<&Berth> {
+        None
+    }
 }
 
 impl Storage for Vec<u8> {
@@ -208,8 +215,16 @@ impl Frame {
 
     /// The buffer of plane `index` as a dmabuf, where the driver exports it.
     pub fn dmabuf(&self, index: usize) -> Option<BorrowedFd<'_>> {
-        let part = self.shape.planes.get(index).map_or(0, |layout| layout.part);
-        self.storage.dmabuf(part)
+        self.storage.dmabuf(self.part_of(index))
+    }
+
+    /// The buffer of plane `index`, where the device uses it again.
+    pub fn berth(&self, index: usize) -> Option<&Berth> {
+        self.storage.berth(self.part_of(index))
+    }
+
+    fn part_of(&self, plane: usize) -> usize {
+        self.shape.planes.get(plane).map_or(0, |layout| layout.part)
     }
 
     /// Whether every row of every plane is there (for JPEG: whether there is anything at all).

@@ -8,6 +8,8 @@
 //! changed resolution by itself.
 
 mod error;
+mod berth;
+mod mapping_ffi;
 pub mod config;
 pub mod frame;
 pub mod convert;
@@ -18,11 +20,14 @@ pub mod discover;
 pub mod v4l2;
 pub mod replay;
 #[cfg(any(test, feature = "sim"))]
+pub mod shared;
+#[cfg(any(test, feature = "sim"))]
 pub mod synthetic;
 pub mod guard;
 
 use std::time::Duration;
 
+pub use berth::Berth;
 pub use config::{Config, Offer, Rate, Validated, Validation};
 pub use error::{CaptureFault, Error};
 pub use frame::{Colour, Frame, Matrix, PixelFormat, Range};

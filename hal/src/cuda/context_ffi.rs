@@ -2,14 +2,16 @@
 
 #![allow(unsafe_code)]
 
+use std::any::Any;
 use std::ffi::{CStr, c_int, c_uint, c_void};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use cudarc::driver::sys::{CUcontext, CUdevice, CUdevice_attribute as Attribute, CUdeviceptr};
+use cudarc::driver::sys::{CUcontext, CUdevice, CUdevice_attribute as Attribute, CUdeviceptr, CUexternalMemory};
 
 use super::driver_ffi::{self, Functions};
+use super::lent_ffi::Given;
 use super::{Facts, Memory, fault};
 use crate::accel_error::{AccelFault, Error};
 
@@ -27,11 +29,24 @@ pub(super) struct Context {
 }
 
 /// Memory that has no owner any more.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) enum Garbage {
     Device(CUdeviceptr),
     Pinned(*mut c_void),
+    /// Memory of the host that the card reads, and what keeps it mapped.
+    Registered(*mut c_void, Arc<dyn Any + Send + Sync>),
+    /// A dmabuf, and where it was mapped.
+    Imported {
+        address: Option<CUdeviceptr>,
+        memory: CUexternalMemory,
+        given: Given,
+    },
 }
+
+// SAFETY: handles and addresses of the driver's, which may be given back from any thread; nobody else has them.
+unsafe impl Send for Garbage {}
+// SAFETY: nothing of it is looked at before it is given back.
+unsafe impl Sync for Garbage {}
 
 // SAFETY: the handles are the driver's, which may be used from any thread (CUDA driver API, "Thread safety": contexts are shared
 // between threads); memory in `kept` has no owner that could touch it.
@@ -177,11 +192,22 @@ impl Context {
     }
 
     fn free(&self, garbage: Garbage) {
-        // SAFETY: allocated by this driver; the owner has gone and no queued work uses it (`stream_ffi`), so this is the only reference.
+        // SAFETY: made by this driver; the owner has gone and no queued work uses it (`stream_ffi`), so this is the only reference.
         let code = unsafe {
             match garbage {
                 Garbage::Device(address) => (self.functions.cuMemFree_v2)(address),
                 Garbage::Pinned(address) => (self.functions.cuMemFreeHost)(address),
+                Garbage::Registered(address, keeper) => {
+                    let code = (self.functions.cuMemHostUnregister)(address);
+                    drop(keeper);
+                    code
+                }
+                Garbage::Imported { address, memory, given } => {
+                    let unmapped = address.map_or(fault::SUCCESS, |address| (self.functions.cuMemFree_v2)(address));
+                    let code = (self.functions.cuDestroyExternalMemory)(memory);
+                    given.take_back();
+                    if unmapped == fault::SUCCESS { code } else { unmapped }
+                }
             }
         };
         if let Err(error) = self.checked(code, "giving memory back") {

@@ -8,7 +8,9 @@
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::sync::{Mutex, PoisonError};
 
-use cudarc::driver::sys::{self, CUcontext, CUdevice, CUdeviceptr, CUevent, CUfunction, CUmodule, CUstream};
+use cudarc::driver::sys::{
+    self, CUcontext, CUdevice, CUdeviceptr, CUevent, CUexternalMemory, CUfunction, CUmodule, CUstream,
+};
 
 use super::fault;
 use crate::accel_error::{AccelFault, Error};
@@ -58,6 +60,12 @@ functions! {
     cuMemFree_v2(CUdeviceptr);
     cuMemHostAlloc(*mut *mut c_void, usize, c_uint);
     cuMemFreeHost(*mut c_void);
+    cuMemHostRegister_v2(*mut c_void, usize, c_uint);
+    cuMemHostUnregister(*mut c_void);
+    cuMemHostGetDevicePointer_v2(*mut CUdeviceptr, *mut c_void, c_uint);
+    cuImportExternalMemory(*mut CUexternalMemory, *const c_void);
+    cuExternalMemoryGetMappedBuffer(*mut CUdeviceptr, CUexternalMemory, *const sys::CUDA_EXTERNAL_MEMORY_BUFFER_DESC);
+    cuDestroyExternalMemory(CUexternalMemory);
     cuMemcpyHtoDAsync_v2(CUdeviceptr, *const c_void, usize, CUstream);
     cuMemcpyDtoHAsync_v2(*mut c_void, CUdeviceptr, usize, CUstream);
     cuMemsetD8Async(CUdeviceptr, u8, usize, CUstream);

@@ -33,6 +33,7 @@ struct All {
     cut: Kernel,
     blend: Kernel,
     mark: Kernel,
+    odd: Kernel,
 }
 
 impl Kernels {
@@ -54,6 +55,7 @@ impl Kernels {
             cut: take("cut")?,
             blend: take("blend")?,
             mark: take("mark")?,
+            odd: take("odd")?,
         };
         Ok(Self { context: device.context.clone(), all: Arc::new(all) })
     }
@@ -63,8 +65,8 @@ impl Kernels {
     /// # Errors
     /// `AccelFault::Device`.
     pub fn registers(&self) -> Result<Vec<(String, u32)>, Error> {
-        let All { letterbox, resample, whole, cut, blend, mark } = &*self.all;
-        [letterbox, resample, whole, cut, blend, mark]
+        let All { letterbox, resample, whole, cut, blend, mark, odd } = &*self.all;
+        [letterbox, resample, whole, cut, blend, mark, odd]
             .map(|k| Ok((k.name().to_owned(), k.registers()?)))
             .into_iter()
             .collect()
@@ -320,6 +322,32 @@ impl Kernels {
         unsafe { self.all.mark.launch(stream, in_rows(count)?, &mut arguments) }?;
         stream.hold_buffer(values);
         stream.hold_buffer(out);
+        Ok(())
+    }
+
+    /// Writes 1 to `found` where one of the values does not lie within the limits, or is no number; nothing otherwise.
+    ///
+    /// # Errors
+    /// As for [`Kernels::letterbox`].
+    pub fn odd(
+        &self,
+        stream: &Stream,
+        values: &DeviceBuffer<f32>,
+        [low, high]: [f32; 2],
+        found: &mut DeviceBuffer<u32>,
+    ) -> Result<(), Error> {
+        self.fits(&[(found.len() == 1, "what is found")])?;
+        let mut arguments = [
+            self.of(values)?,
+            Argument::Long(values.len() as u64),
+            Argument::Float(low),
+            Argument::Float(high),
+            self.of(found)?,
+        ];
+        // SAFETY: one thread a value; all write the one number of `found`.
+        unsafe { self.all.odd.launch(stream, in_rows(values.len())?, &mut arguments) }?;
+        stream.hold_buffer(values);
+        stream.hold_buffer(found);
         Ok(())
     }
 

@@ -35,6 +35,8 @@ plain!(u8, u16, i16, u32, i32, f32);
 pub(super) struct Device {
     context: Arc<Context>,
     pub address: CUdeviceptr,
+    /// What is given back at the end.
+    garbage: Option<Garbage>,
 }
 
 #[derive(Debug)]
@@ -50,7 +52,9 @@ unsafe impl Sync for Pinned {}
 
 impl Drop for Device {
     fn drop(&mut self) {
-        self.context.discard(Garbage::Device(self.address));
+        if let Some(garbage) = self.garbage.take() {
+            self.context.discard(garbage);
+        }
     }
 }
 
@@ -95,7 +99,8 @@ impl<T: Plain> DeviceBuffer<T> {
         // SAFETY: writes one address; given back when the memory is dropped.
         let code = unsafe { (context.functions.cuMemAlloc_v2)(&raw mut address, bytes) };
         context.checked(code, &format!("taking {bytes} bytes of the card's memory"))?;
-        Ok(Self { memory: Arc::new(Device { context: context.clone(), address }), len, kind: PhantomData })
+        let garbage = Some(Garbage::Device(address));
+        Ok(Self { memory: Arc::new(Device { context: context.clone(), address, garbage }), len, kind: PhantomData })
     }
 
     pub fn len(&self) -> usize {
@@ -114,6 +119,14 @@ impl<T: Plain> DeviceBuffer<T> {
 
     pub(super) fn is_of(&self, context: &Arc<Context>) -> bool {
         Arc::ptr_eq(&self.memory.context, context)
+    }
+}
+
+impl DeviceBuffer<u8> {
+    /// Memory that is not the card's own: `len` bytes at its address there, and what to give back at the end.
+    pub(super) fn lent(context: &Arc<Context>, address: CUdeviceptr, len: usize, garbage: Garbage) -> Self {
+        let memory = Device { context: context.clone(), address, garbage: Some(garbage) };
+        Self { memory: Arc::new(memory), len, kind: PhantomData }
     }
 }
 

@@ -18,12 +18,14 @@ mod signature;
 mod program_ffi;
 mod tables;
 mod kernels_ffi;
+mod lent_ffi;
 #[cfg(any(test, feature = "sim"))]
 pub mod simulated_ffi;
 
 use std::sync::Arc;
 
 pub use kernels_ffi::Kernels;
+pub use lent_ffi::{Lent, Route};
 pub use memory_ffi::{DeviceBuffer, PinnedBuffer, Plain};
 pub use stream_ffi::{Event, Stream};
 pub use tables::{Box3, Pixels, Shares, Taper, Taps};

@@ -37,6 +37,20 @@ pub fn touches(grid: &Grid, mask: &[u8], origin: [usize; 3], patch: [usize; 3]) 
     any
 }
 
+/// Along x, y, z: the weight of each voxel of a patch, and the sum of all patches' weights at each point of the grid.
+pub fn weights(grid: &Grid, patch: [usize; 3], overlap: usize) -> [(Vec<f32>, Vec<f32>); 3] {
+    [0, 1, 2].map(|a| {
+        let n = patch[a];
+        // 1 at the edge, rising to the middle: an edge voxel still counts where no other patch covers it.
+        let taper: Vec<f32> = (0..n).map(|i| (i + 1).min(n - i) as f32 / n.div_ceil(2) as f32).collect();
+        let mut total = vec![0.0; grid.dims[a]];
+        for start in starts(grid.dims[a], n, overlap) {
+            total[start..].iter_mut().zip(&taper).for_each(|(sum, t)| *sum += t);
+        }
+        (taper, total)
+    })
+}
+
 /// What stands for probability 1 in a blended answer.
 pub const ONE: u16 = u16::MAX;
 
@@ -52,16 +66,8 @@ pub struct Blend {
 
 impl Blend {
     pub fn new(grid: &Grid, patch: [usize; 3], overlap: usize, channels: usize) -> Self {
-        // 1 at the edge, rising to the middle: an edge voxel still counts where no other patch covers it.
-        let taper =
-            patch.map(|n| (0..n).map(|i| (i + 1).min(n - i) as f32 / n.div_ceil(2) as f32).collect::<Vec<f32>>());
-        let total = [0, 1, 2].map(|a| {
-            let mut total = vec![0.0; grid.dims[a]];
-            for start in starts(grid.dims[a], patch[a], overlap) {
-                total[start..].iter_mut().zip(&taper[a]).for_each(|(sum, t)| *sum += t);
-            }
-            total
-        });
+        let [x, y, z] = weights(grid, patch, overlap);
+        let (taper, total) = ([x.0, y.0, z.0], [x.1, y.1, z.1]);
         Self { channels: (0..channels).map(|_| vec![0; grid.len()]).collect(), taper, total }
     }
 
@@ -84,11 +90,6 @@ impl Blend {
                 }
             });
         });
-    }
-
-    /// Along x, y, z: the weight of each voxel of a patch, and the sum of all patches' weights at each point of the grid.
-    pub fn weights(&self) -> [(&[f32], &[f32]); 3] {
-        [0, 1, 2].map(|a| (self.taper[a].as_slice(), self.total[a].as_slice()))
     }
 
     /// One array a channel, 0 to [`ONE`].

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hal::accel::{AccelFault, Error};
 use hal::capture::{self, Frame, convert};
-use hal::cuda::{Device, DeviceBuffer, Kernels, PinnedBuffer, Pixels, Shares, Stream, Taps, Urgency};
+use hal::cuda::{Device, DeviceBuffer, Kernels, Lent, PinnedBuffer, Pixels, Route, Shares, Stream, Taps, Urgency};
 
 use super::{Cpu, CpuPictures, Pictures, Steps};
 use crate::preprocess::letterbox::Letterbox;
@@ -184,6 +184,8 @@ struct Picture {
     there: DeviceBuffer<u8>,
     pixels: Pixels,
     levels: [u8; 256],
+    /// How the card reads them, once it is known; `None` within: copies.
+    way: Option<Option<Route>>,
 }
 
 impl CardPictures {
@@ -221,11 +223,23 @@ impl CardPictures {
             Some(picture) => self.picture.insert(picture),
             None => self.picture.insert(Picture::new(&self.device, &self.stream, &raw, part.height)?),
         };
-        picture.here.write()?.copy_from_slice(raw.bytes);
-        let (count, pixels) = (raw.bytes.len(), self.answer.len());
-        self.stream.upload(&mut picture.here, 0..count, &mut picture.there, 0)?;
+        let lent = picture.lend(&self.device, frame, raw.bytes)?;
+        let pixels = self.answer.len();
+        let source = match &lent {
+            Some(lent) => {
+                picture.pixels.offset = lent.offset();
+                lent.hold_on(&self.stream);
+                lent.buffer()
+            }
+            None => {
+                picture.pixels.offset = 0;
+                picture.here.write()?.copy_from_slice(raw.bytes);
+                self.stream.upload(&mut picture.here, 0..raw.bytes.len(), &mut picture.there, 0)?;
+                &picture.there
+            }
+        };
         let [across, down] = &self.shares;
-        self.kernels.letterbox(&self.stream, (&picture.there, &picture.pixels), [across, down], &mut self.input)?;
+        self.kernels.letterbox(&self.stream, (source, &picture.pixels), [across, down], &mut self.input)?;
         self.stream.download(&self.input, 0..pixels, &mut self.answer, 0)?;
         self.stream.wait(PICTURE_WITHIN)?;
         out.clear();
@@ -239,6 +253,27 @@ impl Picture {
         let levels = device.copied(stream, &raw.levels)?;
         let pixels = Pixels { offset: 0, stride: raw.stride, rows, bytes: raw.pixel, levels, weights: raw.weights };
         let (here, there) = (device.pinned(raw.bytes.len())?, device.buffer(raw.bytes.len())?);
-        Ok(Self { here, there, pixels, levels: raw.levels })
+        Ok(Self { here, there, pixels, levels: raw.levels, way: None })
+    }
+
+    /// The picture where the capture device has put it; `None`: it is copied. A driver that does not let the card read it is asked once.
+    fn lend(&mut self, device: &Device, frame: &Frame, bytes: &[u8]) -> Result<Option<Lent>, Error> {
+        if self.way == Some(None) || bytes.is_empty() {
+            return Ok(None);
+        }
+        let (lent, why) = match device.lend(frame, 0, bytes) {
+            Ok(lent) => (lent, "these pictures lie in no buffer that stays".to_owned()),
+            Err(error) if device.is_lost() => return Err(error),
+            Err(error) => (None, error.to_string()),
+        };
+        let way = lent.as_ref().map(Lent::route);
+        if self.way != Some(way) {
+            match way {
+                Some(route) => tracing::info!(by = route.name(), "the card reads captured pictures without a copy"),
+                None => tracing::info!(why, "captured pictures are copied to the card"),
+            }
+        }
+        self.way = Some(way);
+        Ok(lent)
     }
 }

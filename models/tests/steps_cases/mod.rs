@@ -29,7 +29,7 @@ fn bits(values: &[f32]) -> Vec<u32> {
 }
 
 /// Bytes that look random.
-fn noise(seed: u64, count: usize) -> Vec<u8> {
+pub fn noise(seed: u64, count: usize) -> Vec<u8> {
     (0..count as u64).map(|i| (seed.wrapping_add(i).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as u8).collect()
 }
 
@@ -127,7 +127,7 @@ pub fn resample(card: &Card) {
     });
 }
 
-/// Kernels and a stream, for the steps that no pipeline runs on a card yet.
+/// Kernels and a stream, for steps without a pipeline around them.
 struct Bare {
     card: Device,
     kernels: Kernels,
@@ -208,14 +208,35 @@ pub fn cut() {
     });
 }
 
+/// Whether any value lies beyond the limits or is no number, wherever it lies.
+pub fn odd() {
+    let bare = Bare::open();
+    let strategy =
+        (prop::collection::vec(-0.5..1.5f32, 1..4000), prop::option::of((any::<u32>(), floats())), any::<bool>());
+    check(60, strategy, |(mut values, planted, wide)| {
+        if let Some((at, value)) = planted {
+            let at = at as usize % values.len();
+            values[at] = value;
+        }
+        let [low, high] = if wide { [-0.5, 1.5] } else { [-1e-3, 1.001] };
+        let there = bare.card.copied(&bare.stream, &values).unwrap();
+        let mut found = bare.card.buffer::<u32>(1).unwrap();
+        bare.stream.clear(&mut found).unwrap();
+        bare.kernels.odd(&bare.stream, &there, [low, high], &mut found).unwrap();
+        let want = values.iter().any(|value| !(low..=high).contains(value));
+        prop_assert_eq!(bare.read(&found).unwrap(), [u32::from(want)]);
+        Ok(())
+    });
+}
+
 /// The answers of all patches of a grid, any floats, and what of the blended ones reaches a floor.
 pub fn blend_and_mark() {
     let bare = Bare::open();
     let strategy = (grid_and_patch(), 0..6usize, 1..4usize, prop::collection::vec(floats(), 97), any::<u16>());
     check(60, strategy, |((grid, patch, _), overlap, channels, values, floor)| {
         let mut twin = Blend::new(&grid, patch, overlap, channels);
-        let tapers =
-            twin.weights().map(|(weights, total)| Taper::new(&bare.card, &bare.stream, weights, total).unwrap());
+        let tapers = patches::weights(&grid, patch, overlap)
+            .map(|(weights, total)| Taper::new(&bare.card, &bare.stream, &weights, &total).unwrap());
         let [x, y, z] = &tapers;
         let mut sums = bare.card.buffer::<u16>(grid.len() * channels).unwrap();
         bare.stream.clear(&mut sums).unwrap();

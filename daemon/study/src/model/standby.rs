@@ -3,20 +3,23 @@
 //! study is dropped and no live picture waits for longer than one run. What made a run, and why not the GPU, is said by [`Device`]
 //! (results) and [`Standing`] (level of the box).
 
+mod apart;
 mod left;
+mod patches;
 mod standing;
 
 use std::fmt;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TryRecvError};
+use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hal::accel::{self, AccelFault, Description, Provider, Signature};
+use hal::accel::{self, AccelFault, Description, OnCard, Patchwork, Provider, Signature};
 use hal::backoff::{Backoff, Pauses};
 use hal::clock::Clock;
 use hal::{LoadedModel, Tensor};
 use models::manifest::Variant;
 
+use self::apart::Apart;
 pub(super) use self::left::{Left, Ticket};
 pub(super) use self::standing::Place;
 pub use self::standing::Standing;
@@ -144,56 +147,6 @@ impl Runs {
                 fallback: why,
                 simulated: [&self.gpu, &self.cpu].into_iter().flatten().any(|(on, _)| on.simulated),
             },
-        }
-    }
-}
-
-/// A network on a thread of its own, so that a device that hangs holds up nobody: the thread is left to itself.
-struct Apart {
-    ask: SyncSender<Vec<Tensor>>,
-    answers: Receiver<Result<Vec<Tensor>, accel::Error>>,
-    ticket: Ticket,
-}
-
-impl fmt::Debug for Apart {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Apart").finish_non_exhaustive()
-    }
-}
-
-fn device(why: impl Into<String>) -> accel::Error {
-    accel::Error::new(AccelFault::Device, why)
-}
-
-impl Apart {
-    /// The thread has the scheduling and the niceness of the one that starts it.
-    fn start(mut model: Box<dyn LoadedModel>, left: &Left) -> std::io::Result<Self> {
-        let ticket = left.ticket();
-        let own = ticket.clone();
-        let (ask, asked) = mpsc::sync_channel::<Vec<Tensor>>(1);
-        let (answer, answers) = mpsc::sync_channel(1);
-        std::thread::Builder::new().name("gpu".into()).spawn(move || {
-            for inputs in asked {
-                let made = model.run(&inputs);
-                own.answered();
-                if answer.send(made).is_err() {
-                    return;
-                }
-            }
-        })?;
-        Ok(Self { ask, answers, ticket })
-    }
-
-    fn run(&self, inputs: &[Tensor], patience: Duration) -> Result<Vec<Tensor>, accel::Error> {
-        self.ticket.again();
-        self.ask.try_send(inputs.to_vec()).map_err(|_| device("its thread has ended"))?;
-        match self.answers.recv_timeout(patience) {
-            Ok(answer) => answer,
-            Err(RecvTimeoutError::Timeout) => {
-                self.ticket.give_up();
-                Err(device(format!("no answer within {} s", patience.as_secs())))
-            }
-            Err(RecvTimeoutError::Disconnected) => Err(device("its library crashed")),
         }
     }
 }
@@ -366,6 +319,25 @@ impl Standby {
         self.place.say(why, false);
     }
 
+    /// How long the GPU may take for inputs of these extents.
+    fn patience(&self, shape: &[usize]) -> Duration {
+        let is_new = self.shapes.as_ref().is_some_and(|shapes| !shapes.iter().any(|known| known == shape));
+        if is_new { BUILDING } else { self.patience }
+    }
+
+    /// The GPU has made runs of inputs of these extents.
+    fn made_on_gpu(&mut self, shape: Vec<usize>, runs: u32) {
+        if let Some(shapes) = self.shapes.as_mut().filter(|shapes| !shapes.contains(&shape)) {
+            shapes.push(shape);
+        }
+        if self.backoff.has_failed() {
+            self.works_again();
+        }
+        if let Some((_, made)) = &mut self.device.runs().gpu {
+            *made += runs;
+        }
+    }
+
     fn on_cpu(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>, accel::Error> {
         let cpu = match &mut self.cpu {
             Some(cpu) => cpu,
@@ -403,18 +375,9 @@ impl LoadedModel for Standby {
         self.look_for_gpu();
         if let Gpu::Ready(apart) = &self.gpu {
             let shape: Vec<usize> = inputs.iter().flat_map(|input| input.shape.clone()).collect();
-            let is_new = self.shapes.as_ref().is_some_and(|shapes| !shapes.contains(&shape));
-            match apart.run(inputs, if is_new { BUILDING } else { self.patience }) {
+            match apart.run(inputs, self.patience(&shape)) {
                 Ok(answer) => {
-                    if let Some(shapes) = self.shapes.as_mut().filter(|_| is_new) {
-                        shapes.push(shape);
-                    }
-                    if self.backoff.has_failed() {
-                        self.works_again();
-                    }
-                    if let Some((_, made)) = &mut self.device.runs().gpu {
-                        *made += 1;
-                    }
+                    self.made_on_gpu(shape, 1);
                     return Ok(answer);
                 }
                 // The CPU would say the same.
@@ -423,6 +386,10 @@ impl LoadedModel for Standby {
             }
         }
         self.on_cpu(inputs)
+    }
+
+    fn on_card(&mut self, work: &Arc<Patchwork>) -> Result<Option<Box<dyn OnCard + '_>>, accel::Error> {
+        patches::begin(self, work)
     }
 }
 

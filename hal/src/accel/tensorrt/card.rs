@@ -4,11 +4,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::call_ffi::{End, Session};
+use super::patches::{Compiled, Patches};
 use super::plan::Binding;
 use super::run_ffi;
-use super::supply::{Engine, Maker, Wanted};
+use super::supply::{Engine, Maker, Wanted, no_patches};
 use super::workshop::{Built, Order, Target, Workshop};
-use crate::accel::{AccelFault, Error, Signature, Tensor, Watch, shape};
+use crate::accel::{AccelFault, Error, Patchwork, Signature, Tensor, Watch, shape};
 use crate::cuda::{Device, DeviceBuffer, PinnedBuffer, Stream, Urgency};
 
 /// A live picture that takes longer is of no use; a patch of a volume may meet many others on the card.
@@ -24,6 +25,7 @@ pub(super) struct Card {
     /// What the kernel's files say of the driver, and the newest CUDA that it knows.
     driver: String,
     workspace: usize,
+    compiled: Compiled,
 }
 
 impl Card {
@@ -35,7 +37,7 @@ impl Card {
         let number = crate::accel::gpu::driver_version().unwrap_or_else(|| "of unknown version".into());
         let driver = format!("{number}, CUDA {major}.{minor}");
         let workspace = workspace(device.memory()?.total);
-        Ok(Self { workshop, device, urgency, driver, workspace })
+        Ok(Self { workshop, device, urgency, driver, workspace, compiled: Compiled::default() })
     }
 
     /// What engines depend on, for people and records.
@@ -104,6 +106,9 @@ struct Running {
     patience: Duration,
     /// The first run compiles, and what it compiled is not kept yet.
     compiles: bool,
+    device: Device,
+    compiled: Compiled,
+    patches: Option<Patches>,
 }
 
 impl Running {
@@ -137,7 +142,17 @@ impl Running {
         let outputs = outputs.iter().map(|port| bind(&port.name)).collect::<Result<Vec<_>, _>>()?;
         let patience = if card.urgency == Urgency::Live { PATIENCE_LIVE } else { PATIENCE_STUDY };
         let stream = card.device.stream(card.urgency)?;
-        Ok(Self { session: Arc::new(Mutex::new(session)), inputs, outputs, stream, patience, compiles })
+        Ok(Self {
+            session: Arc::new(Mutex::new(session)),
+            inputs,
+            outputs,
+            stream,
+            patience,
+            compiles,
+            device: card.device.clone(),
+            compiled: card.compiled.clone(),
+            patches: None,
+        })
     }
 }
 
@@ -149,11 +164,7 @@ impl Engine for Running {
             let given: Vec<_> = inputs.iter().map(|input| shape::signed(&input.shape)).collect();
             return Err(Error::new(AccelFault::BadInput, format!("the engine was not built for {given:?}")));
         }
-        // Its extents are right: what the driver calls an invalid value is a failure of ours or of the card.
-        self.made(inputs).map_err(|error| match error.kind() {
-            AccelFault::BadInput => Error::new(AccelFault::Device, error.to_string()),
-            _ => error,
-        })
+        self.made(inputs).map_err(of_card)
     }
 
     fn kernels(&mut self) -> Option<Vec<u8>> {
@@ -161,6 +172,71 @@ impl Engine for Running {
             return None;
         }
         self.session.lock().unwrap_or_else(PoisonError::into_inner).kernels()
+    }
+
+    fn begin_patches(&mut self, work: &Arc<Patchwork>) -> Result<bool, Error> {
+        self.end_patches();
+        work.check()?;
+        let ([input], [output]) = (self.inputs.as_slice(), self.outputs.as_slice()) else { return Ok(false) };
+        // Another answer than the task wants: the run that follows says so.
+        if input.shape != work.input() || output.shape != work.output() {
+            return Ok(false);
+        }
+        match Patches::new(&self.device, &self.compiled, (&self.stream, self.patience), work) {
+            Ok(patches) => {
+                tracing::debug!(bytes = work.bytes(), "the patches of a volume stay on the card");
+                self.patches = Some(patches);
+                Ok(true)
+            }
+            // This volume is too much, or this driver has no kernels: the network runs all the same.
+            Err(error) if matches!(error.kind(), AccelFault::OutOfMemory | AccelFault::BadModel) => {
+                tracing::info!(%error, "the patches of a volume go through the host's memory");
+                Ok(false)
+            }
+            Err(error) => Err(of_card(error)),
+        }
+    }
+
+    fn patch(&mut self, origin: [usize; 3]) -> Result<Option<f32>, Error> {
+        let Self { session, inputs, outputs, stream, patience, patches, .. } = self;
+        let (Some(patches), [input], [output]) = (patches, inputs.as_mut_slice(), outputs.as_mut_slice()) else {
+            return Err(no_patches());
+        };
+        // The only one of these calls that the caller may get wrong.
+        patches.cut(stream, origin, &mut input.device)?;
+        let mut on_card = || {
+            run_ffi::enqueue(session, stream, [&input.device, &output.device].into_iter())?;
+            patches.blend(stream, origin, &output.device)?;
+            stream.wait(*patience)?;
+            if !patches.is_odd()? {
+                return Ok(None);
+            }
+            stream.download(&output.device, 0..output.device.len(), &mut output.host, 0)?;
+            stream.wait(*patience)?;
+            Ok(patches.first_odd(output.host.read()?))
+        };
+        on_card().map_err(of_card)
+    }
+
+    fn blended(&mut self) -> Result<Vec<Vec<u16>>, Error> {
+        let made = self.patches.as_mut().ok_or_else(no_patches)?.finish(&self.stream);
+        self.end_patches();
+        made.map_err(of_card)
+    }
+
+    fn end_patches(&mut self) {
+        // The stream holds its memory until what is queued has ended; a card that is late is not waited for again.
+        if self.patches.take().is_some() && self.stream.admit().is_ok() {
+            let _ = self.stream.wait(self.patience);
+        }
+    }
+}
+
+/// Its extents are right: what the driver calls an invalid value is a failure of ours or of the card.
+fn of_card(error: Error) -> Error {
+    match error.kind() {
+        AccelFault::BadInput => Error::new(AccelFault::Device, error.to_string()),
+        _ => error,
     }
 }
 

@@ -16,6 +16,7 @@ mod host_ffi;
 mod library_ffi;
 mod log;
 mod model;
+mod patches;
 mod phases;
 mod plan;
 mod run_ffi;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::store::Store;
-use super::supply::{self, Engine, Maker, Source, Wanted};
-use crate::accel::{Error, LoadedModel, Port, Signature, Tensor, Watch, shape};
+use super::supply::{self, Engine, Maker, Source, Wanted, no_patches};
+use crate::accel::{Error, LoadedModel, OnCard, Patchwork, Port, Signature, Tensor, Watch, shape};
 
 /// Engines of one network in memory; the one that was not used for longest goes.
 const MOST: usize = 4;
@@ -125,5 +125,59 @@ impl LoadedModel for Model {
             self.keep_kernels(&shapes, &kernels);
         }
         Ok(answer)
+    }
+
+    fn on_card(&mut self, work: &Arc<Patchwork>) -> Result<Option<Box<dyn OnCard + '_>>, Error> {
+        work.check()?;
+        let input = shape::signed(&work.input());
+        let ([port], 1) = (self.signature.inputs.as_slice(), self.signature.outputs.len()) else { return Ok(None) };
+        if !shape::fits(&input, &port.shape) {
+            return Ok(None);
+        }
+        let shapes = vec![input];
+        self.ready(&shapes, &|_| true)?;
+        let begun = match self.engines.last_mut() {
+            Some(ready) => ready.engine.begin_patches(work)?,
+            None => false,
+        };
+        if !begun {
+            return Ok(None);
+        }
+        Ok(Some(Box::new(Patching { model: self, shapes })))
+    }
+}
+
+/// A volume whose patches are on the card: the last of the engines has it.
+struct Patching<'a> {
+    model: &'a mut Model,
+    shapes: Vec<Vec<i64>>,
+}
+
+impl Patching<'_> {
+    fn engine(&mut self) -> Result<&mut Box<dyn Engine>, Error> {
+        self.model.engines.last_mut().map(|ready| &mut ready.engine).ok_or_else(no_patches)
+    }
+}
+
+impl OnCard for Patching<'_> {
+    fn patch(&mut self, origin: [usize; 3]) -> Result<Option<f32>, Error> {
+        self.engine()?.patch(origin)
+    }
+
+    fn blended(&mut self) -> Result<Vec<Vec<u16>>, Error> {
+        let engine = self.engine()?;
+        let made = engine.blended()?;
+        if let Some(kernels) = engine.kernels() {
+            self.model.keep_kernels(&self.shapes, &kernels);
+        }
+        Ok(made)
+    }
+}
+
+impl Drop for Patching<'_> {
+    fn drop(&mut self) {
+        if let Ok(engine) = self.engine() {
+            engine.end_patches();
+        }
     }
 }

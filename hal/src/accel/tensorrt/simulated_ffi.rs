@@ -68,7 +68,7 @@ impl Simulated {
 fn compile(folder: &Path, library: &str) -> Result<(), String> {
     let compiler = std::env::var_os("CXX").unwrap_or_else(|| "c++".into());
     let run = Command::new(&compiler)
-        .args(["-std=c++17", "-O0", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror"])
+        .args(["-std=c++17", "-O0", "-ffp-contract=off", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror"])
         .arg(folder.join("tensorrt.cpp"))
         .arg("-o")
         .arg(folder.join(library))

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::plan::Binding;
 use super::store::{Found, Store};
 use super::workshop::Built;
-use crate::accel::{AccelFault, Error, Signature, Tensor, Watch};
+use crate::accel::{AccelFault, Error, Patchwork, Signature, Tensor, Watch};
 
 /// What TensorRT and a card do, so that the life of an engine can be tested without both.
 pub(super) trait Maker: Send + Sync + std::fmt::Debug {
@@ -45,6 +45,38 @@ pub(super) trait Engine: Send + std::fmt::Debug {
 
     /// What was compiled during the first run, to be kept; `None` when there is nothing new.
     fn kernels(&mut self) -> Option<Vec<u8>>;
+
+    /// Takes memory of the card for the patches of a volume, whose extents are the engine's; false: it cannot, the journal says why.
+    ///
+    /// # Errors
+    /// `AccelFault::Device`.
+    fn begin_patches(&mut self, _work: &Arc<Patchwork>) -> Result<bool, Error> {
+        Ok(false)
+    }
+
+    /// As [`crate::accel::OnCard::patch`].
+    ///
+    /// # Errors
+    /// As there.
+    fn patch(&mut self, _origin: [usize; 3]) -> Result<Option<f32>, Error> {
+        Err(no_patches())
+    }
+
+    /// As [`crate::accel::OnCard::blended`].
+    ///
+    /// # Errors
+    /// As there.
+    fn blended(&mut self) -> Result<Vec<Vec<u16>>, Error> {
+        Err(no_patches())
+    }
+
+    /// Gives the memory back.
+    fn end_patches(&mut self) {}
+}
+
+/// Nothing was begun.
+pub(super) fn no_patches() -> Error {
+    Error::new(AccelFault::BadInput, "no volume is on the card")
 }
 
 /// A network's bytes and their hash.

@@ -5,14 +5,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::io::Errno;
 
-use super::ioctl::{self, MAX_PLANES, Mapping, Node, Queue};
+use super::ioctl::{self, MAX_PLANES, Node, Queue};
+use crate::capture::berth::Berth;
 use crate::capture::frame::Storage;
 
 /// One buffer of the device: a mapping and, where the driver exports it, a dmabuf for each plane.
 #[derive(Debug)]
 struct Slot {
     index: u32,
-    planes: Vec<(Mapping, Option<OwnedFd>)>,
+    planes: Vec<(Berth, Option<OwnedFd>)>,
 }
 
 impl Slot {
@@ -20,7 +21,7 @@ impl Slot {
         let described = node.buffer(queue, index)?;
         let plane = |(number, plane): (u32, &ioctl::Plane)| {
             // A driver without export is no failure: its frames are copied instead.
-            Ok((node.map(plane)?, node.export(queue, index, number).ok()))
+            Ok((Berth::new(node.map(plane)?), node.export(queue, index, number).ok()))
         };
         let planes = (0..).zip(&described).map(plane).collect::<Result<_, Errno>>()?;
         Ok(Self { index, planes })
@@ -95,15 +96,19 @@ pub(super) struct Lease {
 
 impl Storage for Lease {
     fn part(&self, index: usize) -> &[u8] {
-        let Some(((mapping, _), (from, to))) = self.slot.planes.get(index).zip(self.used.get(index)) else {
+        let Some(((berth, _), (from, to))) = self.slot.planes.get(index).zip(self.used.get(index)) else {
             return &[];
         };
-        let bytes = mapping.bytes();
+        let bytes = berth.bytes();
         bytes.get(*from..(*to).min(bytes.len())).unwrap_or(&[])
     }
 
     fn dmabuf(&self, index: usize) -> Option<BorrowedFd<'_>> {
         self.slot.planes.get(index)?.1.as_ref().map(AsFd::as_fd)
+    }
+
+    fn berth(&self, index: usize) -> Option<&Berth> {
+        self.slot.planes.get(index).map(|(berth, _)| berth)
     }
 }
 

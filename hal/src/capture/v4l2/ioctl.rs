@@ -4,14 +4,14 @@
 
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use std::path::Path;
-use std::ptr::NonNull;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::ioctl::{Opcode, Updater, opcode};
-use rustix::mm::{MapFlags, ProtFlags};
+
+use crate::capture::mapping_ffi::Mapping;
 
 // Timestamps and pointers below have the layout of 64-bit kernels.
 const _: () = assert!(size_of::<usize>() == 8);
@@ -290,16 +290,9 @@ impl Node {
 
     /// Maps a plane that [`Node::buffer`] described.
     pub(super) fn map(&self, plane: &Plane) -> Result<Mapping> {
-        let length = plane.length as usize;
-        let flags = (ProtFlags::READ, MapFlags::SHARED);
         // In C a union: the offset is its first four bytes.
         let [a, b, c, d, ..] = plane.place.to_ne_bytes();
-        let offset = u32::from_ne_bytes([a, b, c, d]);
-        // SAFETY: a new mapping at a place of the kernel's choice touches no memory of ours.
-        let start =
-            unsafe { rustix::mm::mmap(std::ptr::null_mut(), length, flags.0, flags.1, &self.0, offset.into())? };
-        let start = NonNull::new(start.cast()).ok_or(Errno::NOMEM)?;
-        Ok(Mapping { start, length })
+        Mapping::new(&self.0, u32::from_ne_bytes([a, b, c, d]).into(), plane.length as usize)
     }
 
     pub(super) fn stream(&self, queue: Queue, on: bool) -> Result<()> {
@@ -375,36 +368,6 @@ impl Node {
             event: found.contains(PollFlags::PRI),
             broken: found.intersects(PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL),
         })
-    }
-}
-
-/// Memory that the device fills, as long as this lives. What is in it is only looked at while the buffer is ours.
-#[derive(Debug)]
-pub(super) struct Mapping {
-    start: NonNull<u8>,
-    length: usize,
-}
-
-// SAFETY: it owns its memory, which is only read through it.
-unsafe impl Send for Mapping {}
-// SAFETY: as above.
-unsafe impl Sync for Mapping {}
-
-impl Mapping {
-    /// The bytes, to be looked at between dequeueing and enqueueing the buffer.
-    pub(super) fn bytes(&self) -> &[u8] {
-        // SAFETY: mapped readable with this length until drop; the device writes only while the buffer is enqueued.
-        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.length) }
-    }
-}
-
-impl Drop for Mapping {
-    fn drop(&mut self) {
-        // SAFETY: made by `Node::map` with this length, and no slice of it outlives `self`.
-        let unmapped = unsafe { rustix::mm::munmap(self.start.as_ptr().cast(), self.length) };
-        if let Err(error) = unmapped {
-            tracing::error!("unmapping a video buffer: {error}");
-        }
     }
 }
 

@@ -1,10 +1,10 @@
 // What comes before and after a network, on the card: a picture into a network's input, a volume onto a network's grid, patches out of
-// it, their answers together again, and what is above a limit.
+// it, their answers together again, what is above a limit, and whether an answer makes sense.
 //
 // Each has a twin on the processor and the same order of arithmetic, so results are the same bit by bit: compile without contraction
 // (--fmad=false, -ffp-contract=off). The file is plain C++ with CUDA's words, so that tests can run it without a card.
 //
-// One thread makes one number. Lengths are checked by who launches (kernels_ffi.rs); what a table of indices says is checked there, too.
+// One thread makes one number (`odd`: one for all). Lengths are checked by who launches (kernels_ffi.rs); what a table of indices says is checked there, too.
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -130,4 +130,10 @@ extern "C" __global__ void blend(
 extern "C" __global__ void mark(const u16* values, u64 from, u64 count, u32 floor, u8* out) {
   u64 i = (u64)ROW * gridDim.x * blockDim.x + COLUMN;
   if (i < count) out[i] = values[from + i] >= floor;
+}
+
+// 1 in `found` when one of the values does not lie from `low` to `high`, or is no number. Threads that find one write the same.
+extern "C" __global__ void odd(const float* values, u64 count, float low, float high, u32* found) {
+  u64 i = (u64)ROW * gridDim.x * blockDim.x + COLUMN;
+  if (i < count && !(values[i] >= low && values[i] <= high)) *found = 1;
 }

@@ -1,6 +1,9 @@
 // A driver of NVIDIA's without a card: the functions of libcuda that `hal::cuda` uses, on plain memory. Kernels run as C++ (grid.hpp).
 // Work is done late, when somebody asks for an event behind it, so that memory that is given back too early is noticed. It checks what a
 // card would not: addresses, ends of buffers, arguments. `scanside_driver` is for tests: it makes the card fail, and says what was seen.
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -15,7 +18,7 @@
 #include "kernels.cu"
 
 typedef int Code;
-enum { OK = 0, INVALID = 1, MEMORY = 2, NO_DEVICE = 100, NOT_READY = 600, NOT_FOUND = 500, INVALID_PTX = 218, ADDRESS = 700 };
+enum { OK = 0, INVALID = 1, MEMORY = 2, NO_DEVICE = 100, NOT_READY = 600, NOT_FOUND = 500, INVALID_PTX = 218, ADDRESS = 700, ALREADY_REGISTERED = 712, NOT_SUPPORTED = 801 };
 
 struct Stream {
   int priority;
@@ -27,6 +30,12 @@ struct Event {
 };
 struct Module {
   std::string text;
+};
+// A dmabuf that was imported; any file in memory will do.
+struct External {
+  int fd;
+  std::size_t bytes;
+  void* mapped;
 };
 struct Kernel {
   const char* name;
@@ -41,8 +50,10 @@ static const unsigned char MARK = 0xA5;
 
 static std::recursive_mutex lock;
 static std::map<uintptr_t, std::size_t> memory; // address, bytes
+static std::map<uintptr_t, std::size_t> registered; // memory of the host that the card reads
 static std::map<std::string, long long> seen;
-static long long cards = 1, hung = 0, no_memory = 0, fails = 0;
+static long long cards = 1, hung = 0, no_memory = 0, fails = 0, free_memory = 6ll << 30, integrated = 1, no_register = 0, dmabuf = 0, takes_fd = 0;
+static std::map<uintptr_t, External*> imported; // by their address
 static Code dead = OK;
 static int context;
 
@@ -73,12 +84,18 @@ static Code give_back(uintptr_t address) {
   return OK;
 }
 
-// Whether these bytes lie in one piece of memory that is still taken.
+// Whether these bytes lie in one piece of memory that is still taken, registered or imported.
 static bool lies(uintptr_t address, std::size_t bytes) {
-  auto after = memory.upper_bound(address);
-  if (after == memory.begin()) return false;
-  --after;
-  return address + bytes <= after->first + after->second;
+  auto in = [&](const std::map<uintptr_t, std::size_t>& pieces) {
+    auto after = pieces.upper_bound(address);
+    if (after == pieces.begin()) return false;
+    --after;
+    return address + bytes <= after->first + after->second;
+  };
+  if (in(memory) || in(registered)) return true;
+  for (auto& [start, external] : imported)
+    if (address >= start && address + bytes <= start + external->bytes) return true;
+  return false;
 }
 
 static Code queue(void* stream, std::function<Code()> work) {
@@ -103,7 +120,7 @@ static Kernel kernel_of(const char* name, F* function, void (*run)(Index3, Index
   return kernel;
 }
 #define KERNEL(name) kernel_of(#name, name, [](Index3 grid, Index3 block, void** a) { run(name, grid, block, a); })
-static Kernel kernels[] = {KERNEL(letterbox), KERNEL(resample), KERNEL(whole), KERNEL(cut), KERNEL(blend), KERNEL(mark)};
+static Kernel kernels[] = {KERNEL(letterbox), KERNEL(resample), KERNEL(whole), KERNEL(cut), KERNEL(blend), KERNEL(mark), KERNEL(odd)};
 
 extern "C" {
 
@@ -114,7 +131,14 @@ long long scanside_driver(const char* what, long long value) {
   else if (name == "hung") hung = value;
   else if (name == "no memory") no_memory = value;
   else if (name == "next work fails") fails = value;
-  else if (name == "heal") dead = OK, hung = 0, no_memory = 0, fails = 0, seen.clear();
+  else if (name == "free") free_memory = value;
+  else if (name == "integrated") integrated = value;
+  else if (name == "no register") no_register = value;
+  else if (name == "dmabuf") dmabuf = value;
+  else if (name == "takes fd") takes_fd = value;
+  else if (name == "registered now") return static_cast<long long>(registered.size());
+  else if (name == "imported now") return static_cast<long long>(imported.size());
+  else if (name == "heal") dead = OK, hung = 0, no_memory = 0, fails = 0, free_memory = 6ll << 30, integrated = 1, no_register = 0, dmabuf = 0, takes_fd = 0, seen.clear();
   else if (name == "taken") return static_cast<long long>(memory.size());
   else return seen[name];
   return 0;
@@ -132,14 +156,14 @@ Code cuDeviceGetCount(int* count) { return *count = static_cast<int>(cards), OK;
 Code cuDeviceGet(int* device, int ordinal) { return *device = ordinal, OK; }
 Code cuDeviceGetName(char* name, int length, int) { return std::strncpy(name, "Simulated card", static_cast<std::size_t>(length)), OK; }
 Code cuDeviceGetAttribute(int* value, unsigned which, int) {
-  *value = which == 75 ? 8 : which == 76 ? 7 : which == 18 ? 1 : 0;
+  *value = which == 75 ? 8 : which == 76 ? 7 : which == 18 ? static_cast<int>(integrated) : 0;
   return OK;
 }
 Code cuDevicePrimaryCtxRetain(void** out, int) { return *out = &context, seen["contexts"]++, OK; }
 Code cuDevicePrimaryCtxRelease_v2(int) { return seen["contexts"]--, OK; }
 Code cuCtxSetCurrent(void* wanted) { return dead != OK ? dead : wanted == &context ? OK : INVALID; }
 Code cuCtxGetStreamPriorityRange(int* least, int* greatest) { return *least = 0, *greatest = -5, OK; }
-Code cuMemGetInfo_v2(std::size_t* free, std::size_t* total) { return *free = std::size_t(6) << 30, *total = std::size_t(8) << 30, OK; }
+Code cuMemGetInfo_v2(std::size_t* free, std::size_t* total) { return *free = std::size_t(free_memory), *total = std::size_t(8) << 30, OK; }
 
 Code cuMemAlloc_v2(unsigned long long* address, std::size_t bytes) {
   GUARD;
@@ -149,6 +173,11 @@ Code cuMemAlloc_v2(unsigned long long* address, std::size_t bytes) {
 Code cuMemFree_v2(unsigned long long address) {
   GUARD;
   if (hung) seen["waited for a hung card"]++;
+  auto found = imported.find(static_cast<uintptr_t>(address));
+  if (found != imported.end()) {
+    munmap(found->second->mapped, found->second->bytes);
+    return found->second->mapped = nullptr, imported.erase(found), OK;
+  }
   return give_back(address);
 }
 Code cuMemHostAlloc(void** address, std::size_t bytes, unsigned) {
@@ -161,12 +190,66 @@ Code cuMemFreeHost(void* address) {
   if (hung) seen["waited for a hung card"]++;
   return give_back(reinterpret_cast<uintptr_t>(address));
 }
+Code cuMemHostRegister_v2(void* address, std::size_t bytes, unsigned flags) {
+  GUARD;
+  if (no_register) return NOT_SUPPORTED;
+  // Memory that is mapped for reading needs both.
+  if (flags != (2 | 8) || bytes == 0) return INVALID;
+  if (registered.count(reinterpret_cast<uintptr_t>(address))) return ALREADY_REGISTERED;
+  registered[reinterpret_cast<uintptr_t>(address)] = bytes;
+  return seen["registrations"]++, OK;
+}
+Code cuMemHostUnregister(void* address) {
+  GUARD;
+  if (hung) seen["waited for a hung card"]++;
+  auto found = registered.find(reinterpret_cast<uintptr_t>(address));
+  if (found == registered.end()) return seen["freed twice"]++, INVALID;
+  if (msync(address, found->second, MS_ASYNC) != 0) seen["unmapped before it was unregistered"]++;
+  return registered.erase(found), OK;
+}
+Code cuMemHostGetDevicePointer_v2(unsigned long long* out, void* address, unsigned) {
+  GUARD;
+  if (!registered.count(reinterpret_cast<uintptr_t>(address))) return INVALID;
+  return *out = reinterpret_cast<unsigned long long>(address), OK;
+}
+Code cuImportExternalMemory(void** out, const void* described) {
+  GUARD;
+  const char* at = static_cast<const char*>(described);
+  unsigned kind, flags;
+  int fd;
+  unsigned long long bytes;
+  std::memcpy(&kind, at, 4), std::memcpy(&fd, at + 8, 4), std::memcpy(&bytes, at + 24, 8), std::memcpy(&flags, at + 32, 4);
+  seen["asked for imports"]++;
+  if (!dmabuf) return NOT_SUPPORTED;
+  if (kind != 9 || flags != 0) return INVALID;
+  return *out = new External{fd, static_cast<std::size_t>(bytes), nullptr}, seen["imports"]++, OK;
+}
+Code cuExternalMemoryGetMappedBuffer(unsigned long long* out, void* memory, const void* described) {
+  GUARD;
+  External* external = static_cast<External*>(memory);
+  unsigned long long part[2];
+  std::memcpy(part, described, sizeof part);
+  void* mapped = mmap(nullptr, external->bytes, PROT_READ, MAP_SHARED, external->fd, 0);
+  if (mapped == MAP_FAILED || part[0] + part[1] > external->bytes) return INVALID;
+  external->mapped = mapped;
+  imported[reinterpret_cast<uintptr_t>(mapped)] = external;
+  return *out = reinterpret_cast<unsigned long long>(mapped), OK;
+}
+Code cuDestroyExternalMemory(void* memory) {
+  GUARD;
+  External* external = static_cast<External*>(memory);
+  if (external->mapped) seen["destroyed while mapped"]++;
+  if (takes_fd) close(external->fd);
+  return delete external, OK;
+}
 Code cuMemcpyHtoDAsync_v2(unsigned long long to, const void* from, std::size_t bytes, void* stream) {
   GUARD;
+  seen["bytes up"] += static_cast<long long>(bytes);
   return queue(stream, [=] { return copy(to, reinterpret_cast<uintptr_t>(from), bytes); });
 }
 Code cuMemcpyDtoHAsync_v2(void* to, unsigned long long from, std::size_t bytes, void* stream) {
   GUARD;
+  seen["bytes down"] += static_cast<long long>(bytes);
   return queue(stream, [=] { return copy(reinterpret_cast<uintptr_t>(to), from, bytes); });
 }
 Code cuMemsetD8Async(unsigned long long to, unsigned char value, std::size_t bytes, void* stream) {
@@ -180,6 +263,7 @@ Code cuMemsetD8Async(unsigned long long to, unsigned char value, std::size_t byt
 Code cuStreamCreateWithPriority(void** out, unsigned flags, int priority) {
   GUARD;
   seen["priority"] = priority;
+  seen["streams"]++;
   seen["flags"] = flags;
   return *out = new Stream{priority, {}}, OK;
 }

@@ -1,5 +1,7 @@
-//! Runs the network once for all findings: resamples the volume, runs patch by patch, blends the outputs as integers; then looks
-//! again at what is doubtful (`looks`).
+//! Runs the network once for all findings: resamples the volume, runs patch by patch (`patchwork`); then looks again at what is
+//! doubtful (`looks`).
+
+use std::sync::Arc;
 
 use hal::{LoadedModel, Tensor};
 use rayon::prelude::*;
@@ -9,8 +11,9 @@ use super::plan::{Channel, Plan, Thresholds};
 use super::regions::level;
 use crate::findings::{Lung, Mask};
 use crate::morphology;
+use crate::patchwork::{self, Pass, checked};
 use crate::postprocess::components;
-use crate::postprocess::patches::{self, Blend};
+use crate::postprocess::patches;
 use crate::preprocess::resample::Target;
 use crate::steps::Steps;
 use crate::task::{Control, Error, TaskFault, go_on};
@@ -26,7 +29,7 @@ const OUTSIDE_LUNG_MM: f64 = 3.0;
 /// What the network reads.
 pub struct Prepared {
     pub target: Target,
-    pub hu: Vec<i16>,
+    pub hu: Arc<Vec<i16>>,
     /// Lungs and a rim around them.
     pub lungs: Vec<u8>,
 }
@@ -64,7 +67,7 @@ pub fn prepare(volume: &Volume, lungs: &[Lung], plan: &Plan, steps: &dyn Steps) 
     let [d, h, w] = plan.patch;
     let margin = if lungs_only(plan) { LUNG_MARGIN_MM } else { MARGIN_MM };
     let target = Target::cover(&volume.geometry, extent(lungs), margin, plan.spacing_mm, [w, h, d]);
-    let hu = steps.resample(volume, &target);
+    let hu = Arc::new(steps.resample(volume, &target));
     let mut inside = vec![0u8; target.grid.len()];
     for lung in lungs {
         points_in(&target, &lung.mask, volume.geometry.dims).into_iter().for_each(|i| inside[i] = 1);
@@ -135,20 +138,17 @@ pub fn infer(
         .into_iter()
         .filter(|o| !narrow || patches::touches(grid, &prepared.lungs, *o, size))
         .collect();
-    let mut blend = Blend::new(grid, size, plan.overlap, plan.channels.len());
-    let mut image = Tensor { shape: vec![1, plan.windows_hu.len(), d, h, w], data: Vec::new() };
-    for (done, origin) in origins.iter().enumerate() {
-        go_on(control)?;
-        control.progress("inference", done as f64 / origins.len() as f64);
-        image.data.clear();
-        for window in &plan.windows_hu {
-            patches::cut(grid, &prepared.hu, *window, *origin, size, &mut image.data);
-        }
-        let answer = model.run(std::slice::from_ref(&image))?;
-        blend.add(grid, *origin, checked(&answer, &[1, plan.channels.len(), d, h, w])?);
-    }
+    let pass = Pass {
+        grid,
+        hu: &prepared.hu,
+        size,
+        overlap: plan.overlap,
+        windows: &plan.windows_hu,
+        channels: plan.channels.len(),
+    };
+    let maps = patchwork::blended(&pass, &origins, model, control)?;
     go_on(control)?;
-    let channels = plan.channels.iter().zip(blend.finish()).map(|((c, t), values)| (*c, *t, values)).collect();
+    let channels = plan.channels.iter().zip(maps).map(|((c, t), values)| (*c, *t, values)).collect();
     Ok(Answer { prepared, channels })
 }
 
@@ -216,27 +216,4 @@ pub fn check_names(model: &dyn LoadedModel) -> Result<(), Error> {
         return Err(Error::new(TaskFault::BadModel, message));
     }
     Ok(())
-}
-
-/// The values of the one answer, if they are probabilities.
-fn checked<'a>(answer: &'a [Tensor], shape: &[usize]) -> Result<&'a [f32], Error> {
-    let [tensor] = answer else {
-        return Err(Error::new(
-            TaskFault::BadModel,
-            format!("the network gave {} answers instead of one", answer.len()),
-        ));
-    };
-    if tensor.shape != shape {
-        return Err(Error::new(
-            TaskFault::BadModel,
-            format!("the network answered {:?} where {shape:?} was due", tensor.shape),
-        ));
-    }
-    // A sigmoid may round to a hair above 1.
-    match tensor.data.iter().find(|v| !(-1e-3..=1.001).contains(*v)) {
-        Some(value) => {
-            Err(Error::new(TaskFault::BadOutput, format!("the network answered {value}, which is no probability")))
-        }
-        None => Ok(&tensor.data),
-    }
 }

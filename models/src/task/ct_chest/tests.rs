@@ -429,3 +429,43 @@ fn all_nine_come_from_one_pass_whatever_the_number_of_threads() {
     let Evaluated::Done(nodes) = findings.lymph_nodes else { panic!() };
     assert!((nodes[0].short_axis_mm - 18.0).abs() < 2.0, "{}", nodes[0].short_axis_mm);
 }
+
+#[test]
+fn sim_a_chest_whose_patches_stay_on_a_card_has_the_findings_of_the_processor() {
+    use hal::accel::tensorrt::{TENSORRT_KEY, simulated_ffi::Simulated};
+    use hal::cuda::simulated_ffi::Driver;
+
+    if std::env::var_os(TENSORRT_KEY).is_some_and(|value| !value.is_empty()) {
+        needs::skip(needs::Lack::Host, format_args!("{TENSORRT_KEY} is set: it wins over the simulated one"));
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let driver = Driver::load(folder.path(), &[]).unwrap();
+    let library = Simulated::load(folder.path(), 10_701).unwrap();
+    let config = hal::accel::AcceleratorConfig {
+        provider: "tensorrt".into(),
+        tensorrt: library.folder.clone(),
+        ..hal::accel::AcceleratorConfig::default()
+    };
+    // Answers what it reads: wall 0.743, a nodule 0.857.
+    let mut card = hal::accel::open(&config).unwrap().load(b"Add patches 1 1 48 64 64").unwrap();
+    let mut package = package();
+    let manifest::Reads::Volume(reads) = &mut package.manifest.reads else { panic!() };
+    reads.thresholds = [(Channel::Nodule, Threshold::plain(0.8, 0.8, 4.0))].into();
+    let planted = vec![([-70.0, 20.0, -30.0], 8.0), ([60.0, -30.0, 21.0], 10.0)];
+    let chest = Chest { nodules: planted, spacing_mm: [1.4; 3], ..Chest::default() };
+    let mut found = |model: &mut dyn LoadedModel| {
+        let findings =
+            run(&chest.volume(), &Acquisition::default(), &package, (model, &Cpu), &Unattended).unwrap().nodules;
+        let Evaluated::Done(nodules) = findings else { panic!("{findings:?}") };
+        assert_eq!(nodules.len(), 2);
+        format!("{nodules:?}")
+    };
+    let script = Scripted::each_voxel(|v| v);
+    let want = found(script.load(b"network").unwrap().as_mut());
+    let down = driver.say(c"bytes down", 0);
+    assert_eq!(found(card.as_mut()), want);
+    assert_eq!(library.say(c"runs", 0), script.runs() as i64 + 1, "each patch once, and the probe");
+    let patches = 48 * 64 * 64 * 4 * script.runs() as i64;
+    assert!(driver.say(c"bytes down", 0) - down < patches / 2, "and most of it stayed on the card");
+}

@@ -314,3 +314,150 @@ fn another_library_than_the_configured_one_is_said_and_is_not_the_cpu() {
     let said = standing.reason(|_| true).unwrap();
     assert!(said.starts_with("another library than the configured one is used for studies: tensorrt"), "{said}");
 }
+
+/// A network on a GPU that keeps patches there: how many it has made of a volume, after how many it fails, and whether it holds memory.
+#[derive(Debug, Clone, Default)]
+struct Keeps {
+    made: Arc<AtomicUsize>,
+    fails_after: Option<(usize, AccelFault)>,
+    held: Arc<AtomicUsize>,
+    /// A patch waits for this lock.
+    hangs: Arc<Mutex<()>>,
+}
+
+impl LoadedModel for Keeps {
+    fn inputs(&self) -> &[String] {
+        &[]
+    }
+
+    fn outputs(&self) -> &[String] {
+        &[]
+    }
+
+    fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>, accel::Error> {
+        Ok(vec![Tensor { data: vec![10.0], ..inputs[0].clone() }])
+    }
+
+    fn on_card(&mut self, _: &Arc<Patchwork>) -> Result<Option<Box<dyn OnCard + '_>>, accel::Error> {
+        self.held.fetch_add(1, Ordering::SeqCst);
+        Ok(Some(Box::new(Kept(self.clone()))))
+    }
+}
+
+struct Kept(Keeps);
+
+impl OnCard for Kept {
+    fn patch(&mut self, origin: [usize; 3]) -> Result<Option<f32>, accel::Error> {
+        drop(self.0.hangs.lock());
+        let made = self.0.made.fetch_add(1, Ordering::SeqCst);
+        match self.0.fails_after {
+            Some((after, kind)) if made >= after => Err(accel::Error::new(kind, "asked for by the test")),
+            _ => Ok((origin == [9; 3]).then_some(7.0)),
+        }
+    }
+
+    fn blended(&mut self) -> Result<Vec<Vec<u16>>, accel::Error> {
+        Ok(vec![vec![10]])
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.0.held.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+fn keeping(keeps: &Keeps) -> Bench {
+    let mut bench = bench(gpu(), on_gpu);
+    bench.standby.gpu = Gpu::Ready(Apart::start(Box::new(keeps.clone()), &bench.left).unwrap());
+    bench
+}
+
+fn work() -> Arc<Patchwork> {
+    let axis = || (vec![1.0], vec![1.0]);
+    Arc::new(Patchwork {
+        grid: Arc::new(vec![0]),
+        dims: [1; 3],
+        patch: [1; 3],
+        windows: vec![[0.0, 1.0]],
+        channels: 1,
+        weights: [axis(), axis(), axis()],
+        allowed: [0.0, 1.0],
+    })
+}
+
+fn until(what: impl Fn() -> bool) {
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while !what() {
+        assert!(std::time::Instant::now() < deadline, "it never happened");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn sim_patches_on_the_gpu_count_as_its_runs_once_the_blended_answer_is_there() {
+    let keeps = Keeps::default();
+    let mut bench = keeping(&keeps);
+    for _ in 0..2 {
+        let mut card = bench.standby.on_card(&work()).unwrap().unwrap();
+        assert_eq!((card.patch([0; 3]).unwrap(), card.patch([9; 3]).unwrap()), (None, Some(7.0)));
+        assert_eq!(card.blended().unwrap(), [[10]]);
+        drop(card);
+        assert_eq!(keeps.held.load(Ordering::SeqCst), 0);
+        assert_eq!(bench.standby.device().describe().provider, "cuda");
+    }
+    assert_eq!(bench.standby.device.runs().gpu.as_ref().map(|(_, made)| *made), Some(4));
+    assert_eq!((bench.run(), bench.level()), (10.0, None), "and runs go on");
+}
+
+#[test]
+fn sim_a_gpu_that_fails_between_patches_is_replaced_and_what_it_had_made_is_not_its_work() {
+    for kind in [AccelFault::Device, AccelFault::OutOfMemory] {
+        let keeps = Keeps { fails_after: Some((2, kind)), ..Keeps::default() };
+        let mut bench = keeping(&keeps);
+        let mut card = bench.standby.on_card(&work()).unwrap().unwrap();
+        assert!(card.patch([0; 3]).is_ok() && card.patch([0; 3]).is_ok());
+        assert_eq!(card.patch([0; 3]).unwrap_err().kind(), kind);
+        assert!(card.patch([0; 3]).is_err() && card.blended().is_err(), "it is not asked again");
+        drop(card);
+        assert_eq!(keeps.made.load(Ordering::SeqCst), 3);
+        assert!(bench.standby.on_card(&work()).unwrap().is_none(), "patches are runs of the CPU now");
+        assert_eq!(bench.run(), 1.0);
+        let said = bench.standby.device().describe();
+        assert_eq!(said.provider, "cpu", "the GPU's share was thrown away");
+        assert!(said.fallback.is_some_and(|why| why.contains("asked for by the test")));
+        assert!(bench.level().unwrap().starts_with("the GPU is not used for studies: "));
+        until(|| keeps.held.load(Ordering::SeqCst) == 0);
+    }
+}
+
+#[test]
+fn sim_patches_that_nobody_wants_any_more_give_the_memory_back_and_runs_go_on() {
+    let keeps = Keeps::default();
+    let mut bench = keeping(&keeps);
+    for _ in 0..3 {
+        let mut card = bench.standby.on_card(&work()).unwrap().unwrap();
+        assert!(card.patch([0; 3]).is_ok());
+        drop(card);
+        assert_eq!(bench.run(), 10.0);
+        assert_eq!(keeps.held.load(Ordering::SeqCst), 0, "before the run that follows");
+    }
+    assert_eq!(bench.standby.device.runs().gpu.as_ref().map(|(_, made)| *made), Some(3), "runs only");
+}
+
+#[test]
+fn sim_a_gpu_that_hangs_on_a_patch_is_left_alone() {
+    let keeps = Keeps::default();
+    let mut bench = keeping(&keeps);
+    let hangs = keeps.hangs.clone();
+    let held = hangs.lock().unwrap();
+    let mut card = bench.standby.on_card(&work()).unwrap().unwrap();
+    drop(card);
+    bench.standby = std::mem::replace(&mut bench.standby, idle()).with_patience(Duration::from_millis(200));
+    card = bench.standby.on_card(&work()).unwrap().unwrap();
+    assert!(card.patch([0; 3]).unwrap_err().to_string().contains("no answer within"));
+    drop(card);
+    assert_eq!((bench.run(), bench.left.is_none()), (1.0, false));
+    drop(held);
+    until(|| bench.left.is_none() && keeps.held.load(Ordering::SeqCst) == 0);
+}

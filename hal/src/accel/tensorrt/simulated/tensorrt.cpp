@@ -1,8 +1,10 @@
 // TensorRT and its parser without a card: objects with the tables of one version (places.h is made of abi.rs), on the simulated driver of
-// `hal::cuda`. It knows one network, of one addition. A call at a place that it does not have ends the process. `scanside_tensorrt`
+// `hal::cuda`. It knows two networks: one addition, and the text "Add patches C W D H V", which makes C channels of W for patches of
+// D x H x V: each value is the mean of the windows times (c + 1) / C. A call at a place that it does not have ends the process. `scanside_tensorrt`
 // is for tests: it makes calls answer with nothing, and says what was seen.
 #include <dlfcn.h>
 
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -16,6 +18,24 @@
 struct Dims {
   int32_t count;
   int64_t extents[8];
+};
+
+// Of the network of patches: channels of the answer and of the input, depth, rows, columns. 0 channels for the other network.
+struct Patches {
+  int64_t channels = 0, windows = 0, depth = 0, rows = 0, columns = 0;
+  static Patches of(const std::string& text) {
+    Patches made;
+    auto at = text.find("patches ");
+    if (at != std::string::npos)
+      std::sscanf(text.c_str() + at, "patches %ld %ld %ld %ld %ld", &made.channels, &made.windows, &made.depth, &made.rows, &made.columns);
+    return made;
+  }
+  std::string text() const {
+    std::string all = "patches";
+    for (int64_t n : {channels, windows, depth, rows, columns}) all += " " + std::to_string(n);
+    return all;
+  }
+  Dims shape(bool input) const { return {5, {1, input ? windows : channels, depth, rows, columns}}; }
 };
 
 static std::map<std::string, long long> said; // what tests want, and what was seen
@@ -118,14 +138,19 @@ static Thing* tensor(const char* called) {
   made->bytes = called;
   return made;
 }
-static Thing* input(Implementation*, int32_t) {
-  static Thing* x = tensor("x");
-  return x;
+static Thing* end_of(Implementation* network, bool input) {
+  static std::map<std::string, Thing*> all;
+  Patches patches = Patches::of(network->owner->bytes);
+  const char* called = patches.channels ? (input ? "image" : "probability") : (input ? "x" : "y");
+  Thing*& found = all[called + patches.text()];
+  if (!found) {
+    found = tensor(called);
+    if (patches.channels) found->shape = patches.shape(input);
+  }
+  return found;
 }
-static Thing* output(Implementation*, int32_t) {
-  static Thing* y = tensor("y");
-  return y;
-}
+static Thing* input(Implementation* of, int32_t) { return end_of(of, true); }
+static Thing* output(Implementation* of, int32_t) { return end_of(of, false); }
 static Thing* layer(Implementation*, int32_t) {
   static Table table = Table().put(AT_layer_outputs, one).put(AT_layer_output_type, first_kind);
   static Thing* add = make(table, nullptr);
@@ -201,6 +226,7 @@ static Thing* build(Implementation*, Thing* of, Thing* config) {
     log(1, "[optimizer] out of memory, by script");
     return nullptr;
   }
+  if (Patches::of(of->bytes).channels) return memory("PLAN " + of->bytes);
   const Dims& fixed = static_cast<Thing*>(config->other)->shape;
   return memory("PLAN " + std::to_string(fixed.extents[0]));
 }
@@ -208,13 +234,26 @@ static Thing* build(Implementation*, Thing* of, Thing* config) {
 // ---------------------------------------------------------------- running
 
 static int32_t two(Implementation*) { return 2; }
-static const char* port(Implementation*, int32_t index) { return index == 0 ? "x" : "y"; }
-static int32_t mode(Implementation*, const char* of) { return *of == 'x' ? 1 : 2; }
-static Dims named_shape(Implementation* of, const char*) { return of->owner->shape; }
+static const char* port(Implementation* of, int32_t index) {
+  if (Patches::of(of->owner->bytes).channels) return index == 0 ? "image" : "probability";
+  return index == 0 ? "x" : "y";
+}
+static bool is_input(const char* of) { return *of == 'x' || *of == 'i'; }
+static int32_t mode(Implementation*, const char* of) { return is_input(of) ? 1 : 2; }
+static Dims named_shape(Implementation* of, const char* called) {
+  Thing* engine = of->owner->bytes.empty() ? of->owner->parent : of->owner;
+  Patches patches = Patches::of(engine->bytes);
+  return patches.channels ? patches.shape(is_input(called)) : of->owner->shape;
+}
 static int32_t named_kind(Implementation*, const char*) { return 0; }
 static int64_t device_memory(Implementation*) { return 4096; }
 
 static bool set_shape(Implementation* of, const char*, const Dims* dims) {
+  Patches patches = Patches::of(of->owner->parent->bytes);
+  if (patches.channels) {
+    Dims own = patches.shape(true);
+    return dims->count == own.count && std::memcmp(dims->extents, own.extents, sizeof(int64_t) * 5) == 0;
+  }
   // The range of the engine is one value.
   std::string wanted = "PLAN " + std::to_string(dims->extents[0]);
   if (of->owner->parent->bytes != wanted) return false;
@@ -230,15 +269,29 @@ static bool enqueue(Implementation* of, void* stream) {
     const float* from;
     float* to;
     int64_t count;
+    Patches patches;
+    bool odd;
   };
   Thing* context = of->owner;
-  auto run = new Run{static_cast<float*>(context->addresses["x"]), static_cast<float*>(context->addresses["y"]),
-                     context->shape.extents[0] * context->shape.extents[1]};
+  Patches patches = Patches::of(context->parent->bytes);
+  auto run = new Run{static_cast<float*>(context->addresses[patches.channels ? "image" : "x"]),
+                     static_cast<float*>(context->addresses[patches.channels ? "probability" : "y"]),
+                     context->shape.extents[0] * context->shape.extents[1], patches, fails("sense")};
   using Launch = int (*)(void*, void (*)(void*), void*);
   static auto launch = reinterpret_cast<Launch>(dlsym(dlopen("libcuda.so", RTLD_NOW | RTLD_NOLOAD), "cuLaunchHostFunc"));
   auto add = [](void* of) {
     Run* run = static_cast<Run*>(of);
-    for (int64_t i = 0; i < run->count; i++) run->to[i] = run->from[i] + 1.0f;
+    const Patches& patches = run->patches;
+    int64_t voxels = patches.depth * patches.rows * patches.columns;
+    for (int64_t i = 0; i < voxels; i++) {
+      float sum = 0.0f;
+      for (int64_t w = 0; w < patches.windows; w++) sum += run->from[w * voxels + i];
+      for (int64_t c = 0; c < patches.channels; c++)
+        run->to[c * voxels + i] = sum / (float)patches.windows * ((float)(c + 1) / (float)patches.channels);
+    }
+    if (!patches.channels)
+      for (int64_t i = 0; i < run->count; i++) run->to[i] = run->from[i] + 1.0f;
+    if (run->odd) run->to[voxels / 2] = std::nanf("");
     delete run;
   };
   said["runs"]++;
@@ -308,6 +361,7 @@ static bool parse(Parser* parser, const char* bytes, std::size_t size, const cha
   std::string all(bytes, size);
   if (all.find("Add") != std::string::npos && !fails("parse")) {
     parser->network->other = parser;
+    if (Patches::of(all).channels) parser->network->bytes = Patches::of(all).text();
     return true;
   }
   parser->complains = true;
