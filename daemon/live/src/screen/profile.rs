@@ -31,7 +31,7 @@ pub enum ProfileError {
     #[error("the profile {name} is for {}x{}, the picture has {}x{}", wanted[0], wanted[1], screen[0], screen[1])]
     OtherScreen { name: String, wanted: [usize; 2], screen: [usize; 2] },
     /// Width and height, pixels.
-    #[error("no scanner profile for a screen of {}x{}", .0[0], .0[1])]
+    #[error("no scanner profile for a screen of {}x{}: `scansidectl live profile learn` proposes one", .0[0], .0[1])]
     NoneForScreen([usize; 2]),
 }
 
@@ -275,6 +275,15 @@ impl Profiles {
         Ok(Self { all, wanted })
     }
 
+    /// For pictures of a scanner (`simulated` is false) only a profile that is named counts: the shipped ones are of phantoms, and a screen
+    /// of the same size shows neither image nor text where theirs are.
+    pub fn for_pictures(mut self, simulated: bool) -> Self {
+        if !simulated {
+            self.all.clear();
+        }
+        self
+    }
+
     /// Only these profiles, chosen by the size of the screen.
     pub fn of(all: Vec<Profile>) -> Self {
         Self { all, wanted: None }
@@ -311,6 +320,7 @@ pub fn is_path(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::Live;
 
     const GOOD: &str = "name = \"one\"\nscreen = [640, 480]\nsector = [10, 20, 600, 400]\n";
 
@@ -330,6 +340,19 @@ mod tests {
             assert_eq!(Profile::parse(&profile.to_toml().unwrap()).unwrap(), *profile, "written and read again");
         }
         assert!(profiles.choose([800, 600]).unwrap_err().to_string().contains("800x600"));
+    }
+
+    #[test]
+    fn a_phantoms_profile_is_never_chosen_for_a_scanner() {
+        let live = |device: &str, profile: &str| Live { device: device.into(), profile: profile.into(), ..Live::default() };
+        for screen in [[1280, 720], [1024, 768]] {
+            let refused = live("/dev/video0", "auto").profiles().unwrap().choose(screen).unwrap_err();
+            assert_eq!(refused, ProfileError::NoneForScreen(screen));
+            assert!(refused.to_string().contains("live profile learn"), "{refused}");
+            assert!(live("replay:phantom.y4m", "auto").profiles().unwrap().choose(screen).is_ok());
+        }
+        let named = live("/dev/video0", "phantom-1280x720").profiles().unwrap();
+        assert!(named.choose([1280, 720]).is_ok(), "the kernel's pretend device may be given one by name");
     }
 
     #[test]
