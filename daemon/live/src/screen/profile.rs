@@ -103,9 +103,9 @@ pub struct Profile {
     /// Where the scanner shows that its picture is frozen. Not used to detect a freeze (see `infer::still`); it
     /// documents the screen.
     pub freeze_icon: Option<Area>,
-    /// Width of a pixel divided by its height. When it is not 1, no sizes are given.
-    #[serde(default = "square")]
-    pub pixel_aspect: f32,
+    /// Width of a pixel divided by its height, as somebody has measured it: grabbers stretch pictures. When it is absent or not 1, no sizes
+    /// are given.
+    pub pixel_aspect: Option<f32>,
     /// The way across the image plane, mm, over which the likeness of the probe's speckle falls to 1/e. When absent, 1 mm is assumed where
     /// the speed of the probe is estimated.
     pub elevation_mm: Option<f32>,
@@ -114,10 +114,6 @@ pub struct Profile {
     /// Burned-in text.
     #[serde(default)]
     pub text: Vec<Text>,
-}
-
-fn square() -> f32 {
-    1.0
 }
 
 /// How large a pixel is: fixed, or read from the ticks of the depth scale, which the scanner redraws when the depth
@@ -151,7 +147,7 @@ impl Profile {
             screen,
             sector,
             freeze_icon: None,
-            pixel_aspect: square(),
+            pixel_aspect: None,
             scale: None,
             elevation_mm: None,
             text: Vec::new(),
@@ -200,8 +196,8 @@ impl Profile {
         if self.sector.width < 32 || self.sector.height < 32 {
             return wrong("sector", format!("{:?} is smaller than 32x32 pixels", <[usize; 4]>::from(self.sector)));
         }
-        if !(0.25..=4.0).contains(&self.pixel_aspect) {
-            return wrong("pixel_aspect", format!("{} is not within 0.25 to 4", self.pixel_aspect));
+        if let Some(aspect) = self.pixel_aspect.filter(|aspect| !(0.25..=4.0).contains(aspect)) {
+            return wrong("pixel_aspect", format!("{aspect} is not within 0.25 to 4"));
         }
         if self.elevation_mm.is_some_and(|mm| !(0.1..=5.0).contains(&mm)) {
             return wrong("elevation_mm", "must be 0.1 to 5 mm".to_owned());
@@ -216,12 +212,17 @@ impl Profile {
 
     /// Area of the ticks, and the distance of neighbouring ticks in millimetres.
     pub fn ticks(&self) -> Option<(Area, f32)> {
-        let scale = self.scale.filter(|_| self.is_square())?;
+        self.drawn_ticks().filter(|_| self.is_square())
+    }
+
+    /// The same, whatever the shape of the pixels: what holds down the picture need not hold across it.
+    pub fn drawn_ticks(&self) -> Option<(Area, f32)> {
+        let scale = self.scale?;
         Some((scale.ticks?, scale.mm_per_tick?))
     }
 
     fn is_square(&self) -> bool {
-        (self.pixel_aspect - 1.0).abs() < 0.01
+        self.pixel_aspect.is_some_and(|aspect| (aspect - 1.0).abs() < 0.01)
     }
 }
 
@@ -403,7 +404,11 @@ mod tests {
     #[test]
     fn pixels_that_are_not_square_give_no_size() {
         let of = |aspect: &str| Profile::parse(&format!("{GOOD}{aspect}[scale]\nmm_per_pixel = 0.1\n")).unwrap();
-        assert_eq!(of("").fixed_scale(), Some(0.1));
+        assert_eq!(of("pixel_aspect = 1.0\n").fixed_scale(), Some(0.1));
         assert_eq!(of("pixel_aspect = 1.2\n").fixed_scale(), None);
+        assert_eq!(of("").fixed_scale(), None, "nobody has said that they are square");
+        let ticks = "[scale]\nticks = [0, 0, 10, 400]\nmm_per_tick = 5.0\n";
+        let learnt = Profile::parse(&format!("{GOOD}{ticks}")).unwrap();
+        assert!(learnt.ticks().is_none() && learnt.drawn_ticks().is_some());
     }
 }

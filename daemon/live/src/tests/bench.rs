@@ -231,7 +231,7 @@ fn answer(script: Script, clock: &Manual) -> Result<Vec<Tensor>, accel::Error> {
 
 fn profiles() -> Profiles {
     let of = |name: &str, screen: &str, sector: &str| {
-        let text = format!("name = {name:?}\nscreen = {screen}\nsector = {sector}\n[scale]\nmm_per_pixel = 0.5\n");
+        let text = format!("name = {name:?}\nscreen = {screen}\nsector = {sector}\npixel_aspect = 1.0\n[scale]\nmm_per_pixel = 0.5\n");
         Profile::parse(&text).unwrap()
     };
     Profiles::of(vec![of("one", "[128, 96]", "[0, 16, 128, 80]"), of("two", "[160, 120]", "[0, 10, 160, 110]")])
