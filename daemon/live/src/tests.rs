@@ -3,6 +3,9 @@
 
 mod bench;
 
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
 use dicom::patient::Patient;
 use hal::fault::Fault;
 
@@ -213,5 +216,20 @@ async fn sim_what_makes_the_runs_is_told_when_it_changes_in_the_middle() {
     *bench.runs_on.lock().unwrap() = "cpu, after the GPU was lost".to_owned();
     bench.overlay().await;
     assert_eq!(on(&bench).as_deref(), Some("cpu, after the GPU was lost"));
+    bench.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sim_damaged_pictures_are_skipped_and_the_model_stays_loaded() {
+    let mut bench = Bench::new();
+    bench.until(|status| status.sign == Sign::Ready).await;
+    let loads = bench.loads.load(Ordering::SeqCst);
+    bench.damage.store(true, Ordering::SeqCst);
+    bench.until(|status| matches!(&status.sign, Sign::NoOverlay { reason } if reason.contains("cannot be read"))).await;
+    assert!(bench.view.overlay.borrow().lesions.is_empty());
+    assert!(!bench.status().model.is_empty(), "the model is not to blame");
+    bench.damage.store(false, Ordering::SeqCst);
+    bench.until(|status| status.sign == Sign::Ready).await;
+    assert_eq!(bench.loads.load(Ordering::SeqCst), loads);
     bench.end().await;
 }

@@ -11,7 +11,7 @@ mod error;
 pub mod config;
 pub mod frame;
 pub mod convert;
-mod jpeg;
+pub mod jpeg;
 mod pool;
 mod pacing;
 pub mod discover;
