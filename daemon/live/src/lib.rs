@@ -131,6 +131,7 @@ pub async fn run<C: Capture + 'static>(
         to_guide: to_guide.clone(),
         stop: stop.clone(),
         patience: parts.deadline * PATIENCE,
+        blank: source::Blank::default(),
     };
     let mut nameplate = Nameplate {
         desk: desk.clone(),

@@ -1,6 +1,7 @@
 //! Passes captured pictures to the page at once and the newest one to the model. Blocking, on its own thread; waits
 //! only for the device.
 
+mod blank;
 pub mod device;
 
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use hal::Capture;
 use hal::capture::guard::{DeviceState, Supervised, Watch};
 
+pub use self::blank::Blank;
 use crate::desk::Desk;
 use crate::desk::session::SignEvent;
 use crate::newest::Newest;
@@ -28,6 +30,7 @@ pub struct Source<C> {
     pub stop: Arc<AtomicBool>,
     /// A run of the model that lasts longer than this is reported as too slow.
     pub patience: Duration,
+    pub blank: Blank,
 }
 
 impl<C> std::fmt::Debug for Source<C> {
@@ -43,16 +46,27 @@ impl<C: Capture> Source<C> {
         let watch = self.device.watch();
         while !self.stop.load(Ordering::Relaxed) {
             match self.device.next_frame(WAIT) {
+                // A grabber without a signal sends pictures of nothing: the exam must end, and nobody shall take them for the scanner's.
+                Ok(frame) if self.blank.is_lost() && self.blank.look(&frame) => self.shows_nothing(),
                 Ok(frame) => {
                     let picture = self.desk.picture(frame, watch.status().device);
                     self.newest.put(picture.clone());
-                    self.to_guide.put(picture);
+                    self.to_guide.put(picture.clone());
                     self.watch_model();
+                    // After it was passed on: nobody waits for this.
+                    if self.blank.look(&picture.frame) {
+                        self.shows_nothing();
+                    }
                 }
                 Err(_) => self.trouble(&watch),
             }
         }
         self.device.stop();
+    }
+
+    fn shows_nothing(&self) {
+        let reason = "the picture has one colour and nothing in it: is the scanner on, and the cable seated?";
+        self.desk.happened(SignEvent::Lost(reason.to_owned()));
     }
 
     /// Reports a model that hangs: its own thread cannot report it while it waits for the run to end.

@@ -233,3 +233,19 @@ async fn sim_damaged_pictures_are_skipped_and_the_model_stays_loaded() {
     assert_eq!(bench.loads.load(Ordering::SeqCst), loads);
     bench.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sim_a_grabber_that_sends_pictures_of_nothing_has_no_signal() {
+    let mut bench = Bench::freezable();
+    bench.until(|status| status.sign == Sign::Ready).await;
+    bench.black.store(true, Ordering::SeqCst);
+    bench.until(|status| matches!(&status.sign, Sign::NoSignal { reason } if reason.contains("one colour"))).await;
+    assert!(bench.view.pictures.borrow().is_none());
+    for _ in 0..300 {
+        bench.step();
+        assert!(matches!(bench.status().sign, Sign::NoSignal { .. }), "so that the exam ends: {:?}", bench.status());
+    }
+    bench.black.store(false, Ordering::SeqCst);
+    bench.until(|status| status.sign == Sign::Ready).await;
+    bench.end().await;
+}
