@@ -330,7 +330,9 @@ impl Recorder {
         let recorded = open.picture(picture, &mut self.compressor);
         self.unreadable = if recorded.is_err() { self.unreadable.saturating_add(1) } else { 0 };
         // A camera that compresses its pictures damages one now and then: that one is missing.
-        if matches!(recorded, Err(RecordError::Jpeg(JpegError::Frame(_) | JpegError::Empty))) && self.unreadable < UNREADABLE {
+        if matches!(recorded, Err(RecordError::Jpeg(JpegError::Frame(_) | JpegError::Empty)))
+            && self.unreadable < UNREADABLE
+        {
             return;
         }
         if recorded.is_ok() && self.backoff.has_failed() {

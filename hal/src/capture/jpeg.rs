@@ -49,7 +49,8 @@ fn decode(frame: &Frame, colours: ColorSpace, out: &mut [u8]) -> Result<(), Erro
 /// `CaptureFault::BadInput` when it is cut off, or another picture than was negotiated.
 pub fn whole(frame: &Frame) -> Result<Cow<'_, [u8]>, Error> {
     let (bytes, negotiated) = (frame.part(0), (frame.shape.width, frame.shape.height));
-    let bad = |what: &str| Error::new(CaptureFault::BadInput, format!("MJPEG {}x{}: {what}", negotiated.0, negotiated.1));
+    let bad =
+        |what: &str| Error::new(CaptureFault::BadInput, format!("MJPEG {}x{}: {what}", negotiated.0, negotiated.1));
     let head = Head::of(bytes).ok_or_else(|| bad("no picture begins"))?;
     if head.size != Some(negotiated) {
         return Err(bad("the file has another size"));

@@ -345,7 +345,8 @@ mod tests {
 
     #[test]
     fn a_phantoms_profile_is_never_chosen_for_a_scanner() {
-        let live = |device: &str, profile: &str| Live { device: device.into(), profile: profile.into(), ..Live::default() };
+        let live =
+            |device: &str, profile: &str| Live { device: device.into(), profile: profile.into(), ..Live::default() };
         for screen in [[1280, 720], [1024, 768]] {
             let refused = live("/dev/video0", "auto").profiles().unwrap().choose(screen).unwrap_err();
             assert_eq!(refused, ProfileError::NoneForScreen(screen));

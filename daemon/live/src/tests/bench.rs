@@ -132,13 +132,8 @@ impl<C: Capture> Capture for Gated<C> {
 }
 
 fn damaged(frame: Frame) -> Frame {
-    let shape = Shape::laid_out(
-        PixelFormat::Mjpeg,
-        frame.shape.width,
-        frame.shape.height,
-        Colour::default(),
-        Vec::new(),
-    );
+    let shape =
+        Shape::laid_out(PixelFormat::Mjpeg, frame.shape.width, frame.shape.height, Colour::default(), Vec::new());
     Frame::new(shape, frame.sequence, frame.timestamp, Arc::new(vec![0xFF, 0xD8, 0xFF]))
 }
 
@@ -251,7 +246,9 @@ fn answer(script: Script, clock: &Manual) -> Result<Vec<Tensor>, accel::Error> {
 
 fn profiles() -> Profiles {
     let of = |name: &str, screen: &str, sector: &str| {
-        let text = format!("name = {name:?}\nscreen = {screen}\nsector = {sector}\npixel_aspect = 1.0\n[scale]\nmm_per_pixel = 0.5\n");
+        let text = format!(
+            "name = {name:?}\nscreen = {screen}\nsector = {sector}\npixel_aspect = 1.0\n[scale]\nmm_per_pixel = 0.5\n"
+        );
         Profile::parse(&text).unwrap()
     };
     Profiles::of(vec![of("one", "[128, 96]", "[0, 16, 128, 80]"), of("two", "[160, 120]", "[0, 10, 160, 110]")])
@@ -313,7 +310,11 @@ impl Bench {
                     true => Synthetic::bars(shared.clone()),
                     false => painted(shared.clone(), frozen.clone(), black.clone()),
                 };
-                Ok(Gated { device: faults.wrap(scanner, shared)?, turnstile: turnstile.clone(), damage: damage.clone() })
+                Ok(Gated {
+                    device: faults.wrap(scanner, shared)?,
+                    turnstile: turnstile.clone(),
+                    damage: damage.clone(),
+                })
             }
         };
         let runs_on = Arc::new(Mutex::new("scripted".to_owned()));
@@ -322,7 +323,12 @@ impl Bench {
         let parts = LiveParts {
             device: Supervised::new(device, wanted, Policy::default(), clock.clone()),
             profiles: profiles(),
-            supply: Box::new(Scripts { script: script.clone(), model: model.clone(), loads: loads.clone(), runs_on: runs_on.clone() }),
+            supply: Box::new(Scripts {
+                script: script.clone(),
+                model: model.clone(),
+                loads: loads.clone(),
+                runs_on: runs_on.clone(),
+            }),
             precedence: Precedence::default(),
             clock,
             deadline: DEADLINE,
@@ -334,7 +340,21 @@ impl Bench {
         let trigger = CancellationToken::new();
         let shutdown = trigger.clone();
         let story = tokio::spawn(run(parts, stage, shutdown));
-        Self { view, model, runs_on, faults, damage, black, loads, clock: time, script, frozen, turnstile, trigger, story }
+        Self {
+            view,
+            model,
+            runs_on,
+            faults,
+            damage,
+            black,
+            loads,
+            clock: time,
+            script,
+            frozen,
+            turnstile,
+            trigger,
+            story,
+        }
     }
 
     pub fn script(&self, script: Script) {
