@@ -257,8 +257,8 @@ async fn sim_a_driver_call_that_does_not_return_is_no_signal() {
     // The device is asked for a picture and does not answer before the next turn.
     bench.clock.advance(Duration::from_secs(60));
     let dark = |status: &std::sync::Arc<crate::view::Status>| matches!(&status.sign, Sign::NoSignal { reason } if reason.contains("driver does not answer"));
-    let said = tokio::time::timeout(Duration::from_secs(60), bench.view.status.wait_for(dark)).await;
-    assert!(said.is_ok(), "{:?}", bench.status());
+    let said = tokio::time::timeout(Duration::from_secs(60), bench.view.status.wait_for(dark)).await.is_ok();
+    assert!(said, "{:?}", bench.status());
     assert!(bench.view.pictures.borrow().is_none(), "no old picture stays");
     bench.until(|status| status.sign == Sign::Ready).await;
     bench.end().await;
