@@ -142,6 +142,11 @@ fn vivid_a_lost_signal_and_another_resolution_heal() {
     set(&path, "dv_timings_signal_mode=1");
     until_trouble(&mut device, CaptureFault::NoSignal);
     assert!(matches!(device.state(), DeviceState::NoSignal { .. }), "{:?}", device.state());
+    // The pretend device goes on delivering noise.
+    let end = System.now() + Duration::from_secs(3);
+    while System.now() < end {
+        assert!(device.next_frame(Duration::from_millis(200)).is_err(), "noise is shown as a picture");
+    }
     set(&path, "dv_timings_signal_mode=0");
     until(&mut device, |_| true);
 

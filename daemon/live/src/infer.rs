@@ -25,6 +25,8 @@ use crate::view::{Overlay, Picture};
 
 /// The model counts as slow after this many late answers in a row.
 const LATE: u32 = 3;
+/// Pictures in a row that cannot be read before that is said. A camera that compresses its pictures damages one now and then.
+pub(crate) const UNREADABLE: u32 = 15;
 /// Pauses before a model that failed is loaded again.
 const PAUSES: Pauses = Pauses::new(Duration::from_millis(200), Duration::from_secs(10));
 /// How often to check whether another package was activated.
@@ -58,6 +60,8 @@ pub struct Working {
     /// What went wrong last; shown until the next attempt.
     trouble: Trouble,
     late: u32,
+    /// Pictures in a row that could not be read.
+    unreadable: u32,
     looked_at: Duration,
 }
 
@@ -73,6 +77,7 @@ impl Default for Working {
             backoff: Backoff::new(PAUSES),
             trouble: Trouble::NotYet,
             late: 0,
+            unreadable: 0,
             looked_at: Duration::ZERO,
         }
     }
@@ -100,6 +105,7 @@ impl Infer {
         self.desk.running(None);
         match outcome {
             Ok(Ok(())) => {}
+            Ok(Err(Trouble::Picture(error))) => self.unreadable(error),
             Ok(Err(trouble)) => self.fault(trouble),
             Err(panic) => self.fault(Trouble::Crashed(hal::panic::text(panic.as_ref()))),
         }
@@ -108,6 +114,15 @@ impl Infer {
     /// Whether model and profile are ready, so that each picture is analysed.
     pub fn is_looking(&self) -> bool {
         self.state.eye.is_some() && self.state.loaded.is_some()
+    }
+
+    /// A picture that is damaged says nothing of the model: it is skipped.
+    fn unreadable(&mut self, error: hal::capture::Error) {
+        self.state.unreadable = self.state.unreadable.saturating_add(1);
+        tracing::debug!(%error, in_a_row = self.state.unreadable, "a picture cannot be read");
+        if self.state.unreadable >= UNREADABLE {
+            self.desk.happened(SignEvent::Trouble(Trouble::Picture(error)));
+        }
     }
 
     /// The overlay is lost, and the model is loaded again after a pause.
@@ -127,6 +142,7 @@ impl Infer {
         let (Some(eye), Some(ready)) = (&mut self.state.eye, &mut self.state.loaded) else { return Ok(()) };
         let begun = self.clock.now();
         let still = eye.take(picture)?;
+        self.state.unreadable = 0;
         let cut = self.clock.now();
         self.desk.took(TimedStage::Roi, cut.saturating_sub(begun));
         self.desk.happened(if still { SignEvent::Still } else { SignEvent::Moved });

@@ -35,7 +35,7 @@ impl Compressor {
     }
 
     /// Appends the picture to `into`, with the `masked` areas black; returns whether it has colour. A picture that the
-    /// camera compressed itself is copied unchanged when nothing is masked.
+    /// camera compressed itself is copied when nothing is masked, with the Huffman tables that it may lack.
     ///
     /// # Errors
     /// When the frame is not whole, or a side is longer than 65535 pixels.
@@ -46,7 +46,7 @@ impl Compressor {
                 return Err(JpegError::Empty);
             }
             if masked.is_empty() {
-                into.extend_from_slice(own);
+                into.extend_from_slice(&hal::capture::jpeg::whole(frame)?);
                 return Ok(components(own) != Some(1));
             }
         }
@@ -159,6 +159,28 @@ mod tests {
             assert!(red(32, 16) < 16 && red(63, 12) < 16, "{} {}", red(32, 16), red(63, 12));
             assert!(red(32, 40) > 180 && red(4, 16) > 180);
         }
+    }
+
+    #[test]
+    fn a_cameras_file_without_huffman_tables_leaves_with_them_and_one_that_is_cut_off_does_not() {
+        let mut own = Vec::new();
+        Compressor::new(90).compress(&of(PixelFormat::Rgb24, [200, 40, 40].repeat(64 * 48)), &[], &mut own).unwrap();
+        let (mut bare, mut at) = (own[..2].to_vec(), 2);
+        while own[at + 1] != 0xDA {
+            let next = at + 2 + usize::from(u16::from_be_bytes([own[at + 2], own[at + 3]]));
+            if own[at + 1] != 0xC4 {
+                bare.extend_from_slice(&own[at..next]);
+            }
+            at = next;
+        }
+        bare.extend_from_slice(&own[at..]);
+        let mut recorded = Vec::new();
+        assert!(Compressor::new(90).compress(&frame(bare.clone(), 64, 48), &[], &mut recorded).unwrap());
+        let tables = |jpeg: &[u8]| jpeg.windows(2).filter(|pair| *pair == [0xFF, 0xC4]).count();
+        assert_eq!((tables(&bare), tables(&recorded)), (0, 4));
+        let cut = frame(own[..own.len() / 2 + 300].to_vec(), 64, 48);
+        assert!(cut.part(0).len() < own.len());
+        assert!(matches!(Compressor::new(90).compress(&cut, &[], &mut Vec::new()), Err(JpegError::Frame(_))));
     }
 
     #[test]

@@ -73,12 +73,17 @@ use crate::name::NameCheck;
 use crate::nameplate::{Nameplate, Open, Watching};
 use crate::newest::Newest;
 use crate::screen::profile::Profiles;
-use crate::source::Source;
+use crate::source::{Pulse, Source};
 use crate::supply::Supply;
 use crate::view::{Command, CommandError, Stage};
 
 /// A run of the model that lasts longer than this many deadlines is reported as too slow while it still goes on.
 const PATIENCE: u32 = 3;
+/// How often it is checked whether a call of the driver hangs.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// At shutdown, how long a call of the driver may take, and how often to look whether it is over.
+const LEAVE_AFTER: Duration = Duration::from_secs(5);
+const IS_IT_OVER: Duration = Duration::from_millis(5);
 /// Pause before a thread that crashed is started again.
 const AFTER_CRASH: Duration = Duration::from_secs(1);
 
@@ -124,6 +129,7 @@ pub async fn run<C: Capture + 'static>(
     let (running, ended) = std::sync::mpsc::channel();
     let (newest, stop) = (Newest::default(), Arc::new(AtomicBool::new(false)));
     let to_guide = Newest::default();
+    let pulse = Pulse::new(parts.clock.clone());
     let mut source = Source {
         device: parts.device,
         desk: desk.clone(),
@@ -131,6 +137,8 @@ pub async fn run<C: Capture + 'static>(
         to_guide: to_guide.clone(),
         stop: stop.clone(),
         patience: parts.deadline * PATIENCE,
+        blank: source::Blank::default(),
+        pulse: pulse.clone(),
     };
     let mut nameplate = Nameplate {
         desk: desk.clone(),
@@ -156,8 +164,9 @@ pub async fn run<C: Capture + 'static>(
         deadline: parts.deadline,
         state: Working::default(),
     };
+    let capturing =
+        kept_going("live-source", &desk, &parts.clock, &stop, hal::urgency::step_to_the_front, move || source.run())?;
     let mut threads = vec![
-        kept_going("live-source", &desk, &parts.clock, &stop, hal::urgency::step_to_the_front, move || source.run())?,
         kept_going("live-infer", &desk, &parts.clock, &stop, hal::urgency::step_forward, move || infer.run())?,
         kept_going("live-guide", &desk, &parts.clock, &stop, hal::urgency::step_back, move || guide.run())?,
     ];
@@ -166,8 +175,13 @@ pub async fn run<C: Capture + 'static>(
             nameplate.run()
         })?);
     }
+    let mut looking = tokio::time::interval(LOOK_EVERY);
+    looking.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
+            _ = looking.tick() => if pulse.hangs() {
+                desk.happened(SignEvent::Lost("the driver does not answer".into()));
+            },
             command = next(&mut commands) => obey(&desk, command, &parts.station),
             () = shutdown.cancelled() => break,
         }
@@ -176,6 +190,16 @@ pub async fn run<C: Capture + 'static>(
     newest.close();
     to_guide.close();
     drop(running);
+    // A driver that never returns must not keep the others from ending.
+    let patience = tokio::time::Instant::now() + LEAVE_AFTER;
+    while !capturing.is_finished() && tokio::time::Instant::now() < patience {
+        tokio::time::sleep(IS_IT_OVER).await;
+    }
+    if capturing.is_finished() {
+        threads.push(capturing);
+    } else {
+        tracing::error!("the driver of the capture device does not answer; its thread is left behind");
+    }
     let ended = tokio::task::spawn_blocking(move || threads.into_iter().try_for_each(JoinHandle::join)).await;
     tracing::debug!(ended = matches!(ended, Ok(Ok(()))), "live path ended");
     Ok(())

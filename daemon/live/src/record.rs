@@ -36,6 +36,7 @@ use self::journal::{Begun, JournalEntry, Moment, Story};
 use self::open::Open;
 use self::pictures::SealError;
 use self::ring::Window;
+use crate::infer::UNREADABLE;
 use crate::jpeg::{Compressor, JpegError};
 use crate::screen::profile::Profiles;
 use crate::settings;
@@ -135,6 +136,8 @@ struct Recorder {
     ended: String,
     /// Capture time of the last picture.
     at: Duration,
+    /// Pictures in a row that could not be recorded.
+    unreadable: u32,
     backoff: Backoff,
 }
 
@@ -148,6 +151,7 @@ impl Recorder {
             open: None,
             ended: String::new(),
             at: Duration::ZERO,
+            unreadable: 0,
             backoff: Backoff::new(PAUSES),
         }
     }
@@ -324,6 +328,13 @@ impl Recorder {
             return;
         }
         let recorded = open.picture(picture, &mut self.compressor);
+        self.unreadable = if recorded.is_err() { self.unreadable.saturating_add(1) } else { 0 };
+        // A camera that compresses its pictures damages one now and then: that one is missing.
+        if matches!(recorded, Err(RecordError::Jpeg(JpegError::Frame(_) | JpegError::Empty)))
+            && self.unreadable < UNREADABLE
+        {
+            return;
+        }
         if recorded.is_ok() && self.backoff.has_failed() {
             self.backoff.succeeded();
             open.told.state = RecordingState::On;

@@ -6,7 +6,7 @@ use dicom::check::Checker;
 use serde::{Deserialize, Serialize};
 
 use crate::name::NameCheck;
-use crate::screen::profile::{self, Profiles};
+use crate::screen::profile::{self, ProfileError, Profiles};
 use crate::source::device::Device;
 
 /// The live path: ultrasound video with an overlay.
@@ -16,7 +16,7 @@ pub struct Live {
     /// `off`, a video device's path, or `replay:FILE`: a YUV4MPEG2 video or a DICOM image. (`synthetic` in simulation
     /// builds.)
     pub device: String,
-    /// `auto` (by the size of the screen), the name of a scanner profile, or a path to one.
+    /// `auto` (by the size of the screen, for simulated devices only), the name of a scanner profile, or a path to one.
     pub profile: String,
     /// An overlay older than this is not shown; ms since the capture of its picture.
     pub deadline_ms: f64,
@@ -35,6 +35,16 @@ pub struct Live {
 impl Live {
     pub fn is_on(&self) -> bool {
         self.device != "off"
+    }
+
+    /// The profiles that count for the pictures of the device.
+    ///
+    /// # Errors
+    /// When there is no profile of that name, or its file cannot be read.
+    pub fn profiles(&self) -> Result<Profiles, ProfileError> {
+        // A device that is not known delivers nothing.
+        let simulated = matches!(Device::parse(&self.device), Ok(Some(device)) if device.is_simulated());
+        Ok(Profiles::load(&self.profile)?.for_pictures(simulated))
     }
 }
 

@@ -3,6 +3,9 @@
 
 mod bench;
 
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
 use dicom::patient::Patient;
 use hal::fault::Fault;
 
@@ -213,5 +216,50 @@ async fn sim_what_makes_the_runs_is_told_when_it_changes_in_the_middle() {
     *bench.runs_on.lock().unwrap() = "cpu, after the GPU was lost".to_owned();
     bench.overlay().await;
     assert_eq!(on(&bench).as_deref(), Some("cpu, after the GPU was lost"));
+    bench.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sim_damaged_pictures_are_skipped_and_the_model_stays_loaded() {
+    let mut bench = Bench::new();
+    bench.until(|status| status.sign == Sign::Ready).await;
+    let loads = bench.loads.load(Ordering::SeqCst);
+    bench.damage.store(true, Ordering::SeqCst);
+    bench.until(|status| matches!(&status.sign, Sign::NoOverlay { reason } if reason.contains("cannot be read"))).await;
+    assert!(bench.view.overlay.borrow().lesions.is_empty());
+    assert!(!bench.status().model.is_empty(), "the model is not to blame");
+    bench.damage.store(false, Ordering::SeqCst);
+    bench.until(|status| status.sign == Sign::Ready).await;
+    assert_eq!(bench.loads.load(Ordering::SeqCst), loads);
+    bench.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sim_a_grabber_that_sends_pictures_of_nothing_has_no_signal() {
+    let mut bench = Bench::freezable();
+    bench.until(|status| status.sign == Sign::Ready).await;
+    bench.black.store(true, Ordering::SeqCst);
+    bench.until(|status| matches!(&status.sign, Sign::NoSignal { reason } if reason.contains("one colour"))).await;
+    assert!(bench.view.pictures.borrow().is_none());
+    for _ in 0..300 {
+        bench.step();
+        assert!(matches!(bench.status().sign, Sign::NoSignal { .. }), "so that the exam ends: {:?}", bench.status());
+    }
+    bench.black.store(false, Ordering::SeqCst);
+    bench.until(|status| status.sign == Sign::Ready).await;
+    bench.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sim_a_driver_call_that_does_not_return_is_no_signal() {
+    let mut bench = Bench::new();
+    bench.until(|status| status.sign == Sign::Ready).await;
+    // The device is asked for a picture and does not answer before the next turn.
+    bench.clock.advance(Duration::from_secs(60));
+    let dark = |status: &std::sync::Arc<crate::view::Status>| matches!(&status.sign, Sign::NoSignal { reason } if reason.contains("driver does not answer"));
+    let said = tokio::time::timeout(Duration::from_secs(60), bench.view.status.wait_for(dark)).await.is_ok();
+    assert!(said, "{:?}", bench.status());
+    assert!(bench.view.pictures.borrow().is_none(), "no old picture stays");
+    bench.until(|status| status.sign == Sign::Ready).await;
     bench.end().await;
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::live::record;
-use ::live::screen::profile::Profiles;
 use ::live::source::device::Device;
 use ::live::view::{Recording, RecordingState, Sign, Stage, Status, View};
 use ::live::worklist::served::Served;
@@ -52,7 +51,7 @@ pub fn look(
         let own = &settings.live;
         let device = Device::parse(&own.device).map_err(|error| error.to_string());
         let chosen = device.and_then(|device| {
-            let profiles = Profiles::load(&own.profile).map_err(|error| error.to_string())?;
+            let profiles = own.profiles().map_err(|error| error.to_string())?;
             Ok((device, profiles))
         });
         let (device, profiles) = match chosen {
@@ -93,7 +92,7 @@ pub fn recorder(
     free: ::custody::FreeBytes,
     told: watch::Sender<Arc<Recording>>,
 ) -> Option<record::RecorderParts> {
-    let profiles = Profiles::load(&settings.live.profile).ok().filter(|_| settings.record.enabled)?;
+    let profiles = settings.live.profiles().ok().filter(|_| settings.record.enabled)?;
     if settings.live.is_on() {
         // It begins once there is a database, and says so then.
         let state = RecordingState::Failed { reason: "the database is not open yet".into() };

@@ -214,11 +214,14 @@ mod tests {
 
     #[test]
     fn a_camera_s_jpeg_is_passed_on_as_it_is() {
-        let shape = Shape::laid_out(PixelFormat::Mjpeg, 8, 8, Colour::default(), Vec::new());
-        let frame = Frame::new(shape, 0, Duration::ZERO, Arc::new(vec![0xFF, 0xD8, 1, 2, 3]));
+        let shape = Shape::tight(PixelFormat::Grey, 8, 8, Colour::default());
+        let grey = Frame::new(shape, 0, Duration::ZERO, Arc::new(vec![99; 64]));
+        let mut own = Vec::new();
+        Compressor::new(50).compress(&grey, &[], &mut own).unwrap();
+        let frame = live::jpeg::frame(own.clone(), 8, 8);
         let encoded =
             Encoder::new(85).encode(&Picture { sequence: 1, captured: Duration::ZERO, exam: 0, frame }).unwrap();
-        assert_eq!(encoded.message[HEADER..], [0xFF, 0xD8, 1, 2, 3]);
+        assert_eq!(encoded.message[HEADER..], own);
     }
 
     /// `cargo test --release -p scansided console::encode -- --ignored --nocapture`

@@ -13,7 +13,7 @@ mod mapping_ffi;
 pub mod config;
 pub mod frame;
 pub mod convert;
-mod jpeg;
+pub mod jpeg;
 mod pool;
 mod pacing;
 pub mod discover;

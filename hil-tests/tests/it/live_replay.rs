@@ -92,7 +92,8 @@ fn a_clip_without_an_image_is_played_and_nothing_is_said_of_lesions() {
     for (number, line) in lines.iter().enumerate() {
         assert_eq!(line["sequence"], number);
         assert_eq!(line["sign"]["state"], "no_overlay");
-        assert_eq!(line["sign"]["reason"], "no scanner profile for a screen of 320x240");
+        let reason = line["sign"]["reason"].as_str().unwrap();
+        assert!(reason.starts_with("no scanner profile for a screen of 320x240"), "{reason}");
         assert!(line["overlay"].is_null());
     }
     assert!((lines[29]["time_s"].as_f64().unwrap() - 29.0 * 0.0333).abs() < 1e-3, "in its own time");

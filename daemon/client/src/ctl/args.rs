@@ -682,6 +682,12 @@ pub enum ScannedSide {
     None,
 }
 
+/// The range is that of a profile.
+fn aspect(text: &str) -> Result<f32, String> {
+    let aspect = text.parse().ok().filter(|aspect| (0.25..=4.0).contains(aspect));
+    aspect.ok_or_else(|| "a number from 0.25 to 4".to_owned())
+}
+
 #[derive(Debug, Subcommand)]
 pub enum ProfileCommand {
     /// Propose a profile from the scanner's picture. Scan meanwhile, and check the proposal before you use it.
@@ -692,6 +698,10 @@ pub enum ProfileCommand {
         /// Name of the profile; made from the size of the screen when absent.
         #[arg(long)]
         name: Option<String>,
+        /// Width of a pixel divided by its height, as you have measured it: how many pixels high a circle is, divided by how many it is wide. Until it
+        /// is said no sizes are given, because grabbers stretch pictures.
+        #[arg(long, value_name = "RATIO", value_parser = aspect)]
+        pixel_aspect: Option<f32>,
         /// Write the profile here instead of to standard output; the file must not exist.
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,

@@ -19,7 +19,7 @@ const STEP_MS: u64 = 33;
 
 fn profile(mm_per_pixel: Option<f32>) -> Profile {
     let scale = mm_per_pixel.map(|mm| Scale { mm_per_pixel: Some(mm), ticks: None, mm_per_tick: None });
-    Profile { scale, ..Profile::of_sector(SIZE, SECTOR) }
+    Profile { scale, pixel_aspect: Some(1.0), ..Profile::of_sector(SIZE, SECTOR) }
 }
 
 /// Speckle over which the picture moves by so many pixels from one to the next; the columns from `lifted` on show nothing but the probe.

@@ -176,3 +176,38 @@ fn what_follows_a_torn_line_of_the_journal_is_read() {
     recorder.status(&Status { ended: Arc::new([ended(exam(1, "P1"))].into()), ..Status::default() });
     assert_eq!(stories(&kept), [("2.25.1".into(), "P1".into(), true)]);
 }
+
+/// A picture as a camera compresses it; `cut`: its end is missing.
+fn camera(sequence: u64, cut: bool) -> Arc<Picture> {
+    let grey = Frame::new(
+        Shape::tight(PixelFormat::Grey, 64, 48, Colour::default()),
+        0,
+        Duration::ZERO,
+        Arc::new((0..64 * 48).map(|i| (i * 31 % 251) as u8).collect::<Vec<u8>>()),
+    );
+    let mut jpeg = Vec::new();
+    Compressor::new(90).compress(&grey, &[], &mut jpeg).unwrap();
+    jpeg.truncate(if cut { jpeg.len() - 40 } else { jpeg.len() });
+    let captured = Duration::from_millis(1000 + sequence * 33);
+    Arc::new(Picture { sequence, captured, exam: 1, frame: crate::jpeg::frame(jpeg, 64, 48) })
+}
+
+#[test]
+fn one_damaged_picture_is_skipped_and_does_not_stop_the_recording() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut recorder, _) = recorder(folder.path());
+    let (_stage, view) = view::channel();
+    recorder.status(&Status { exam: Some(exam(1, "P1")), ..Status::default() });
+    for (sequence, cut) in [(1, false), (2, true), (3, false)] {
+        recorder.picture(&camera(sequence, cut), &view);
+        let told = &recorder.open.as_ref().unwrap().told;
+        assert_eq!(told.state, RecordingState::On, "{sequence}");
+    }
+    let told = recorder.open.as_ref().unwrap().told.clone();
+    assert_eq!((told.pictures, told.skipped), (2, 1));
+    for sequence in 4..4 + u64::from(UNREADABLE) {
+        recorder.picture(&camera(sequence, true), &view);
+    }
+    let told = &recorder.open.as_ref().unwrap().told;
+    assert!(matches!(&told.state, RecordingState::Failed { reason } if reason.contains("MJPEG")), "{told:?}");
+}

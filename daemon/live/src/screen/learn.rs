@@ -82,7 +82,8 @@ impl Learner {
             sector,
             freeze_icon: None,
             elevation_mm: None,
-            pixel_aspect: 1.0,
+            // Only a person can measure it.
+            pixel_aspect: None,
             scale,
             text: self.texts(sector, strip),
         };
@@ -90,9 +91,9 @@ impl Learner {
         Ok(Profile::parse(&profile.to_toml()?)?)
     }
 
-    /// Millimetres of tissue per pixel in the last picture, by the ticks of `profile`.
+    /// Millimetres of tissue per pixel down the last picture, by the ticks of `profile`.
     pub fn mm_per_pixel(&self, profile: &Profile) -> Option<f32> {
-        let (area, mm_per_tick) = profile.ticks().filter(|_| profile.screen == self.size)?;
+        let (area, mm_per_tick) = profile.drawn_ticks().filter(|_| profile.screen == self.size)?;
         Some(mm_per_tick / ticks::find(&self.cut(area), area.width)?.spacing)
     }
 
@@ -224,7 +225,10 @@ pub(super) mod tests {
         (0..60).for_each(|number| learner.add(&screen(number)).unwrap());
         let profile = learner.propose("learnt").unwrap();
         assert_eq!((profile.screen, profile.sector), (SIZE, SECTOR));
-        let (ticks, mm) = profile.ticks().unwrap();
+        let (ticks, mm) = profile.drawn_ticks().unwrap();
+        assert_eq!(profile.pixel_aspect, None);
+        assert!(profile.ticks().is_none(), "no size before a person has said that the pixels are square");
+        assert!((learner.mm_per_pixel(&profile).unwrap() - 0.25).abs() < 0.01, "down the picture");
         assert_eq!((ticks.x, ticks.width, mm), (248, 6, 5.0));
         let covered = |x: usize, y: usize| {
             profile

@@ -58,7 +58,7 @@ pub struct Proposal {
     /// The profile as a file to be kept.
     pub toml: String,
     pub pictures: usize,
-    /// Millimetres of tissue per pixel, by the ticks of the last picture.
+    /// Millimetres of tissue per pixel down the picture, by the ticks of the last one.
     pub mm_per_pixel: Option<f32>,
 }
 

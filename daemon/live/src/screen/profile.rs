@@ -31,7 +31,7 @@ pub enum ProfileError {
     #[error("the profile {name} is for {}x{}, the picture has {}x{}", wanted[0], wanted[1], screen[0], screen[1])]
     OtherScreen { name: String, wanted: [usize; 2], screen: [usize; 2] },
     /// Width and height, pixels.
-    #[error("no scanner profile for a screen of {}x{}", .0[0], .0[1])]
+    #[error("no scanner profile for a screen of {}x{}: `scansidectl live profile learn` proposes one", .0[0], .0[1])]
     NoneForScreen([usize; 2]),
 }
 
@@ -103,9 +103,9 @@ pub struct Profile {
     /// Where the scanner shows that its picture is frozen. Not used to detect a freeze (see `infer::still`); it
     /// documents the screen.
     pub freeze_icon: Option<Area>,
-    /// Width of a pixel divided by its height. When it is not 1, no sizes are given.
-    #[serde(default = "square")]
-    pub pixel_aspect: f32,
+    /// Width of a pixel divided by its height, as somebody has measured it: grabbers stretch pictures. When it is absent or not 1, no sizes
+    /// are given.
+    pub pixel_aspect: Option<f32>,
     /// The way across the image plane, mm, over which the likeness of the probe's speckle falls to 1/e. When absent, 1 mm is assumed where
     /// the speed of the probe is estimated.
     pub elevation_mm: Option<f32>,
@@ -114,10 +114,6 @@ pub struct Profile {
     /// Burned-in text.
     #[serde(default)]
     pub text: Vec<Text>,
-}
-
-fn square() -> f32 {
-    1.0
 }
 
 /// How large a pixel is: fixed, or read from the ticks of the depth scale, which the scanner redraws when the depth
@@ -151,7 +147,7 @@ impl Profile {
             screen,
             sector,
             freeze_icon: None,
-            pixel_aspect: square(),
+            pixel_aspect: None,
             scale: None,
             elevation_mm: None,
             text: Vec::new(),
@@ -200,8 +196,8 @@ impl Profile {
         if self.sector.width < 32 || self.sector.height < 32 {
             return wrong("sector", format!("{:?} is smaller than 32x32 pixels", <[usize; 4]>::from(self.sector)));
         }
-        if !(0.25..=4.0).contains(&self.pixel_aspect) {
-            return wrong("pixel_aspect", format!("{} is not within 0.25 to 4", self.pixel_aspect));
+        if let Some(aspect) = self.pixel_aspect.filter(|aspect| !(0.25..=4.0).contains(aspect)) {
+            return wrong("pixel_aspect", format!("{aspect} is not within 0.25 to 4"));
         }
         if self.elevation_mm.is_some_and(|mm| !(0.1..=5.0).contains(&mm)) {
             return wrong("elevation_mm", "must be 0.1 to 5 mm".to_owned());
@@ -216,12 +212,17 @@ impl Profile {
 
     /// Area of the ticks, and the distance of neighbouring ticks in millimetres.
     pub fn ticks(&self) -> Option<(Area, f32)> {
-        let scale = self.scale.filter(|_| self.is_square())?;
+        self.drawn_ticks().filter(|_| self.is_square())
+    }
+
+    /// The same, whatever the shape of the pixels: what holds down the picture need not hold across it.
+    pub fn drawn_ticks(&self) -> Option<(Area, f32)> {
+        let scale = self.scale?;
         Some((scale.ticks?, scale.mm_per_tick?))
     }
 
     fn is_square(&self) -> bool {
-        (self.pixel_aspect - 1.0).abs() < 0.01
+        self.pixel_aspect.is_some_and(|aspect| (aspect - 1.0).abs() < 0.01)
     }
 }
 
@@ -275,6 +276,15 @@ impl Profiles {
         Ok(Self { all, wanted })
     }
 
+    /// For pictures of a scanner (`simulated` is false) only a profile that is named counts: the shipped ones are of phantoms, and a screen
+    /// of the same size shows neither image nor text where theirs are.
+    pub fn for_pictures(mut self, simulated: bool) -> Self {
+        if !simulated {
+            self.all.clear();
+        }
+        self
+    }
+
     /// Only these profiles, chosen by the size of the screen.
     pub fn of(all: Vec<Profile>) -> Self {
         Self { all, wanted: None }
@@ -311,6 +321,7 @@ pub fn is_path(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::Live;
 
     const GOOD: &str = "name = \"one\"\nscreen = [640, 480]\nsector = [10, 20, 600, 400]\n";
 
@@ -330,6 +341,20 @@ mod tests {
             assert_eq!(Profile::parse(&profile.to_toml().unwrap()).unwrap(), *profile, "written and read again");
         }
         assert!(profiles.choose([800, 600]).unwrap_err().to_string().contains("800x600"));
+    }
+
+    #[test]
+    fn a_phantoms_profile_is_never_chosen_for_a_scanner() {
+        let live =
+            |device: &str, profile: &str| Live { device: device.into(), profile: profile.into(), ..Live::default() };
+        for screen in [[1280, 720], [1024, 768]] {
+            let refused = live("/dev/video0", "auto").profiles().unwrap().choose(screen).unwrap_err();
+            assert_eq!(refused, ProfileError::NoneForScreen(screen));
+            assert!(refused.to_string().contains("live profile learn"), "{refused}");
+            assert!(live("replay:phantom.y4m", "auto").profiles().unwrap().choose(screen).is_ok());
+        }
+        let named = live("/dev/video0", "phantom-1280x720").profiles().unwrap();
+        assert!(named.choose([1280, 720]).is_ok(), "the kernel's pretend device may be given one by name");
     }
 
     #[test]
@@ -380,7 +405,11 @@ mod tests {
     #[test]
     fn pixels_that_are_not_square_give_no_size() {
         let of = |aspect: &str| Profile::parse(&format!("{GOOD}{aspect}[scale]\nmm_per_pixel = 0.1\n")).unwrap();
-        assert_eq!(of("").fixed_scale(), Some(0.1));
+        assert_eq!(of("pixel_aspect = 1.0\n").fixed_scale(), Some(0.1));
         assert_eq!(of("pixel_aspect = 1.2\n").fixed_scale(), None);
+        assert_eq!(of("").fixed_scale(), None, "nobody has said that they are square");
+        let ticks = "[scale]\nticks = [0, 0, 10, 400]\nmm_per_tick = 5.0\n";
+        let learnt = Profile::parse(&format!("{GOOD}{ticks}")).unwrap();
+        assert!(learnt.ticks().is_none() && learnt.drawn_ticks().is_some());
     }
 }

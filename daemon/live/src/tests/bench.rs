@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use dicom::patient::Patient;
 use hal::accel::scripted::Scripted;
 use hal::accel::{self, Tensor};
+use hal::capture::frame::Shape;
 use hal::capture::guard::{Policy, Supervised};
 use hal::capture::synthetic::Synthetic;
 use hal::capture::{
-    Capture, CaptureFault, Config, Description, Error, Frame, Offer, PixelFormat, Rate, Validated, Validation,
+    Capture, CaptureFault, Colour, Config, Description, Error, Frame, Offer, PixelFormat, Rate, Validated, Validation,
 };
 use hal::clock::Manual;
 use hal::fault::Faults;
@@ -96,6 +97,8 @@ impl Turnstile {
 struct Gated<C> {
     device: C,
     turnstile: Turnstile,
+    /// While set, pictures come as a camera's JPEG files without their end.
+    damage: Arc<AtomicBool>,
 }
 
 impl<C: Capture> Capture for Gated<C> {
@@ -117,6 +120,7 @@ impl<C: Capture> Capture for Gated<C> {
 
     fn next_frame(&mut self, timeout: Duration) -> Result<Frame, Error> {
         match self.turnstile.pass() {
+            true if self.damage.load(Ordering::SeqCst) => self.device.next_frame(timeout).map(damaged),
             true => self.device.next_frame(timeout),
             false => Err(Error::new(CaptureFault::Disconnected, "the test is over")),
         }
@@ -127,10 +131,19 @@ impl<C: Capture> Capture for Gated<C> {
     }
 }
 
+fn damaged(frame: Frame) -> Frame {
+    let shape =
+        Shape::laid_out(PixelFormat::Mjpeg, frame.shape.width, frame.shape.height, Colour::default(), Vec::new());
+    Frame::new(shape, frame.sequence, frame.timestamp, Arc::new(vec![0xFF, 0xD8, 0xFF]))
+}
+
 /// Grey patterns that change with each picture, unless the scanner is frozen.
-fn painted(clock: Arc<dyn Clock>, frozen: Arc<AtomicBool>) -> Synthetic {
+fn painted(clock: Arc<dyn Clock>, frozen: Arc<AtomicBool>, black: Arc<AtomicBool>) -> Synthetic {
     let last = AtomicU64::new(0);
     Synthetic::painted(clock, PixelFormat::Grey, 128, 96, move |index, bytes| {
+        if black.load(Ordering::SeqCst) {
+            return bytes.fill(16);
+        }
         if !frozen.load(Ordering::SeqCst) {
             last.store(index, Ordering::SeqCst);
         }
@@ -143,6 +156,7 @@ fn painted(clock: Arc<dyn Clock>, frozen: Arc<AtomicBool>) -> Synthetic {
 struct Scripts {
     script: Arc<Mutex<Script>>,
     model: Scripted,
+    loads: Arc<AtomicU64>,
     runs_on: Arc<Mutex<String>>,
 }
 
@@ -152,6 +166,7 @@ impl Supply for Scripts {
             return Err(SupplyError::NoPackage("no usable model package for us_breast".into()));
         }
         let model = self.model.load(b"network").unwrap();
+        self.loads.fetch_add(1, Ordering::SeqCst);
         let on = self.runs_on.clone();
         Ok(Ready {
             manifest: manifest(),
@@ -231,7 +246,9 @@ fn answer(script: Script, clock: &Manual) -> Result<Vec<Tensor>, accel::Error> {
 
 fn profiles() -> Profiles {
     let of = |name: &str, screen: &str, sector: &str| {
-        let text = format!("name = {name:?}\nscreen = {screen}\nsector = {sector}\n[scale]\nmm_per_pixel = 0.5\n");
+        let text = format!(
+            "name = {name:?}\nscreen = {screen}\nsector = {sector}\npixel_aspect = 1.0\n[scale]\nmm_per_pixel = 0.5\n"
+        );
         Profile::parse(&text).unwrap()
     };
     Profiles::of(vec![of("one", "[128, 96]", "[0, 16, 128, 80]"), of("two", "[160, 120]", "[0, 10, 160, 110]")])
@@ -243,6 +260,13 @@ pub struct Bench {
     /// What makes the model's runs, in words.
     pub runs_on: Arc<Mutex<String>>,
     pub faults: Faults,
+    /// While set, pictures arrive damaged.
+    pub damage: Arc<AtomicBool>,
+    /// While set, a freezable scanner's output shows nothing: all pixels are alike.
+    pub black: Arc<AtomicBool>,
+    /// How often the model was loaded.
+    pub loads: Arc<AtomicU64>,
+    pub clock: Manual,
     script: Arc<Mutex<Script>>,
     frozen: Arc<AtomicBool>,
     turnstile: Turnstile,
@@ -264,6 +288,8 @@ impl Bench {
     fn with(bars: bool) -> Self {
         let clock = Manual::default();
         let (turnstile, faults) = (Turnstile::default(), Faults::default());
+        let (damage, black, loads) = <(Arc<AtomicBool>, Arc<AtomicBool>, Arc<AtomicU64>)>::default();
+        let time = clock.clone();
         let (script, frozen) = (Arc::new(Mutex::new(Script::Good)), Arc::new(AtomicBool::new(false)));
         let model = {
             let (script, clock) = (script.clone(), clock.clone());
@@ -274,6 +300,7 @@ impl Bench {
         };
         let device = {
             let (turnstile, faults, clock, frozen) = (turnstile.clone(), faults.clone(), clock.clone(), frozen.clone());
+            let (damage, black) = (damage.clone(), black.clone());
             move || {
                 if !turnstile.pass() {
                     return Err(Error::new(CaptureFault::NotPresent, "the test is over"));
@@ -281,9 +308,13 @@ impl Bench {
                 let shared: Arc<dyn Clock> = Arc::new(clock.clone());
                 let scanner = match bars {
                     true => Synthetic::bars(shared.clone()),
-                    false => painted(shared.clone(), frozen.clone()),
+                    false => painted(shared.clone(), frozen.clone(), black.clone()),
                 };
-                Ok(Gated { device: faults.wrap(scanner, shared)?, turnstile: turnstile.clone() })
+                Ok(Gated {
+                    device: faults.wrap(scanner, shared)?,
+                    turnstile: turnstile.clone(),
+                    damage: damage.clone(),
+                })
             }
         };
         let runs_on = Arc::new(Mutex::new("scripted".to_owned()));
@@ -292,7 +323,12 @@ impl Bench {
         let parts = LiveParts {
             device: Supervised::new(device, wanted, Policy::default(), clock.clone()),
             profiles: profiles(),
-            supply: Box::new(Scripts { script: script.clone(), model: model.clone(), runs_on: runs_on.clone() }),
+            supply: Box::new(Scripts {
+                script: script.clone(),
+                model: model.clone(),
+                loads: loads.clone(),
+                runs_on: runs_on.clone(),
+            }),
             precedence: Precedence::default(),
             clock,
             deadline: DEADLINE,
@@ -304,7 +340,21 @@ impl Bench {
         let trigger = CancellationToken::new();
         let shutdown = trigger.clone();
         let story = tokio::spawn(run(parts, stage, shutdown));
-        Self { view, model, runs_on, faults, script, frozen, turnstile, trigger, story }
+        Self {
+            view,
+            model,
+            runs_on,
+            faults,
+            damage,
+            black,
+            loads,
+            clock: time,
+            script,
+            frozen,
+            turnstile,
+            trigger,
+            story,
+        }
     }
 
     pub fn script(&self, script: Script) {

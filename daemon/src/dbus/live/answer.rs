@@ -165,7 +165,7 @@ pub fn proposal(proposal: &Proposal) -> Dictionary {
         ("Sector", area(profile.sector)),
         ("TextAreas", owned(pixels(profile.text.len()))),
     ]);
-    if let Some((ticks, mm_per_tick)) = profile.ticks() {
+    if let Some((ticks, mm_per_tick)) = profile.drawn_ticks() {
         summary.insert("Ticks".into(), area(ticks));
         summary.insert("MmPerTick".into(), owned(f64::from(mm_per_tick)));
     }

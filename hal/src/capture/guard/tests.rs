@@ -1,7 +1,10 @@
 //! The supervision against a device that fails on demand; no test waits.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::super::synthetic::Synthetic;
-use super::super::{PixelFormat, Rate};
+use super::super::v4l2::signal::Signal;
+use super::super::{Offer, PixelFormat, Rate, Validated};
 use super::*;
 use crate::clock::Manual;
 use crate::fault::{Fault, Faults, Faulty};
@@ -85,6 +88,106 @@ fn sim_a_lost_signal_comes_back_within_the_longest_pause() {
     let counters = bench.device.counters();
     assert_eq!((counters.no_signal, counters.restarts), (1, 0), "the stream went on");
     assert!(counters.dropped > 1000, "what was missed is counted: {counters:?}");
+}
+
+/// A card that goes on filling buffers while its input has no signal; it asks the input as the kernel's devices do.
+#[derive(Debug)]
+struct Noisy {
+    device: Synthetic,
+    clock: Manual,
+    signal: Signal,
+    cable: Arc<AtomicBool>,
+}
+
+impl Capture for Noisy {
+    fn describe(&self) -> Description {
+        self.device.describe()
+    }
+
+    fn formats(&mut self) -> Result<Vec<Offer>, Error> {
+        self.device.formats()
+    }
+
+    fn validate(&mut self, wanted: &Config) -> Result<Validation, Error> {
+        self.device.validate(wanted)
+    }
+
+    fn start(&mut self, config: &Validated) -> Result<(), Error> {
+        self.device.start(config)
+    }
+
+    fn next_frame(&mut self, timeout: Duration) -> Result<Frame, Error> {
+        let now = self.clock.now();
+        if self.signal.is_due(now) {
+            let there = self.cable.load(Ordering::SeqCst);
+            self.signal.answered(now, there);
+            if !there {
+                return Err(Error::new(CaptureFault::NoSignal, "no signal at the input"));
+            }
+        }
+        self.device.next_frame(timeout)
+    }
+
+    fn stop(&mut self) {
+        self.device.stop();
+    }
+}
+
+fn noisy() -> (Manual, Arc<AtomicBool>, Supervised<Noisy>) {
+    let (clock, cable) = (Manual::default(), Arc::new(AtomicBool::new(true)));
+    let open = {
+        let (clock, cable) = (clock.clone(), cable.clone());
+        move || {
+            let device = Synthetic::bars(Arc::new(clock.clone()));
+            Ok(Noisy { device, clock: clock.clone(), signal: Signal::default(), cable: cable.clone() })
+        }
+    };
+    let wanted = Config::new(PixelFormat::Grey, 128, 64, Rate::hertz(40));
+    let mut device = Supervised::new(open, wanted, Policy::default(), Arc::new(clock.clone()));
+    device.start();
+    (clock, cable, device)
+}
+
+#[test]
+fn sim_noise_that_comes_without_a_signal_is_never_a_picture() {
+    let (clock, cable, mut device) = noisy();
+    while device.next_frame(TICK).is_err() {}
+    cable.store(false, Ordering::SeqCst);
+    // The input is asked twice a second at first.
+    let noticed = clock.now() + SECOND;
+    while clock.now() < noticed {
+        let _ = device.next_frame(TICK);
+    }
+    let shown = device.counters().frames;
+    let end = clock.now() + SECOND * 600;
+    while clock.now() < end {
+        assert_eq!(device.next_frame(TICK).unwrap_err().kind(), CaptureFault::NoSignal);
+        assert!(matches!(device.state(), DeviceState::NoSignal { .. }));
+    }
+    assert_eq!((device.counters().frames, device.counters().no_signal), (shown, 1));
+    cable.store(true, Ordering::SeqCst);
+    let back = clock.now();
+    while device.next_frame(TICK).is_err() {}
+    assert!(clock.now() - back <= Policy::default().longest_pause + TICK);
+}
+
+#[test]
+fn sim_noise_of_a_card_that_is_opened_without_a_signal_is_no_picture() {
+    let (clock, cable, mut device) = noisy();
+    cable.store(false, Ordering::SeqCst);
+    while clock.now() < SECOND * 60 {
+        assert_eq!(device.next_frame(TICK).unwrap_err().kind(), CaptureFault::NoSignal);
+    }
+    assert_eq!(device.counters().frames, 0);
+}
+
+#[test]
+fn what_waits_when_a_signal_comes_back_is_old() {
+    let mut signal = Signal::default();
+    assert!(signal.is_due(SECOND) && !signal.answered(SECOND, true), "it was never lost");
+    assert!(!signal.is_due(SECOND + TICK) && signal.is_due(SECOND * 2));
+    assert!(!signal.answered(SECOND * 2, false) && signal.is_due(SECOND * 2));
+    assert!(signal.answered(SECOND * 2, true) && !signal.is_due(SECOND * 2));
 }
 
 #[test]

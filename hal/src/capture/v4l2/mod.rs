@@ -5,6 +5,7 @@ mod ioctl;
 mod buffers;
 mod formats;
 mod facts;
+pub(super) mod signal;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use rustix::io::Errno;
 
 use self::buffers::Buffers;
 use self::ioctl::{Node, Queue};
+use self::signal::Signal;
 use super::config::BUFFERS;
 use super::frame::Shape;
 use super::{
@@ -21,10 +23,6 @@ use super::{
     not_started, pacing, pool,
 };
 use crate::clock::{Clock, System};
-
-/// How often the input status is read while frames arrive: some drivers deliver noise or blue frames after the cable is
-/// pulled. On real cards the query uses a slow bus, so it is not sent for every frame.
-const SIGNAL_CHECK: Duration = Duration::from_millis(500);
 
 /// An open V4L2 device.
 #[derive(Debug)]
@@ -41,7 +39,7 @@ struct Stream {
     buffers: Buffers,
     shape: Shape,
     sequence: Option<u64>,
-    signal_checked: Duration,
+    signal: Signal,
     changed: bool,
 }
 
@@ -228,8 +226,8 @@ impl Capture for V4l2 {
             .and_then(|buffers| self.node.stream(self.queue, true).map(|()| buffers));
         match begun {
             Ok(buffers) => {
-                let signal_checked = System.now();
-                self.stream = Some(Stream { buffers, shape, sequence: None, signal_checked, changed: false });
+                let signal = Signal::default();
+                self.stream = Some(Stream { buffers, shape, sequence: None, signal, changed: false });
                 Ok(())
             }
             Err(errno) => {
@@ -299,12 +297,18 @@ impl V4l2 {
             return Err(pool::all_held(stream.buffers.count()));
         }
         let now = System.now();
-        if now.saturating_sub(stream.signal_checked) >= SIGNAL_CHECK {
-            stream.signal_checked = now;
-            self.no_signal()?;
+        if stream.signal.is_due(now) {
+            let asked = self.no_signal();
+            let lost = asked.as_ref().is_err_and(|error| error.kind() == CaptureFault::NoSignal);
+            let stream = self.stream.as_mut().ok_or_else(not_started)?;
+            let is_back = stream.signal.answered(now, !lost);
+            asked?;
+            if is_back {
+                stream.drain(&self.node).map_err(|e| facts::error(&self.path, "taking old frames", e))?;
+            }
         }
         let stream = self.stream.as_mut().ok_or_else(not_started)?;
-        let ready = match self.node.wait(deadline.saturating_sub(now).min(SIGNAL_CHECK)) {
+        let ready = match self.node.wait(deadline.saturating_sub(now).min(signal::CHECK)) {
             Ok(ready) => ready,
             Err(Errno::INTR) => return Ok(None),
             Err(errno) => return Err(failed("waiting", errno)),
@@ -339,6 +343,16 @@ impl V4l2 {
 }
 
 impl Stream {
+    /// Gives back the frames that wait, unread; their numbers are missing then.
+    fn drain(&mut self, node: &Node) -> Result<(), Errno> {
+        for _ in 0..self.buffers.count() {
+            if self.buffers.take(node)?.is_none() {
+                break;
+            }
+        }
+        self.buffers.give_back(node)
+    }
+
     /// `None` when the driver says that the picture is damaged: its number is missing then.
     fn frame(&mut self, buffer: &ioctl::Buffer, lease: buffers::Lease) -> Option<Frame> {
         let sequence = facts::widen(self.sequence, buffer.sequence);
