@@ -90,6 +90,11 @@ pub trait Manager {
     #[zbus(allow_interactive_auth)]
     fn sign_acceptance(&self, result: &str, documents: &[(&str, &[u8])]) -> zbus::Result<Vec<String>>;
     fn acceptance_key(&self) -> zbus::Result<String>;
+    /// In the text format of Prometheus.
+    fn show_metrics(&self) -> zbus::Result<String>;
+    /// `place`: `start` or `stop`.
+    #[zbus(allow_interactive_auth)]
+    fn write_marker(&self, code: &str, place: &str) -> zbus::Result<()>;
 
     /// Options: `task` s, `state` s.
     fn list_models(&self, options: Options<'_>) -> zbus::Result<Vec<Model>>;

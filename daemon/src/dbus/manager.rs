@@ -16,6 +16,7 @@ use zbus::{Connection, ObjectPath, OwnedFd, OwnedObjectPath, interface};
 use super::auth::{self, Authority, Verb};
 use super::filter::{self, Filter, Options};
 use super::lesion;
+use super::marker::{self, Place};
 use super::model::Shown;
 use super::objects::show;
 use super::query;
@@ -25,6 +26,7 @@ use super::rows::{
 };
 use super::{Error, Facts, RerunOptions, Verbs, names};
 use crate::attest::{self, Attest, Said};
+use crate::metrics::Metrics;
 use crate::reader::Reader;
 
 /// Reads changing properties directly from their source, so that no call waits for a writer.
@@ -405,6 +407,30 @@ impl Manager {
             attest.sign(&documents, said)
         });
         permit.run(sign).await
+    }
+
+    /// The figures of the box now, in the text format of Prometheus; nothing in them is about a patient.
+    #[zbus(out_args("metrics"))]
+    async fn show_metrics(&self) -> String {
+        let (facts, live) = (&self.facts, self.verbs.live.clone());
+        let metrics = Metrics::new(self.reader.clone(), self.gate.clone(), facts.health.clone(), live);
+        metrics.and_heat(facts.heat.clone()).and_neighbours(facts.neighbours.clone()).text().await
+    }
+
+    /// Writes a line into the log: here the interval of a support case begins or ends. code: as K7QM-3XDP; place: start or stop.
+    async fn write_marker(
+        &self,
+        code: &str,
+        place: &str,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<(), Error> {
+        let place = Place::parse(place)?;
+        marker::check(code)?;
+        let object = format!("marker {code}: {}", place.as_str());
+        let permit = auth::require(&self.authority, Verb::WriteMarker, object.clone(), connection, &header).await?;
+        // In the message itself: that is what a reader of the journal sees and searches.
+        permit.run(async move { Ok(tracing::info!("{object}")) }).await
     }
 
     /// The public key of this box, as minisign writes it.

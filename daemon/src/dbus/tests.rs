@@ -137,6 +137,7 @@ fn some_manager(store: &Store, models: ::study::model::Models) -> manager::Manag
         callers: node::callers::Callers::default(),
         health: crate::health::channel().1,
         heat: crate::health::heat::channel().1,
+        neighbours: None,
     };
     manager::Manager {
         facts,
