@@ -706,6 +706,49 @@ impl Manager {
         self.counts().priors.reason
     }
 
+    /// Tasks of the manager (`[ups]`) that the box has taken and that have not ended there.
+    #[zbus(property)]
+    fn tasks_open(&self) -> u32 {
+        let tasks = self.counts().tasks;
+        tasks.claiming + tasks.working + tasks.ending
+    }
+
+    /// When the oldest of them was taken; empty when there is none.
+    #[zbus(property)]
+    fn oldest_task_utc(&self) -> String {
+        self.counts().tasks.oldest_utc
+    }
+
+    /// Why the manager did not take the last message about one of them; empty when all is well.
+    #[zbus(property)]
+    fn tasks_reason(&self) -> String {
+        self.counts().tasks.reason
+    }
+
+    /// Notices that results are available, or are not any more (`[availability.NAME]`), that are to be told.
+    #[zbus(property)]
+    fn notices_waiting(&self) -> u32 {
+        self.counts().notices.waiting
+    }
+
+    /// When the oldest of them was written down; empty when there is none.
+    #[zbus(property)]
+    fn oldest_notice_utc(&self) -> String {
+        self.counts().notices.oldest_utc
+    }
+
+    /// Notices that their receiver refuses.
+    #[zbus(property)]
+    fn notices_parked(&self) -> u32 {
+        self.counts().notices.parked
+    }
+
+    /// Why the first of the refused, else of the waiting ones was not taken; empty when all is well.
+    #[zbus(property)]
+    fn notices_reason(&self) -> String {
+        self.counts().notices.reason
+    }
+
     #[zbus(property)]
     fn quarantined(&self) -> u32 {
         self.counts().quarantined

@@ -271,6 +271,8 @@ fn counts_are_those_of_the_tables() {
         quarantined: 1,
         steps: Standing::default(),
         priors: custody::store::priors::Standing::default(),
+        tasks: custody::store::ups::Standing::default(),
+        notices: custody::store::notices::Standing::default(),
     };
     assert_eq!(counts, expected);
 }

@@ -115,6 +115,10 @@ fn states(status: &Status, live: Option<&Live>, destinations: &[Destination]) ->
     put("steps reason", status.steps_reason.clone().unwrap_or_default());
     put("priors", format!("{} waiting, {} in vain", status.priors_waiting, status.priors_in_vain));
     put("priors reason", status.priors_reason.clone().unwrap_or_default());
+    put("tasks", format!("{} open", status.tasks_open));
+    put("tasks reason", status.tasks_reason.clone().unwrap_or_default());
+    put("notices", format!("{} waiting, {} parked", status.notices_waiting, status.notices_parked));
+    put("notices reason", status.notices_reason.clone().unwrap_or_default());
     for one in destinations {
         put(&format!("destination {}", one.name), waiting(one.pending, one.held, one.parked));
         put(&format!("destination {} reason", one.name), one.reason.clone().unwrap_or_default());
