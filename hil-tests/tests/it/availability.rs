@@ -78,10 +78,11 @@ async fn a_receiver_is_told_once_of_what_the_archive_has_taken_and_not_before() 
     tried(Program::Pynetdicom, &[Service::NoticesOut]);
 }
 
-/// Signs the findings of a study: the objects before do not count any more.
+/// Signs a review that rejects a finding: the objects before do not count any more.
 async fn signed(appliance: &Appliance, study_uid: &str) {
     let output = tokio::process::Command::new(tools::our_binary("scansidectl").unwrap())
-        .args(["--bus", &appliance.bus.address, "studies", "review", study_uid, "--by", "Li Ming", "--accept-rest"])
+        .args(["--bus", &appliance.bus.address, "studies", "review", study_uid, "--by", "Li Ming"])
+        .args(["--reject", "nodule-2=a vessel", "--accept-rest"])
         .output();
     let output = output.await.unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

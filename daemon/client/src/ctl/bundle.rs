@@ -37,6 +37,8 @@ const LINES: &str = "5000";
 const EVENTS: u32 = 5000;
 /// A journal of years on a slow disk takes its time.
 const LOG_WITHIN: Duration = Duration::from_secs(60);
+/// So do lists of all studies; a daemon that hangs is not waited for.
+const KNOWN_WITHIN: Duration = Duration::from_secs(120);
 
 const README: &str = "\
 Support bundle of a Scanside appliance.
@@ -83,12 +85,7 @@ pub async fn run(place: &Place, language: Language, options: &BundleOptions, out
     let file = create(&options.file)?;
     let work = async {
         let recorded = record::run(place, language, options, output).await?;
-        // From here on it ends at once, as without `--record`.
-        let signals = record::Signals::new()?;
-        tokio::select! {
-            done = collect(place, Some(&recorded), || Ok(file), &options.file, output) => done,
-            () = signals.any() => Err(Failure::new("interrupted, there is no file", "run it again")),
-        }
+        record::unless_interrupted(collect(place, Some(&recorded), || Ok(file), &options.file, output)).await
     };
     work.await.inspect_err(|_| {
         let _ = std::fs::remove_file(&options.file);
@@ -218,11 +215,15 @@ fn given<T: Default>(answer: zbus::Result<T>, what: &'static str, missing: &mut 
 }
 
 async fn from_daemon(place: &Place) -> Known {
+    let asked = tokio::time::timeout(KNOWN_WITHIN, ask_daemon(place)).await.ok().flatten();
+    asked.unwrap_or_else(|| Known { missing: vec!["studies", "series", "events"], ..Known::default() })
+}
+
+async fn ask_daemon(place: &Place) -> Option<Known> {
     let (mut found, mut missing) = (BTreeSet::new(), Vec::new());
-    let nothing = || Known { missing: vec!["studies", "series", "events"], ..Known::default() };
-    let Ok(connection) = crate::connect(&place.bus).await else { return nothing() };
+    let connection = crate::connect(&place.bus).await.ok()?;
     let built = ManagerProxy::builder(&connection).cache_properties(zbus::proxy::CacheProperties::No).build().await;
-    let Ok(manager) = built else { return nothing() };
+    let manager = built.ok()?;
     for study in given(every::studies(&manager, &Options::new()).await, "studies", &mut missing) {
         found.extend([
             study.patient_id,
@@ -258,7 +259,7 @@ async fn from_daemon(place: &Place) -> Known {
     // Dates also as people write them.
     let dates: Vec<String> = found.iter().filter(|text| text.len() == 8).map(|text| super::time::date(text)).collect();
     found.extend(dates);
-    Known { identities: found, events, missing }
+    Some(Known { identities: found, events, missing })
 }
 
 fn harmless(facts: &Facts) -> Vec<String> {

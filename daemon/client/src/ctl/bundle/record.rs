@@ -123,24 +123,53 @@ pub async fn run(
     let code = code()?;
     let from = From::now().await;
     let before = sight::deep(&place.bus, 1).await;
-    let known = from_daemon(place).await.without_events();
+    // A daemon that is not there is not asked: asking would start it. One that hangs is not waited for.
+    let answers = !before.sight.states.is_empty();
+    let known = if answers { from_daemon(place).await.without_events() } else { Known::default() };
     let started_utc = hal::clock::now_utc();
     let start = mark(place, &code, "start").await;
     let begun = Instant::now();
+    // From the moment at which the engineer is told that it has begun, a signal ends it and does not lose it.
+    let signals = Signals::new()?;
     begin(language, &code, options, &before, start, output);
     let mut course = Course::from(&before.sight);
-    let ended_by = course_until_end(place, &mut course, begun + options.longest()).await?;
+    let ended_by = course_until_end(place, &mut course, signals, begun + options.longest()).await;
     output.note(&language.pick("Collecting; up to a minute ...", "正在收集，最多需要一分钟……"));
     let seconds = begun.elapsed().as_secs_f64();
-    let stop = mark(place, &code, "stop").await;
-    let stopped_utc = hal::clock::now_utc();
-    let after = sight::deep(&place.bus, u32::try_from(PAGE).unwrap_or_default()).await;
-    course.see(after.sight.clone());
-    let log = log_with(&from, &words(&code, "stop"), stop != Writer::Nobody).await;
-    let marked =
-        |writer, at: &str| Mark { writer, in_log: log.as_ref().is_some_and(|log| has(log, &words(&code, at))) };
-    let (start, stop) = (marked(start, "start"), marked(stop, "stop"));
-    Ok(Recorded { code, started_utc, stopped_utc, seconds, ended_by, start, stop, before, after, course, log, known })
+    let finish = async {
+        let stop = mark(place, &code, "stop").await;
+        let stopped_utc = hal::clock::now_utc();
+        let after = sight::deep(&place.bus, u32::try_from(PAGE).unwrap_or_default()).await;
+        course.see(after.sight.clone());
+        let log = log_with(&from, &words(&code, "stop"), stop != Writer::Nobody).await;
+        let marked =
+            |writer, at: &str| Mark { writer, in_log: log.as_ref().is_some_and(|log| has(log, &words(&code, at))) };
+        let (start, stop) = (marked(start, "start"), marked(stop, "stop"));
+        Ok(Recorded {
+            code,
+            started_utc,
+            stopped_utc,
+            seconds,
+            ended_by,
+            start,
+            stop,
+            before,
+            after,
+            course,
+            log,
+            known,
+        })
+    };
+    unless_interrupted(finish).await
+}
+
+/// Once the interval has ended, another signal ends the command, as it does without `--record`.
+pub async fn unless_interrupted<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let signals = Signals::new()?;
+    tokio::select! {
+        done = work => done,
+        () = signals.any() => Err(Failure::new("interrupted, there is no file", "run it again")),
+    }
 }
 
 fn code() -> Result<String, Failure> {
@@ -178,33 +207,31 @@ fn begin(language: Language, code: &str, options: &BundleOptions, before: &Depth
 }
 
 /// Looks again and again until the engineer, or the time, ends it.
-async fn course_until_end(place: &Place, course: &mut Course, until: Instant) -> Result<Ended, Failure> {
+async fn course_until_end(place: &Place, course: &mut Course, signals: Signals, until: Instant) -> Ended {
     let looking = async {
         loop {
             sleep(LOOK_EVERY).await;
             course.see(sight::look(&place.bus).await);
         }
     };
-    let signals = Signals::new()?;
-    let ended = tokio::select! {
+    tokio::select! {
         never = looking => never,
         () = enter() => Ended::Enter,
         () = signals.any() => Ended::Signal,
         () = sleep_until(until) => Ended::Time,
-    };
-    Ok(ended)
+    }
 }
 
 /// Ctrl-C, and the end of the terminal or of the session: what was reproduced is not lost.
-pub struct Signals([tokio::signal::unix::Signal; 3]);
+struct Signals([tokio::signal::unix::Signal; 3]);
 
 impl Signals {
-    pub fn new() -> Result<Self, Failure> {
+    fn new() -> Result<Self, Failure> {
         let one = |kind| signal(kind).map_err(|error| Failure::new(format!("no signals: {error}"), "try again"));
         Ok(Self([one(SignalKind::interrupt())?, one(SignalKind::terminate())?, one(SignalKind::hangup())?]))
     }
 
-    pub async fn any(self) {
+    async fn any(self) {
         let [mut interrupt, mut terminate, mut hangup] = self.0;
         tokio::select! {
             _ = interrupt.recv() => {}
