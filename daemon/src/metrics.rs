@@ -64,6 +64,8 @@ impl Metrics {
             heat: self.heat.borrow().clone(),
             resident_bytes: hal::memory::resident_bytes(),
             oldest_step_secs: counts.as_ref().map_or(0.0, |counts| waited_secs(&counts.steps.oldest_utc)),
+            oldest_task_secs: counts.as_ref().map_or(0.0, |counts| waited_secs(&counts.tasks.oldest_utc)),
+            oldest_notice_secs: counts.as_ref().map_or(0.0, |counts| waited_secs(&counts.notices.oldest_utc)),
             oldest_secs: counts.as_ref().ok().map(|counts| waited_secs(&counts.oldest_pending_utc)),
             counts: counts.ok(),
             live,
@@ -95,6 +97,8 @@ struct Snapshot {
     counts: Option<Counts>,
     oldest_secs: Option<f64>,
     oldest_step_secs: f64,
+    oldest_task_secs: f64,
+    oldest_notice_secs: f64,
     /// On a box with live video.
     live: Option<Live>,
     /// Runs for neighbours, and requests that were refused.
@@ -134,6 +138,8 @@ fn text(now: &Snapshot) -> String {
     if let Some(counts) = &now.counts {
         page.counts(counts, now.oldest_secs.unwrap_or_default());
         page.steps(counts, now.oldest_step_secs);
+        page.tasks(counts, now.oldest_task_secs);
+        page.notices(counts, now.oldest_notice_secs);
     }
     if let Some(live) = &now.live {
         page.live(live);
@@ -229,6 +235,26 @@ impl Page {
         self.one("oldest_step_seconds", "How long the manager has not been told of the oldest of them.", oldest_secs);
     }
 
+    fn tasks(&mut self, counts: &Counts, oldest_secs: f64) {
+        let tasks = &counts.tasks;
+        self.family("tasks", "Tasks of the manager (UPS) that have not ended there, by state.");
+        for (state, count) in [("claiming", tasks.claiming), ("working", tasks.working), ("ending", tasks.ending)] {
+            self.value("tasks", &[("state", state)], count.into());
+        }
+        self.one("oldest_task_seconds", "How long ago the oldest of them was taken.", oldest_secs);
+    }
+
+    fn notices(&mut self, counts: &Counts, oldest_secs: f64) {
+        self.family(
+            "notices",
+            "Notices that results are available, or are not any more, which were not taken, by state.",
+        );
+        for (state, count) in [("waiting", counts.notices.waiting), ("parked", counts.notices.parked)] {
+            self.value("notices", &[("state", state)], count.into());
+        }
+        self.one("oldest_notice_seconds", "How long the oldest notice has waited to be told.", oldest_secs);
+    }
+
     fn live(&mut self, Live { stats, sign, in_exam }: &Live) {
         self.family("live_sign", "State of the live path: 1 for the present one.");
         self.value("live_sign", &[("sign", sign)], 1.0);
@@ -278,9 +304,18 @@ mod tests {
                 ..heat::Report::default()
             },
             resident_bytes: 17_600_000,
-            counts: Some(Counts { studies: 3, jobs_parked: 1, deliveries_pending: 7, ..Counts::default() }),
+            counts: Some(Counts {
+                studies: 3,
+                jobs_parked: 1,
+                deliveries_pending: 7,
+                tasks: custody::store::ups::Standing { working: 2, ..Default::default() },
+                notices: custody::store::notices::Standing { parked: 3, ..Default::default() },
+                ..Counts::default()
+            }),
             oldest_secs: Some(61.5),
             oldest_step_secs: 7.0,
+            oldest_task_secs: 9.0,
+            oldest_notice_secs: 11.0,
             neighbours: Some((7, 2)),
             live: Some(Live {
                 stats: Stats {
@@ -318,6 +353,10 @@ mod tests {
             "scanside_oldest_delivery_seconds 61.5",
             "scanside_steps{state=\"parked\"} 0",
             "scanside_oldest_step_seconds 7",
+            "scanside_tasks{state=\"working\"} 2",
+            "scanside_oldest_task_seconds 9",
+            "scanside_notices{state=\"parked\"} 3",
+            "scanside_oldest_notice_seconds 11",
             "scanside_live_sign{sign=\"ready\"} 1",
             "scanside_live_latency_seconds{stage=\"overlay \\\"x\\\"\\n\",quantile=\"0.99\"} 0.02",
         ] {

@@ -90,6 +90,11 @@ pub trait Manager {
     #[zbus(allow_interactive_auth)]
     fn sign_acceptance(&self, result: &str, documents: &[(&str, &[u8])]) -> zbus::Result<Vec<String>>;
     fn acceptance_key(&self) -> zbus::Result<String>;
+    /// In the text format of Prometheus.
+    fn show_metrics(&self) -> zbus::Result<String>;
+    /// `place`: `start` or `stop`.
+    #[zbus(allow_interactive_auth)]
+    fn write_marker(&self, code: &str, place: &str) -> zbus::Result<()>;
 
     /// Options: `task` s, `state` s.
     fn list_models(&self, options: Options<'_>) -> zbus::Result<Vec<Model>>;
@@ -181,6 +186,24 @@ pub trait Manager {
     /// Empty when all is well.
     #[zbus(property)]
     fn priors_reason(&self) -> zbus::Result<String>;
+    #[zbus(property)]
+    fn tasks_open(&self) -> zbus::Result<u32>;
+    /// Empty when none is open.
+    #[zbus(property)]
+    fn oldest_task_utc(&self) -> zbus::Result<String>;
+    /// Empty when all is well.
+    #[zbus(property)]
+    fn tasks_reason(&self) -> zbus::Result<String>;
+    #[zbus(property)]
+    fn notices_waiting(&self) -> zbus::Result<u32>;
+    /// Empty when none waits.
+    #[zbus(property)]
+    fn oldest_notice_utc(&self) -> zbus::Result<String>;
+    #[zbus(property)]
+    fn notices_parked(&self) -> zbus::Result<u32>;
+    /// Empty when all is well.
+    #[zbus(property)]
+    fn notices_reason(&self) -> zbus::Result<String>;
     #[zbus(property)]
     fn quarantined(&self) -> zbus::Result<u32>;
 
@@ -355,6 +378,13 @@ impl Status {
             priors_waiting: manager.priors_waiting().await?,
             priors_in_vain: manager.priors_in_vain().await?,
             priors_reason: Some(manager.priors_reason().await?).filter(|reason| !reason.is_empty()),
+            tasks_open: manager.tasks_open().await?,
+            oldest_task_utc: Some(manager.oldest_task_utc().await?).filter(|text| !text.is_empty()),
+            tasks_reason: Some(manager.tasks_reason().await?).filter(|text| !text.is_empty()),
+            notices_waiting: manager.notices_waiting().await?,
+            oldest_notice_utc: Some(manager.oldest_notice_utc().await?).filter(|text| !text.is_empty()),
+            notices_parked: manager.notices_parked().await?,
+            notices_reason: Some(manager.notices_reason().await?).filter(|text| !text.is_empty()),
             quarantined: manager.quarantined().await?,
         })
     }

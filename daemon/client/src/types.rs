@@ -300,5 +300,14 @@ pub struct Status {
     pub priors_waiting: u32,
     pub priors_in_vain: u32,
     pub priors_reason: Option<String>,
+    /// Tasks of the manager that have not ended, since when the oldest, and why a message about one was not taken.
+    pub tasks_open: u32,
+    pub oldest_task_utc: Option<String>,
+    pub tasks_reason: Option<String>,
+    /// Notices about results that are to be told, since when the oldest waits, those that are refused, and why.
+    pub notices_waiting: u32,
+    pub oldest_notice_utc: Option<String>,
+    pub notices_parked: u32,
+    pub notices_reason: Option<String>,
     pub quarantined: u32,
 }

@@ -24,6 +24,9 @@ const TIMERS: Timers = Timers { stall: std::time::Duration::from_secs(30), idle:
 pub struct Notice {
     pub study_uid: String,
     pub series: Vec<Series>,
+    /// These are not available any more.
+    #[serde(default)]
+    pub withdrawn: bool,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,11 +39,12 @@ pub struct Series {
 impl Notice {
     /// PS3.4 table R.3.2-1.
     fn data_set(&self, syntax: Syntax) -> Vec<u8> {
+        let availability = if self.withdrawn { "UNAVAILABLE" } else { "ONLINE" };
         let series = self.series.iter().map(|series| {
             let objects = series.objects.iter().map(|(class, uid, title)| {
                 let mut item = Writer::new(syntax);
                 item.text((0x0008, 0x0054), *b"AE", title);
-                item.text((0x0008, 0x0056), *b"CS", "ONLINE");
+                item.text((0x0008, 0x0056), *b"CS", availability);
                 item.uid((0x0008, 0x1150), class);
                 item.uid((0x0008, 0x1155), uid);
                 item.finish()
@@ -110,7 +114,14 @@ mod tests {
     fn a_notice_has_what_the_standard_wants_of_it() {
         let object = ("1.9".to_owned(), "1.2.3.4".to_owned(), "PACS".to_owned());
         let series = vec![Series { series_uid: "1.2.3".into(), objects: vec![object] }];
-        let notice = Notice { study_uid: "1.2".into(), series };
+        let notice = Notice { study_uid: "1.2".into(), series, withdrawn: false };
+        let withdrawal = Notice { withdrawn: true, ..notice.clone() };
+        for (notice, availability) in [(&notice, "ONLINE"), (&withdrawal, "UNAVAILABLE")] {
+            has_all(notice, availability);
+        }
+    }
+
+    fn has_all(notice: &Notice, availability: &str) {
         for syntax in [Syntax::Implicit, Syntax::Explicit] {
             let bytes = notice.data_set(syntax);
             let elements = Elements::parse(&bytes, syntax).unwrap();
@@ -119,7 +130,7 @@ mod tests {
             let series = elements.items((0x0008, 0x1115)).unwrap();
             let object = &series[0].items((0x0008, 0x1199)).unwrap()[0];
             for (tag, value) in
-                [((0x0008, 0x0054), "PACS"), ((0x0008, 0x0056), "ONLINE"), ((0x0008, 0x1155), "1.2.3.4")]
+                [((0x0008, 0x0054), "PACS"), ((0x0008, 0x0056), availability), ((0x0008, 0x1155), "1.2.3.4")]
             {
                 assert_eq!(object.text(tag), value);
             }

@@ -44,11 +44,13 @@ pub enum Verb {
     LearnProfile,
     /// An acceptance test: that it begins, and the signature of its report.
     Acceptance,
+    /// A line in the log that says where the interval of a support case begins or ends.
+    WriteMarker,
 }
 
 impl Verb {
     #[cfg(test)]
-    const ALL: [Self; 21] = [
+    const ALL: [Self; 22] = [
         Self::Rerun,
         Self::RetryDeliveries,
         Self::DropDelivery,
@@ -70,6 +72,7 @@ impl Verb {
         Self::Locate,
         Self::LearnProfile,
         Self::Acceptance,
+        Self::WriteMarker,
     ];
 }
 
@@ -103,6 +106,7 @@ impl Verb {
             Self::Locate => "org.scanside.Appliance1.locate",
             Self::LearnProfile => "org.scanside.Appliance1.learn-profile",
             Self::Acceptance => "org.scanside.Appliance1.acceptance",
+            Self::WriteMarker => "org.scanside.Appliance1.write-marker",
         }
     }
 }
@@ -117,7 +121,8 @@ impl Verb {
             Self::InstallModel | Self::ActivateModel | Self::RemoveModel | Self::CancelBuild => true,
             Self::Rerun | Self::RetryDeliveries | Self::Echo | Self::ExamineModel => false,
             Self::StartExam | Self::StopExam | Self::Freeze | Self::Mark => false,
-            Self::Locate | Self::LearnProfile => false,
+            // Whoever looks for a fault must not be kept from it by a full disk.
+            Self::Locate | Self::LearnProfile | Self::WriteMarker => false,
         }
     }
 

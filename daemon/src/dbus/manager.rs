@@ -16,6 +16,7 @@ use zbus::{Connection, ObjectPath, OwnedFd, OwnedObjectPath, interface};
 use super::auth::{self, Authority, Verb};
 use super::filter::{self, Filter, Options};
 use super::lesion;
+use super::marker::{self, Place};
 use super::model::Shown;
 use super::objects::show;
 use super::query;
@@ -25,6 +26,7 @@ use super::rows::{
 };
 use super::{Error, Facts, RerunOptions, Verbs, names};
 use crate::attest::{self, Attest, Said};
+use crate::metrics::Metrics;
 use crate::reader::Reader;
 
 /// Reads changing properties directly from their source, so that no call waits for a writer.
@@ -407,6 +409,30 @@ impl Manager {
         permit.run(sign).await
     }
 
+    /// The figures of the box now, in the text format of Prometheus; nothing in them is about a patient.
+    #[zbus(out_args("metrics"))]
+    async fn show_metrics(&self) -> String {
+        let (facts, live) = (&self.facts, self.verbs.live.clone());
+        let metrics = Metrics::new(self.reader.clone(), self.gate.clone(), facts.health.clone(), live);
+        metrics.and_heat(facts.heat.clone()).and_neighbours(facts.neighbours.clone()).text().await
+    }
+
+    /// Writes a line into the log: here the interval of a support case begins or ends. code: as K7QM-3XDP; place: start or stop.
+    async fn write_marker(
+        &self,
+        code: &str,
+        place: &str,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<(), Error> {
+        let place = Place::parse(place)?;
+        marker::check(code)?;
+        let object = format!("marker {code}: {}", place.as_str());
+        let permit = auth::require(&self.authority, Verb::WriteMarker, object.clone(), connection, &header).await?;
+        // In the message itself: that is what a reader of the journal sees and searches.
+        permit.run(async move { Ok(tracing::info!("{object}")) }).await
+    }
+
     /// The public key of this box, as minisign writes it.
     #[zbus(out_args("public_key"))]
     async fn acceptance_key(&self) -> Result<String, Error> {
@@ -678,6 +704,49 @@ impl Manager {
     #[zbus(property)]
     fn priors_reason(&self) -> String {
         self.counts().priors.reason
+    }
+
+    /// Tasks of the manager (`[ups]`) that the box has taken and that have not ended there.
+    #[zbus(property)]
+    fn tasks_open(&self) -> u32 {
+        let tasks = self.counts().tasks;
+        tasks.claiming + tasks.working + tasks.ending
+    }
+
+    /// When the oldest of them was taken; empty when there is none.
+    #[zbus(property)]
+    fn oldest_task_utc(&self) -> String {
+        self.counts().tasks.oldest_utc
+    }
+
+    /// Why the manager did not take the last message about one of them; empty when all is well.
+    #[zbus(property)]
+    fn tasks_reason(&self) -> String {
+        self.counts().tasks.reason
+    }
+
+    /// Notices that results are available, or are not any more (`[availability.NAME]`), that are to be told.
+    #[zbus(property)]
+    fn notices_waiting(&self) -> u32 {
+        self.counts().notices.waiting
+    }
+
+    /// When the oldest of them was written down; empty when there is none.
+    #[zbus(property)]
+    fn oldest_notice_utc(&self) -> String {
+        self.counts().notices.oldest_utc
+    }
+
+    /// Notices that their receiver refuses.
+    #[zbus(property)]
+    fn notices_parked(&self) -> u32 {
+        self.counts().notices.parked
+    }
+
+    /// Why the first of the refused, else of the waiting ones was not taken; empty when all is well.
+    #[zbus(property)]
+    fn notices_reason(&self) -> String {
+        self.counts().notices.reason
     }
 
     #[zbus(property)]

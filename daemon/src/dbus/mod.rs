@@ -11,6 +11,7 @@ mod job;
 mod lesion;
 mod live;
 mod manager;
+mod marker;
 mod model;
 pub mod names;
 mod objects;
@@ -53,6 +54,7 @@ use zbus::fdo::RequestNameFlags;
 use crate::attest::Attest;
 use crate::dicomweb::Object;
 use crate::health;
+use crate::inference::Figures;
 use crate::reader::Reader;
 
 pub use auth::{failed, named};
@@ -79,6 +81,8 @@ pub struct Facts {
     pub callers: Callers,
     pub health: watch::Receiver<health::Report>,
     pub heat: health::heat::Told,
+    /// What is done for neighbours, where they may ask.
+    pub neighbours: Option<Figures>,
 }
 
 /// Options of `Rerun`.

@@ -137,6 +137,7 @@ fn some_manager(store: &Store, models: ::study::model::Models) -> manager::Manag
         callers: node::callers::Callers::default(),
         health: crate::health::channel().1,
         heat: crate::health::heat::channel().1,
+        neighbours: None,
     };
     manager::Manager {
         facts,
@@ -270,6 +271,8 @@ fn counts_are_those_of_the_tables() {
         quarantined: 1,
         steps: Standing::default(),
         priors: custody::store::priors::Standing::default(),
+        tasks: custody::store::ups::Standing::default(),
+        notices: custody::store::notices::Standing::default(),
     };
     assert_eq!(counts, expected);
 }

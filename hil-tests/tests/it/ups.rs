@@ -245,6 +245,30 @@ async fn a_kill_after_any_message_leaves_one_claim_and_one_end() {
     assert!(site.closed("2.25.911").await.contains("the manager had it before"));
 }
 
+/// Promise: a claim outlives database and copy: the task is not left in progress for ever, and it is completed under the transaction UID of
+/// its one claim.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_outlives_a_database_that_is_built_again() {
+    let Some(mut site) = Site::start("").await else { return };
+    site.pacs.behave(Conduct::Refuse(0xA700));
+    let study = chest(29);
+    site.add("2.25.971", task("110004", "BOX1", &study.uid, &study.series, &study.objects)).await;
+    let claimed = site.py.event("claimed").await;
+    site.send(&study).await;
+    while site.py.event("set").await["progress"] != json!([90]) {}
+    site.appliance.kill().await.unwrap();
+    let database = site.appliance.database();
+    for suffix in ["", "-wal", "-shm", ".copy"] {
+        let _ = std::fs::remove_file(format!("{}{suffix}", database.display()));
+    }
+    site.pacs.behave(Conduct::Accept);
+    site.appliance.restart().await.unwrap();
+    let done = site.until("2.25.971", "COMPLETED").await;
+    assert_eq!((&done["claims"], &done["transaction"]), (&json!(1), &claimed["transaction"]));
+    assert!(!Site::outputs(&done).is_empty());
+    assert_eq!(Site::outputs(&done), site.archived());
+}
+
 /// Promise: nobody's task is taken from them. What another performer has claimed is left alone, also when both claimed at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_that_somebody_else_has_claimed_is_left_alone() {

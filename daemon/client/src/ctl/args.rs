@@ -6,6 +6,7 @@ use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use super::acceptance::args::{ACCEPTANCE_HELP, AcceptanceOptions};
+use super::bundle::args::{BUNDLE_HELP, BundleOptions};
 use super::lesions::args::{LESIONS_HELP, LesionsCommand, RECALLS_HELP, RecallsCommand, SideName};
 use super::retention::args::{RETENTION_HELP, RetentionOptions};
 use super::teaching::args::{TEACHING_HELP, TeachingOptions};
@@ -259,12 +260,8 @@ pub enum Command {
         study: String,
     },
     /// Write a file for whoever helps: state, log and configuration without what identifies a patient.
-    Bundle {
-        /// For example /media/usb/box.tar.zst; it must not exist.
-        file: PathBuf,
-        #[command(flatten)]
-        look: LookOptions,
-    },
+    #[command(after_help = BUNDLE_HELP)]
+    Bundle(BundleOptions),
     /// Write studies to a folder or USB stick, for a viewer, a referral or a site without an archive: results, with names of
     /// patients.
     #[command(after_help = EXPORT_HELP)]

@@ -138,7 +138,10 @@ fn act(arguments: Arguments, output: &Output) -> Result<(), Failure> {
             let language = language.unwrap_or_else(Language::of_environment);
             runtime()?.block_on(dashboard::run(&bus, language, output))
         }
-        Command::Bundle { file, look } => runtime()?.block_on(bundle::run(&placed(&bus, &look).0, &file, output)),
+        Command::Bundle(options) => {
+            let (place, language) = placed(&bus, &options.look);
+            runtime()?.block_on(bundle::run(&place, language, &options, output))
+        }
         command => {
             if matches!(command, Command::Export(_) | Command::Audit(_)) {
                 keep_private();
@@ -230,7 +233,7 @@ async fn talk(bus: &str, command: Command, output: &Output) -> Result<(), Failur
         | Command::Acceptance(_)
         | Command::Alarm { .. }
         | Command::Clock(_)
-        | Command::Bundle { .. }
+        | Command::Bundle(_)
         | Command::Peers { command: PeersCommand::Echo { .. } | PeersCommand::User { .. } } => Ok(()),
     };
     outcome.map_err(|failure| failure.on_bus(bus))

@@ -43,6 +43,9 @@ pub async fn run(manager: &ManagerProxy<'_>, output: &Output) -> Result<(), Fail
     let (running_now, queued) = (status.jobs_running, status.jobs_queued);
     field(&mut table, "Jobs", format!("{running_now} running, {queued} waiting, {} parked", status.jobs_parked));
     field(&mut table, "Outbox", outbox(&status));
+    for (name, text) in told(&status) {
+        field(&mut table, name, text);
+    }
     field(&mut table, "Quarantine", count(status.quarantined, "object", "objects"));
     for (name, address) in &status.destinations {
         field(&mut table, "Destination", format!("{name}  {address}"));
@@ -88,8 +91,52 @@ fn waiting(status: &Status) -> String {
     }
 }
 
+/// What others are to be told, on a box that tells them anything.
+fn told(status: &Status) -> Vec<(&'static str, String)> {
+    let since = |oldest: &Option<String>| {
+        oldest.as_deref().map(|utc| format!(", the oldest for {}", time::age(utc))).unwrap_or_default()
+    };
+    let because = |reason: &Option<String>| reason.as_deref().map(|why| format!("; {why}")).unwrap_or_default();
+    let mut told = Vec::new();
+    if status.tasks_open > 0 {
+        let text = format!("{} open{}", status.tasks_open, since(&status.oldest_task_utc));
+        told.push(("Tasks", text + &because(&status.tasks_reason)));
+    }
+    if status.notices_waiting + status.notices_parked > 0 {
+        let parked = match status.notices_parked {
+            0 => String::new(),
+            parked => format!(", {parked} refused by the receiver until the next start"),
+        };
+        let text = format!("{} waiting{}{parked}", status.notices_waiting, since(&status.oldest_notice_utc));
+        told.push(("Notices", text + &because(&status.notices_reason)));
+    }
+    told
+}
+
 fn now(job: &Job) -> String {
     let number = job.path.rsplit('/').next().unwrap_or_default();
     let since = job.started_utc.as_deref().map(|utc| format!(", for {}", time::age(utc))).unwrap_or_default();
     format!("job {number}{since}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tasks_and_notices_are_shown_where_there_are_any_with_the_reason_why_they_wait() {
+        assert!(told(&Status::default()).is_empty());
+        let status = Status {
+            tasks_open: 2,
+            tasks_reason: Some("no answer".into()),
+            notices_parked: 1,
+            notices_reason: Some("0x0122".into()),
+            ..Status::default()
+        };
+        let expected = [
+            ("Tasks", "2 open; no answer".to_owned()),
+            ("Notices", "0 waiting, 1 refused by the receiver until the next start; 0x0122".to_owned()),
+        ];
+        assert_eq!(told(&status), expected);
+    }
 }

@@ -242,6 +242,36 @@ async fn all_that_waits_for_one_destination_is_dropped_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn tasks_and_notices_that_are_not_told_are_in_the_status_and_in_the_metrics() {
+    let Some(bus) = Bus::start() else { return };
+    let more = "INSERT INTO ups_tasks (sop_uid, transaction_uid, study_uid, task, state, until_utc, attempts, reason, created_utc)
+                  VALUES ('1.1', '2.1', '1', '{}', 'working', '9', 2, 'the manager is away', '2026-01-01T10:00:00.000Z'),
+                         ('1.2', '2.2', '1', '{}', 'closed', '9', 0, NULL, '2025-01-01T10:00:00.000Z');
+                INSERT INTO notices (receiver, job_id, study_uid, sop_uid, said, next_utc, created_utc, state, reason)
+                  VALUES ('ris', 1, '1', '3.1', '{}', '9', '2026-01-01T10:00:00.000Z', 'waiting', NULL),
+                         ('ris', 2, '1', '3.2', '{}', '9', '2026-01-01T10:00:00.000Z', 'parked', 'status 0x0122'),
+                         ('ris', 3, '1', '3.3', '{}', '9', '2026-01-01T10:00:00.000Z', 'told', NULL);";
+    let appliance = Appliance::start(&bus.address, &format!("{ROWS}{more}")).await;
+    let status = text(&bus, &["status"]).await;
+    assert!(status.contains("1 open, the oldest for ") && status.contains("; the manager is away"), "{status}");
+    assert!(status.contains("1 waiting, the oldest for ") && status.contains("1 refused by the receiver"), "{status}");
+    let status = json(&bus, &["status"]).await;
+    assert_eq!((&status["tasks_open"], &status["tasks_reason"]), (&1.into(), &"the manager is away".into()));
+    assert_eq!((&status["notices_waiting"], &status["notices_parked"]), (&1.into(), &1.into()));
+    assert_eq!(status["notices_reason"], "status 0x0122");
+    let connection = scanside_client::connect(&bus.address).await.unwrap();
+    let metrics = scanside_client::ManagerProxy::new(&connection).await.unwrap().show_metrics().await.unwrap();
+    for line in [
+        "scanside_tasks{state=\"working\"} 1",
+        "scanside_notices{state=\"waiting\"} 1",
+        "scanside_notices{state=\"parked\"} 1",
+    ] {
+        assert!(metrics.lines().any(|said| said == line), "{line}\n{metrics}");
+    }
+    appliance.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_parked_is_told_with_its_reason() {
     let Some(bus) = Bus::start() else { return };
     let parked = "UPDATE deliveries SET state = 'parked', status = 290, reason = 'SOP class not supported';";

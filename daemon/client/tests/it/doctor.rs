@@ -40,7 +40,7 @@ impl Site {
         self.directory.path().join(name)
     }
 
-    fn config(&self) -> PathBuf {
+    pub fn config(&self) -> PathBuf {
         self.path("50-site.toml")
     }
 
@@ -104,7 +104,7 @@ impl Daemon {
     }
 
     /// A C-ECHO from a scanner.
-    async fn call(&self, calling: &str, called: &str) {
+    pub async fn call(&self, calling: &str, called: &str) {
         let target =
             Target { address: self.address.clone(), called_ae: called.into(), calling_ae: calling.into(), tls: None };
         let _ = send::echo(&target).await;
@@ -446,7 +446,7 @@ fn owner_of_spool(site: &Site) -> u32 {
 }
 
 /// A folder of shell scripts, as PATH.
-fn programs(site: &Site, scripts: &[(&str, &str)]) -> String {
+pub fn programs(site: &Site, scripts: &[(&str, &str)]) -> String {
     use std::os::unix::fs::PermissionsExt;
     let folder = site.path("programs");
     std::fs::create_dir_all(&folder).unwrap();
@@ -481,7 +481,7 @@ VALUES ('2026-01-01T00:00:07.000Z', 'series/4', 'concluded', 'of Zelda Quartzley
 "#;
 
 /// What must not be in the bundle, in lower case.
-const PLANTED: &[&str] = &[
+pub const PLANTED: &[&str] = &[
     "quartzley",
     "zelda",
     "px-90417",

@@ -287,6 +287,7 @@ impl Appliance {
             callers: Callers::default(),
             health: reports,
             heat: reported,
+            neighbours: None,
         };
         let models = models(directory.path(), &store, &events, &gate);
         let audit = Audit::at(&directory.path().join("audit"));

@@ -11,4 +11,5 @@ mod cli;
 mod doctor;
 mod live;
 mod models;
+mod record;
 mod retention;

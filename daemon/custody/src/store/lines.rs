@@ -1,4 +1,4 @@
-//! Files beside the database with lines that exist nowhere else (`lesions`, `holds`, `choices`): a line is a checksum, a blank
+//! Files beside the database with lines that exist nowhere else (`lesions`, `holds`, `choices`, `claims`): a line is a checksum, a blank
 //! and JSON.
 
 use std::fs::{self, File};

@@ -8,8 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use super::instances::COUNTED;
 use super::own_steps::{self, Standing};
-use super::priors;
-use super::{Result, holds};
+use super::{Result, holds, notices, priors, ups};
 use crate::retention::Hold;
 
 /// Which rows; `None` takes all.
@@ -413,11 +412,17 @@ pub struct Counts {
     pub steps: Standing,
     /// What an archive is asked for.
     pub priors: priors::Standing,
+    /// Tasks of a manager that are not closed.
+    pub tasks: ups::Standing,
+    /// Who is to be told of results.
+    pub notices: notices::Standing,
 }
 
 pub fn counts(connection: &Connection) -> Result<Counts> {
     let steps = own_steps::standing(connection)?;
     let priors = priors::standing(connection)?;
+    let tasks = ups::standing(connection)?;
+    let notices = notices::standing(connection)?;
     let row = connection
         .prepare_cached(
             "SELECT (SELECT count(DISTINCT study_uid) FROM series),
@@ -449,6 +454,8 @@ pub fn counts(connection: &Connection) -> Result<Counts> {
                 deliveries_parked: row.get(10)?,
                 steps,
                 priors,
+                tasks,
+                notices,
             })
         })?;
     Ok(row)

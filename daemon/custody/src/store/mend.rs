@@ -6,7 +6,7 @@
 //! from the custody log, `study` assembles their series and queues their jobs, and recordings of exams stay on the disk until
 //! a copy knows their results. A job that was done after the copy is done again and makes the same objects, because UIDs
 //! derive from inputs; what was delivered after the copy is sent once more under the same UIDs. What was seen of lesions and
-//! entered about them comes back from a file of its own (`lesions`), and so do holds (`holds`) and decisions about conflicts (`choices`). Lost are only events, shadow comparisons and other
+//! entered about them comes back from a file of its own (`lesions`), and so do holds (`holds`), decisions about conflicts (`choices`) and claims of tasks (`claims`). Lost are only events, shadow comparisons and other
 //! commands of people of the minutes after the copy. Without a copy the custody log alone is used.
 
 use std::fs::{self, File};
@@ -95,6 +95,7 @@ impl Store {
         self.restore_lesions(&mut connection)?;
         self.restore_holds(&mut connection)?;
         self.restore_choices(&mut connection)?;
+        self.restore_claims(&mut connection)?;
         self.remember_file();
         if let Some(mended) = &mended {
             events::record(&connection, "database", "built again", &mended.to_string())?;

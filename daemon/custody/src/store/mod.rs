@@ -2,6 +2,7 @@
 
 pub mod asks;
 pub mod choices;
+pub mod claims;
 pub mod commitments;
 pub mod conflicts;
 mod copy;
@@ -70,6 +71,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0018_tasks.sql"),
     include_str!("migrations/0019_records.sql"),
     include_str!("migrations/0020_choices.sql"),
+    include_str!("migrations/0022_withdrawals.sql"),
 ];
 
 /// Work within a transaction whose failure takes back itself only. The outer error: the database has failed.

@@ -200,6 +200,36 @@ pub fn close(transaction: &Transaction<'_>, id: i64, what: &str, reason: &str, n
     events::record(transaction, &subject(id), what, reason)
 }
 
+/// Tasks that are not closed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Standing {
+    pub claiming: u32,
+    pub working: u32,
+    pub ending: u32,
+    /// When the oldest of them was taken; empty when there is none.
+    pub oldest_utc: String,
+    /// Why the manager did not take the last message about the first of them that is not taken; empty when all is well.
+    pub reason: String,
+}
+
+/// # Errors
+/// When the database fails.
+pub fn standing(connection: &Connection) -> Result<Standing> {
+    let sql = "SELECT coalesce(sum(state = 'claiming'), 0), coalesce(sum(state = 'working'), 0), coalesce(sum(state = 'ending'), 0), \
+               min(created_utc), \
+               (SELECT reason FROM ups_tasks WHERE state <> 'closed' AND attempts > 0 AND reason IS NOT NULL ORDER BY id LIMIT 1) \
+               FROM ups_tasks WHERE state <> 'closed'";
+    Ok(connection.prepare_cached(sql)?.query_row([], |row| {
+        Ok(Standing {
+            claiming: row.get(0)?,
+            working: row.get(1)?,
+            ending: row.get(2)?,
+            oldest_utc: row.get::<_, Option<String>>(3)?.unwrap_or_default(),
+            reason: row.get::<_, Option<String>>(4)?.unwrap_or_default(),
+        })
+    })?)
+}
+
 fn subject(id: i64) -> String {
     format!("task/{id}")
 }

@@ -111,17 +111,22 @@ def on_report(answers):
 
 def on_notice(answers):
     """Instance Availability Notification; what table R.3.2-1 wants and is not there is refused, and so is one that is known."""
-    known = set()
+    known, online = set(), set()
 
     def handle(event):
+        nonlocal online
         data, uid = event.attribute_list, str(event.request.AffectedSOPInstanceUID)
         objects = [one for series in data.get("ReferencedSeriesSequence", []) for one in series.ReferencedSOPSequence]
-        there = [bool(one.RetrieveAETitle) and one.InstanceAvailability == "ONLINE" for one in objects]
+        words = {str(one.InstanceAvailability) for one in objects}
+        uids = {str(one.ReferencedSOPInstanceUID) for one in objects}
+        # Only what was there can be there no more.
+        there = [bool(one.RetrieveAETitle) for one in objects] + [words == {"ONLINE"} or words == {"UNAVAILABLE"} and uids <= online]
         good = "ReferencedPerformedProcedureStepSequence" in data and data.get("StudyInstanceUID") and objects and all(there)
         status = answers.pop(0) if answers else 0x0111 if uid in known else 0 if good else 0x0120
         if status == 0:
             known.add(uid)
-        say(event="available", uid=uid, answer=status, study=str(data.get("StudyInstanceUID")),
+            online = online | uids if words == {"ONLINE"} else online - uids
+        say(event="available", uid=uid, answer=status, study=str(data.get("StudyInstanceUID")), availability=sorted(words),
             objects=[str(one.ReferencedSOPInstanceUID) for one in objects], places=[str(one.RetrieveAETitle) for one in objects])
         return status, data if status == 0 else None
 

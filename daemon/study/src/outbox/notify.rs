@@ -1,13 +1,14 @@
-//! Tells whoever wants it that results have reached an archive (Instance Availability Notification). What is to be told are rows
-//! (`custody::store::notices`), so neither a restart nor a receiver that is away loses anything; no delivery waits for it.
+//! Tells whoever wants it that results have reached an archive (Instance Availability Notification), and that what it was told of does
+//! not count any more. What is to be told are rows (`custody::store::notices`), so neither a restart nor a receiver that is away loses
+//! anything; no delivery waits for it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
 use custody::series::SeriesKey;
 use custody::store::jobs::JobRow;
-use custody::store::notices::{self, End, NoticeRow};
+use custody::store::notices::{self, Doubted, End, NoticeRow};
 use custody::store::{self, Store, deliveries, jobs, results, series};
 use hal::backoff::Backoff;
 use hal::clock::Wall;
@@ -27,6 +28,7 @@ const BATCH: u32 = 64;
 /// Only archives with a URL have them: a notice names an AE title.
 const NO_ARCHIVE: &str = "no archive with an AE title has the results";
 const WITHDRAWN: &str = "none of the results counts any more: they were rejected, or are of images that were replaced";
+const COUNTS_AGAIN: &str = "the results count again";
 
 /// What the task needs.
 #[derive(Debug, Clone)]
@@ -81,6 +83,7 @@ impl Notifier {
                 .store
                 .rows(move |rows| {
                     note(rows, &own, &destinations, &wall.now_utc())?;
+                    withdraw(rows, &own, &wall.now_utc())?;
                     notices::not_after(rows, &wall.utc_after(longest))?;
                     notices::due(rows, &own, &wall.now_utc(), BATCH)
                 })
@@ -119,7 +122,8 @@ impl Notifier {
         Ok(())
     }
 
-    /// What a notice says now: it may have waited for days. `None`: nothing, and it is closed.
+    /// What a notice says now: it may have waited for days. `None`: nothing, and it is closed. Before it leaves it is written down that the
+    /// receiver may have it.
     async fn to_tell(&self, row: &NoticeRow) -> store::Result<Option<Notice>> {
         let Ok(said) = serde_json::from_str::<Notice>(&row.said) else {
             self.over(row.id, End::Parked, "it was written by another version".into()).await?;
@@ -127,8 +131,13 @@ impl Notifier {
         };
         let notice = self.store.rows(move |rows| standing(rows, &said)).await?;
         if notice.series.is_empty() {
-            self.over(row.id, End::Nothing, WITHDRAWN.into()).await?;
+            let why = if row.withdraws { COUNTS_AGAIN } else { WITHDRAWN };
+            self.over(row.id, End::Nothing, why.into()).await?;
             return Ok(None);
+        }
+        if !row.sent {
+            let (id, says) = (row.id, serde_json::to_string(&notice)?);
+            self.store.rows(move |rows| notices::sends(rows, id, &says)).await?;
         }
         Ok(Some(notice))
     }
@@ -143,7 +152,7 @@ impl Notifier {
             Fate::GivenUp | Fate::Forgotten => self.over(id, End::Parked, outcome.words).await,
             Fate::Again => {
                 let next = self.wall.utc_after(receiver.pauses().after(row.attempts.saturating_add(1)));
-                info!(notice = id, "told again later that results are available: {}", outcome.words);
+                info!(notice = id, "a notice about results is told again later: {}", outcome.words);
                 self.store.rows(move |rows| notices::postponed(rows, id, &outcome.words, &next)).await
             }
         }
@@ -151,11 +160,9 @@ impl Notifier {
 
     async fn over(&self, id: i64, end: End, reason: String) -> store::Result<()> {
         match end {
-            End::Told => info!(notice = id, "told that results are available {reason}"),
-            End::Nothing => info!(notice = id, "a notice that results are available is not told: {reason}"),
-            End::Parked => {
-                warn!(notice = id, "a notice that results are available is not told until the next start: {reason}");
-            }
+            End::Told => info!(notice = id, "a notice about results was told {reason}"),
+            End::Nothing => info!(notice = id, "a notice about results is not told: {reason}"),
+            End::Parked => warn!(notice = id, "a notice about results is not told until the next start: {reason}"),
         }
         self.store
             .rows(move |rows| {
@@ -196,6 +203,45 @@ fn note(
     Ok(())
 }
 
+/// Writes down what a receiver was told of and is to be told that it is not available any more.
+fn withdraw(connection: &mut Connection, receiver: &str, now: &str) -> store::Result<()> {
+    for doubted in notices::doubted(connection, receiver)? {
+        let withdrawal = withdrawal(connection, &doubted)?;
+        let transaction = connection.transaction()?;
+        match &withdrawal {
+            Some(notice) => {
+                let (uid, said) = (uid_of_withdrawal(&doubted.sop_uid, notice), serde_json::to_string(notice)?);
+                notices::judged(&transaction, &doubted, Some((&uid, &said)), now)?;
+            }
+            None => notices::judged(&transaction, &doubted, None, now)?,
+        }
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+/// The same objects of the same notice are withdrawn under the same UID, also by a database that was built again.
+fn uid_of_withdrawal(of: &str, notice: &Notice) -> String {
+    let objects: Vec<&str> =
+        notice.series.iter().flat_map(|series| &series.objects).map(|(_, uid, _)| uid.as_str()).collect();
+    dicom::uid::from_name(&format!("withdrawal of {} from notice {of}", objects.join(" ")))
+}
+
+/// What of a notice was rejected and not withdrawn before; `None`: nothing.
+fn withdrawal(connection: &Connection, doubted: &Doubted) -> store::Result<Option<Notice>> {
+    // What another version wrote cannot be told, see `to_tell`.
+    let Ok(said) = serde_json::from_str::<Notice>(&doubted.said) else { return Ok(None) };
+    let before: Vec<Notice> = doubted.withdrawn.iter().filter_map(|said| serde_json::from_str(said).ok()).collect();
+    let before: BTreeSet<&str> = before
+        .iter()
+        .flat_map(|notice| &notice.series)
+        .flat_map(|series| &series.objects)
+        .map(|(_, uid, _)| uid.as_str())
+        .collect();
+    let notice = only(&said, |uid| Ok(!before.contains(uid) && notices::is_rejected(connection, uid)?))?;
+    Ok((!notice.series.is_empty()).then_some(Notice { withdrawn: true, ..notice }))
+}
+
 /// Names a notice, for its UID. With the study, since two studies may hold a series of one UID.
 fn name(key: &SeriesKey, job: &JobRow, receiver: &str) -> String {
     let task = job.task.as_deref().unwrap_or_default();
@@ -211,7 +257,7 @@ fn notice(
     destinations: &BTreeMap<String, Destination>,
 ) -> store::Result<Notice> {
     let all = deliveries::of_job(connection, job_id)?;
-    let mut notice = Notice { study_uid: study_uid.to_owned(), series: Vec::new() };
+    let mut notice = Notice { study_uid: study_uid.to_owned(), ..Notice::default() };
     for result in results::of_job(connection, job_id)? {
         let taken = all.iter().filter(|one| one.result_id == result.id && one.state == "delivered");
         let title = taken.filter_map(|one| destinations.get(&one.destination)).find(|one| one.url.is_none());
@@ -226,20 +272,31 @@ fn notice(
 }
 
 /// What of a notice is still true: without results that were rejected, or made of images that were replaced, since an archive took them.
+/// Of a withdrawal these alone.
 fn standing(connection: &Connection, notice: &Notice) -> store::Result<Notice> {
-    let mut standing = Notice { study_uid: notice.study_uid.clone(), series: Vec::new() };
+    only(notice, |uid| {
+        if notice.withdrawn {
+            return notices::is_rejected(connection, uid);
+        }
+        Ok(results::counting(connection, uid)?.is_some())
+    })
+}
+
+/// With the objects of which this holds.
+fn only(notice: &Notice, holds: impl Fn(&str) -> store::Result<bool>) -> store::Result<Notice> {
+    let mut part = Notice { series: Vec::new(), ..notice.clone() };
     for series in &notice.series {
         let mut objects = Vec::new();
         for object in &series.objects {
-            if results::counting(connection, &object.1)?.is_some() {
+            if holds(&object.1)? {
                 objects.push(object.clone());
             }
         }
         if !objects.is_empty() {
-            standing.series.push(Series { series_uid: series.series_uid.clone(), objects });
+            part.series.push(Series { series_uid: series.series_uid.clone(), objects });
         }
     }
-    Ok(standing)
+    Ok(part)
 }
 
 #[cfg(test)]
@@ -348,18 +405,97 @@ mod tests {
         assert_eq!(told(&mut rows), (vec![], vec![]), "it is closed when its turn comes");
     }
 
+    /// As the task does, with a receiver that takes everything. Returned: what is told, with its UID.
+    async fn all_told(folder: &tempfile::TempDir, rows: &mut Connection) -> Vec<(String, Notice)> {
+        let notifier = notifier(folder);
+        note(rows, "ris", &archives(), NOW).unwrap();
+        withdraw(rows, "ris", NOW).unwrap();
+        let mut told = Vec::new();
+        for row in notices::due(rows, "ris", "9999", 9).unwrap() {
+            if let Some(notice) = notifier.to_tell(&row).await.unwrap() {
+                notifier.over(row.id, End::Told, String::new()).await.unwrap();
+                told.push((row.sop_uid, notice));
+            }
+        }
+        told
+    }
+
+    fn uids(notice: &Notice) -> Vec<&str> {
+        notice.series.iter().flat_map(|series| &series.objects).map(|(_, uid, _)| uid.as_str()).collect()
+    }
+
+    #[tokio::test]
+    async fn what_was_told_and_is_rejected_later_is_withdrawn_once() {
+        let (folder, mut rows, series_id) = analysed();
+        rows.execute("UPDATE deliveries SET state = 'delivered'", []).unwrap();
+        let told = all_told(&folder, &mut rows).await;
+        assert_eq!((told.len(), uids(&told[0].1), told[0].1.withdrawn), (1, vec!["1.5", "1.6"], false));
+        rows.execute("UPDATE results SET rejected = '113001' WHERE sop_uid = '1.5'", []).unwrap();
+        let first = all_told(&folder, &mut rows).await;
+        assert_eq!((first.len(), uids(&first[0].1), first[0].1.withdrawn), (1, vec!["1.5"], true));
+        assert_ne!(first[0].0, told[0].0, "a notice of its own");
+        rejected(&mut rows, series_id);
+        let second = all_told(&folder, &mut rows).await;
+        assert_eq!((second.len(), uids(&second[0].1)), (1, vec!["1.6"]), "the other one was withdrawn before");
+        assert_eq!(all_told(&folder, &mut rows).await, []);
+    }
+
+    /// Evicted results are at the archive as before.
+    #[tokio::test]
+    async fn what_is_evicted_here_is_not_withdrawn_and_what_was_never_told_neither() {
+        let (folder, mut rows, series_id) = analysed();
+        rows.execute("UPDATE deliveries SET state = 'delivered'", []).unwrap();
+        all_told(&folder, &mut rows).await;
+        rows.execute_batch("PRAGMA foreign_keys = OFF; DELETE FROM results WHERE sop_uid = '1.5'").unwrap();
+        assert_eq!(all_told(&folder, &mut rows).await, []);
+        let (folder, mut rows, _) = analysed();
+        rejected(&mut rows, series_id);
+        assert_eq!(all_told(&folder, &mut rows).await, []);
+    }
+
+    /// Killed after the receiver took it, before that was written down; then everything is rejected.
+    #[tokio::test]
+    async fn what_may_have_been_told_is_withdrawn_though_its_notice_is_not_told_again() {
+        let (folder, mut rows, series_id) = analysed();
+        rows.execute("UPDATE deliveries SET state = 'delivered'", []).unwrap();
+        note(&mut rows, "ris", &archives(), NOW).unwrap();
+        let row = notices::due(&rows, "ris", "9999", 9).unwrap().remove(0);
+        assert!(notifier(&folder).to_tell(&row).await.unwrap().is_some());
+        rejected(&mut rows, series_id);
+        assert_eq!(all_told(&folder, &mut rows).await, [], "the notice is closed");
+        let told = all_told(&folder, &mut rows).await;
+        assert_eq!((uids(&told[0].1), told[0].1.withdrawn), (vec!["1.5", "1.6"], true));
+    }
+
+    #[tokio::test]
+    async fn a_withdrawal_that_waited_until_its_results_count_again_is_not_told() {
+        let (folder, mut rows, _) = analysed();
+        rows.execute("UPDATE deliveries SET state = 'delivered'", []).unwrap();
+        all_told(&folder, &mut rows).await;
+        rows.execute("UPDATE results SET rejected = '113001'", []).unwrap();
+        withdraw(&mut rows, "ris", NOW).unwrap();
+        rows.execute("UPDATE results SET rejected = NULL", []).unwrap();
+        assert_eq!(all_told(&folder, &mut rows).await, []);
+        let standing = notices::standing(&rows).unwrap();
+        assert_eq!((standing.waiting, standing.parked), (0, 0));
+    }
+
+    fn notifier(folder: &tempfile::TempDir) -> Notifier {
+        Notifier {
+            store: Store::open(&folder.path().join("scanside.db")).unwrap(),
+            receivers: BTreeMap::new(),
+            destinations: archives(),
+            wall: Wall::default(),
+        }
+    }
+
     #[tokio::test]
     async fn a_notice_of_which_nothing_counts_any_more_is_closed_and_nobody_is_called() {
         let (folder, mut rows, series_id) = analysed();
         rows.execute("UPDATE deliveries SET state = 'delivered'", []).unwrap();
         note(&mut rows, "ris", &archives(), NOW).unwrap();
         rejected(&mut rows, series_id);
-        let notifier = Notifier {
-            store: Store::open(&folder.path().join("scanside.db")).unwrap(),
-            receivers: BTreeMap::new(),
-            destinations: archives(),
-            wall: Wall::default(),
-        };
+        let notifier = notifier(&folder);
         let due = notices::due(&rows, "ris", "9999", 9).unwrap();
         assert_eq!(notifier.to_tell(&due[0]).await.unwrap(), None);
         assert_eq!(told(&mut rows), (vec![], vec![WITHDRAWN.to_owned()]));

@@ -23,6 +23,7 @@ use node::ups::task::Task;
 use node::ups::told::{Canceled, Ended, Reason, State as Told};
 use node::ups::{Line, Outcome};
 use node::wanted::Wanted;
+use rusqlite::Transaction;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -128,6 +129,24 @@ impl Performer {
         Ok(())
     }
 
+    /// Work on rows of tasks in one transaction. What is claimed, and what came of it, is also in the file beside the database before the
+    /// manager hears of it.
+    async fn written<T, F>(&self, work: F) -> store::Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Transaction<'_>) -> store::Result<T> + Send + 'static,
+    {
+        let store = self.store.clone();
+        let written = self.store.rows(move |rows| {
+            let transaction = rows.transaction()?;
+            let done = work(&transaction)?;
+            transaction.commit()?;
+            store.mirror_claims(rows);
+            Ok(done)
+        });
+        written.await
+    }
+
     /// How a task stands; an end that is reached is written down, input that is not here is fetched.
     async fn stands(&self, row: TaskRow, memory: &mut Memory) -> store::Result<(TaskRow, Option<Stand>)> {
         if row.state != State::Working {
@@ -190,7 +209,7 @@ impl Performer {
             canceled,
         };
         let (id, ended) = (row.id, serde_json::to_string(&ended)?);
-        self.store.written(move |rows| ups::end(rows, id, &ended, &words)).await
+        self.written(move |rows| ups::end(rows, id, &ended, &words)).await
     }
 
     /// Tells what is due of one task.
@@ -214,12 +233,11 @@ impl Performer {
         }
         info!(task = row.id, "a task of the manager is claimed");
         let (id, now) = (row.id, self.wall.now_utc());
-        self.store
-            .written(move |rows| {
-                ups::claimed(rows, id, &now)?;
-                ups::goes_on(rows, id)
-            })
-            .await
+        self.written(move |rows| {
+            ups::claimed(rows, id, &now)?;
+            ups::goes_on(rows, id)
+        })
+        .await
     }
 
     async fn goes(&self, line: &mut Line<'_>, row: &TaskRow, stand: Option<Stand>) -> store::Result<()> {
@@ -229,7 +247,7 @@ impl Performer {
             }
             Ok(Ok(task)) if task.state == "SCHEDULED" => {
                 let id = row.id;
-                return self.store.written(move |rows| ups::forgotten(rows, id, "it is scheduled there")).await;
+                return self.written(move |rows| ups::forgotten(rows, id, "it is scheduled there")).await;
             }
             Ok(Ok(task)) => {
                 if let Some(why) = task.unwanted {
@@ -298,7 +316,7 @@ impl Performer {
                 self.close(row, "a task could not be claimed", &words).await
             }
             Fate::NotBegun if row.state != State::Claiming => {
-                self.store.written(move |rows| ups::forgotten(rows, id, &words)).await
+                self.written(move |rows| ups::forgotten(rows, id, &words)).await
             }
             Fate::Taken | Fate::InProgress | Fate::NotBegun | Fate::Refused | Fate::Again => {
                 info!(task = id, "the manager is told of a task again: {words}");
@@ -310,7 +328,7 @@ impl Performer {
     async fn close(&self, row: &TaskRow, what: &'static str, reason: &str) -> store::Result<()> {
         info!(task = row.id, "{what}: {reason}");
         let (id, now, reason) = (row.id, self.wall.now_utc(), reason.to_owned());
-        self.store.written(move |rows| ups::close(rows, id, what, &reason, &now)).await
+        self.written(move |rows| ups::close(rows, id, what, &reason, &now)).await
     }
 
     /// Asks for tasks and claims what this box takes. `false`: the manager did not answer.
@@ -361,18 +379,17 @@ impl Performer {
         let until = self.wall.utc_after(Duration::from_secs(self.settings.input_wait_secs));
         let transaction_uid =
             dicom::uid::of_moment(&format!("claim of the task {sop_uid} by {}", self.target.calling_ae));
-        self.store
-            .written(move |rows| {
-                let new = New {
-                    sop_uid: &sop_uid,
-                    transaction_uid: &transaction_uid,
-                    study_uid: &study,
-                    task: &json,
-                    until_utc: &until,
-                };
-                if ups::take(rows, &new, &now)? { ups::find(rows, &sop_uid) } else { Ok(None) }
-            })
-            .await
+        self.written(move |rows| {
+            let new = New {
+                sop_uid: &sop_uid,
+                transaction_uid: &transaction_uid,
+                study_uid: &study,
+                task: &json,
+                until_utc: &until,
+            };
+            if ups::take(rows, &new, &now)? { ups::find(rows, &sop_uid) } else { Ok(None) }
+        })
+        .await
     }
 
     /// Asks the archive for a series of the input, once in a while. What comes is kept as if a scanner had sent it, and read.

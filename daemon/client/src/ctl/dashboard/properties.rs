@@ -35,6 +35,9 @@ pub fn of_appliance(status: &mut Status, entries: &Entries) {
     set(&mut status.oldest_pending_utc, text(entries, "OldestPendingUtc").map(some));
     set(&mut status.steps_waiting, number(entries, "StepsWaiting"));
     set(&mut status.steps_parked, number(entries, "StepsParked"));
+    set(&mut status.tasks_open, number(entries, "TasksOpen"));
+    set(&mut status.notices_waiting, number(entries, "NoticesWaiting"));
+    set(&mut status.notices_parked, number(entries, "NoticesParked"));
     set(&mut status.quarantined, number(entries, "Quarantined"));
 }
 
