@@ -380,27 +380,27 @@ export class Hanging {
 
   #say(cell, shared) {
     const { place, study, picture } = cell;
-    const when = study ? (cell.index > 3 ? words.prior(dated(study.date)) : dated(study.date)) : "";
+    const when = study ? (cell.index > 3 ? words.breast.prior(dated(study.date)) : dated(study.date)) : "";
     cell.title.replaceChildren(element("strong", { textContent: place?.name ?? "" }), ` ${when}`);
     cell.empty.hidden = !place || Boolean(place.image);
     if (place && !place.image) {
-      const [what, why] = place.gone ? [words.gone(place.name), words.goneWhy]
-        : place.parts ? [words.inParts(place.name), words.inPartsWhy(place.parts)] : [words.missing(place.name), words.missingWhy];
+      const [what, why] = place.gone ? [words.breast.gone(place.name), words.breast.goneWhy]
+        : place.parts ? [words.breast.inParts(place.name), words.breast.inPartsWhy(place.parts)] : [words.breast.missing(place.name), words.breast.missingWhy];
       cell.empty.replaceChildren(element("strong", { textContent: what }), element("span", { textContent: why }));
     }
     const said = [];
-    if (place?.image && !picture) said.push(cell.failed ?? words.loading);
+    if (place?.image && !picture) said.push(cell.failed ?? words.viewer.loading);
     if (picture) {
       const [centre, width] = picture.window(this.look);
-      said.push(`C ${Math.round(centre)} W ${Math.round(width)}`);
+      said.push(words.viewer.level(Math.round(centre), Math.round(width)));
       if (cell.zoom !== 1) said.push(`${Math.round(cell.zoom * 100)} %`);
-      if (place.candidates > 1) said.push(words.candidates(place.candidates));
-      for (const [is, word] of [[!place.image.for_presentation, words.raw], [picture.told.film, words.film], [picture.told.implant, words.implant],
-        [picture.told.partial, words.partial], [shared === null, words.noScale], [!picture.isPlacedByHeader, words.notSaid]]) if (is) said.push(word);
+      if (place.candidates > 1) said.push(words.breast.candidates(place.candidates));
+      for (const [is, word] of [[!place.image.for_presentation, words.breast.raw], [picture.told.film, words.breast.film], [picture.told.implant, words.breast.implant],
+        [picture.told.partial, words.breast.partial], [shared === null, words.breast.noScale], [!picture.isPlacedByHeader, words.breast.notSaid]]) if (is) said.push(word);
     }
     cell.note.textContent = said.join(" · ");
     cell.warning.hidden = !picture || !liesElsewhere(picture, place.name);
-    cell.warning.textContent = cell.warning.hidden ? "" : words.otherSide;
+    cell.warning.textContent = cell.warning.hidden ? "" : words.breast.otherSide;
   }
 
   #centre(cell, mark) {

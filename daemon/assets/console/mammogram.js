@@ -1,6 +1,7 @@
 // One mammogram: its values as the box gives them, turned as it hangs, in several sizes, and their greys.
 
 import { bytes } from "./box.js";
+import { words } from "./words.js";
 
 // Stored pixels a side of the small picture that is fetched first, at most.
 const SMALL = 1300;
@@ -19,7 +20,7 @@ export async function fetched(image, factor, fallback, other, signal) {
   const told = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
   // A typed array must begin at an even byte.
   const values = new Uint16Array(buffer.slice(4 + length));
-  if (values.length !== told.rows * told.columns) throw Object.assign(new Error("The picture has another size than its header says."), { isFinal: true });
+  if (values.length !== told.rows * told.columns) throw Object.assign(new Error(words.viewer.otherSize), { isFinal: true });
   return new Mammogram(image, told, values, fallback, other());
 }
 

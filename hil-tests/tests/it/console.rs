@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::player::Player;
+use crate::words::in_chinese;
 use hal::sensors::condition::Condition;
 use hal::sensors::{Readings, Zone};
 use hil_tests::browser::Browser;
@@ -395,6 +396,10 @@ async fn a_tablet_held_upright_has_it_all_and_targets_large_enough_for_fingers()
     browser.resize(480, 800).await.unwrap();
     assert_eq!(browser.evaluate(wide).await.unwrap(), true, "the page is larger than a small screen");
     browser.screenshot(&screenshot("phone.png")).await.unwrap();
+    browser.resize(1400, 900).await.unwrap();
+    let ready = "document.querySelectorAll('#lesions li').length > 0";
+    browser.wait("a lesion", PATIENCE, ready).await.unwrap();
+    in_chinese(&mut browser, "live", ready, "phantom|eva|sim|test").await;
     player.stop().await;
 }
 

@@ -51,4 +51,5 @@ mod trouble;
 mod ultrasound;
 mod ups;
 mod vendors;
+mod words;
 mod worklist_server;
