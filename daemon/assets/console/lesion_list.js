@@ -9,8 +9,9 @@ const text = (value) => document.createTextNode(value);
 
 // The name of a mark in the list of its series, which counts from 1 in each of them; so the picture must be the same, too.
 export const idOf = ({ label }) => label.toLowerCase().replace(" ", "-");
-export const isMark = (mark, shown) =>
-  mark.id === idOf(shown) && mark.sop_instance_uid === shown.object_uid && (mark.frame ?? null) === (shown.frame ?? null);
+// A sighting in an exam that was recorded here names the recording, in which lesions have their numbers.
+export const isMark = (series, mark, shown) =>
+  mark.id === idOf(shown) && [mark.sop_instance_uid, series.series_uid].includes(shown.object_uid) && (mark.frame ?? null) === (shown.frame ?? null);
 
 // `uid`: the study that is shown; `has`: is this mark of it listed; `choose`: goes to it.
 export function lesionItems({ lesions, undecided }, uid, has, choose) {

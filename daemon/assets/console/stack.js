@@ -155,9 +155,10 @@ export class Stack {
   async #one(index) {
     const stop = new AbortController();
     this.#asked.set(index, stop);
-    const { instance, frame } = this.pictures[index];
+    const { instance, frame, is_result: isKey } = this.pictures[index];
+    const path = isKey ? `/reading/key/${instance}/${this.pixels === "colour" ? 3 : 1}` : `/reading/picture/${instance}/${frame}`;
     try {
-      const buffer = await bytes(`/reading/picture/${instance}/${frame}`, stop.signal);
+      const buffer = await bytes(path, stop.signal);
       if (buffer.byteLength !== this.#bytesOf(this.pictures[index])) throw Object.assign(new Error(words.viewer.otherSize), { isFinal: true });
       this.#had.add(index);
       this.#kept.set(index, KINDS[this.pixels](buffer));

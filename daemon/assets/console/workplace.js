@@ -162,7 +162,7 @@ export class Workplace {
   #listSeries(series) {
     by("series").replaceChildren(...series.map((one) => {
       const whom = this.#study.study.patients > 1 ? readable(one.patient.patient_name) || words.pages.noName : "";
-      const said = [whom, one.modality, one.description || (words.study.kinds[one.kind] ?? one.kind), words.study.images(one.instance_count)].filter(Boolean).join(" · ");
+      const said = [whom, one.modality, one.description || (words.study.kinds[one.kind] ?? one.kind), words.study.images(one.kind === "exam" ? one.results.filter(({ kind }) => kind === "us-key").length : one.instance_count)].filter(Boolean).join(" · ");
       const button = element("button", { type: "button", textContent: said });
       button.setAttribute("aria-pressed", String(one.id === this.#series?.id));
       button.addEventListener("click", () => this.#show(one));
@@ -251,7 +251,7 @@ export class Workplace {
 
   // The series in which the mark of a sighting is listed.
   #seriesOf(shown) {
-    return this.#study?.series.find((one) => (one.findings?.listed ?? []).some((mark) => isMark(mark, shown)));
+    return this.#study?.series.find((one) => (one.findings?.listed ?? []).some((mark) => isMark(one, mark, shown)));
   }
 
   async #goToMark(shown) {

@@ -150,16 +150,26 @@ impl Decoder {
     }
 
     fn shown(&self, instance: &Instance, frame: u32) -> Result<Vec<u8>, Error> {
-        let pictures = Pictures::open(&self.spool.read_checked(instance)?)?;
-        let header = &pictures.header;
-        let conversion =
-            Conversion::of(header, &pictures.data_set).map_err(|error| Error::Colour(error.to_string()))?;
-        let index = (frame as usize).checked_sub(1).ok_or(Error::NotFound)?;
-        let samples = pictures.decode(index).ok_or(Error::NotFound)??;
-        let channels = if conversion.is_grey() { 1 } else { 3 };
-        let (rows, columns) = (header.rows as usize, header.columns as usize);
-        let mut bytes = vec![0; rows * columns * channels];
-        conversion.convert(&samples, columns, &mut bytes);
-        Ok(bytes)
+        shown(&self.spool.read_checked(instance)?, frame, false)
     }
+}
+
+/// Row-major pixels of one frame of a Part 10 file; grey ones as colours where a page wants that. Blocks.
+///
+/// # Errors
+/// As for [`Decoder::pixels`].
+pub fn shown(part10: &[u8], frame: u32, wants_colour: bool) -> Result<Vec<u8>, Error> {
+    let pictures = Pictures::open(part10)?;
+    let header = &pictures.header;
+    let conversion = Conversion::of(header, &pictures.data_set).map_err(|error| Error::Colour(error.to_string()))?;
+    let index = (frame as usize).checked_sub(1).ok_or(Error::NotFound)?;
+    let samples = pictures.decode(index).ok_or(Error::NotFound)??;
+    let channels = if conversion.is_grey() { 1 } else { 3 };
+    let (rows, columns) = (header.rows as usize, header.columns as usize);
+    let mut bytes = vec![0; rows * columns * channels];
+    conversion.convert(&samples, columns, &mut bytes);
+    if wants_colour && channels == 1 {
+        bytes = bytes.into_iter().flat_map(|grey| [grey; 3]).collect();
+    }
+    Ok(bytes)
 }

@@ -22,6 +22,7 @@ mod cut_scan;
 mod dashboard;
 mod dicomweb;
 mod edit;
+mod exam_review;
 mod lesions;
 mod export;
 mod guidance;

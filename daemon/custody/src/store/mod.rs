@@ -70,6 +70,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0018_tasks.sql"),
     include_str!("migrations/0019_records.sql"),
     include_str!("migrations/0020_choices.sql"),
+    include_str!("migrations/0021_exam_headers.sql"),
 ];
 
 /// Work within a transaction whose failure takes back itself only. The outer error: the database has failed.
