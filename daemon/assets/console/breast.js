@@ -1,7 +1,7 @@
 // The part of a study's page that shows its mammography: the views as they hang, their tools and keys.
 
 import { dated, element, json, toolButton, toolGroup } from "./box.js";
-import { Hanging } from "./hanging.js";
+import { Hanging, STANDARD } from "./hanging.js";
 import { Marks } from "./marks.js";
 import { of, words } from "./words.js";
 
@@ -25,6 +25,8 @@ export class BreastPlace {
     this.#hanging.onChosen = chosen;
     this.#hanging.rejected = decided;
     this.#toolbar();
+    by("mg-look").addEventListener("change", () => this.#change((h) => { h.look = { ...STANDARD, inverted: h.look.inverted, which: Number(by("mg-look").value) }; }));
+    by("mg-frame").addEventListener("input", () => this.#hanging.showFrame(Number(by("mg-frame").value)));
     this.keys = this.#shortcuts();
   }
 
@@ -187,7 +189,7 @@ export class BreastPlace {
   }
 
   #standard() {
-    this.#change((hanging) => { hanging.look = { shift: 0, stretch: 1, inverted: false }; });
+    this.#change((hanging) => { hanging.look = { ...STANDARD }; });
   }
 
   #wide() {
@@ -231,11 +233,27 @@ export class BreastPlace {
     press("wide", by("study-view").classList.contains("wide"));
     for (const name of ["larger", "smaller", "fit"]) this.#buttons.get(name).disabled = large === null;
     if (!this.#told) return;
+    this.#looks(look.which);
+    const [frame, frames] = this.#hanging.frames;
+    by("mg-frame").hidden = frames < 2;
+    Object.assign(by("mg-frame"), { max: frames, value: frame });
     const [loaded, all] = this.#hanging.loaded;
     by("loaded").textContent = loaded < all ? words.study.loaded(loaded, all) : "";
     by("hang").dataset.complete = String(this.#hanging.isComplete);
     by("hang").dataset.mode = mode;
     by("hang").dataset.large = large ?? "";
+  }
+
+  // The windows of the files, where there is a choice.
+  #looks(which) {
+    const { looks } = this.#hanging;
+    const choice = by("mg-look");
+    choice.hidden = looks.length < 2;
+    const named = looks.map((name, index) => name || words.breast.windowNumber(index + 1));
+    if ([...choice.options].map((one) => one.textContent).join("\n") !== named.join("\n")) {
+      choice.replaceChildren(...named.map((textContent, value) => element("option", { value, textContent, translate: false })));
+    }
+    choice.value = String(which);
   }
 
   #shortcuts() {
@@ -262,6 +280,7 @@ export class BreastPlace {
       ["+", { run: () => hanging.zoom(STEP.zoom), name: "+ −", words: keys.zoom }], ["=", { run: () => hanging.zoom(STEP.zoom) }], ["-", { run: () => hanging.zoom(1 / STEP.zoom) }],
       ["Shift+ArrowUp", { run: pan(0, 1), name: keys.panName, words: keys.pan }], ["Shift+ArrowDown", { run: pan(0, -1) }],
       ["Shift+ArrowLeft", { run: pan(1, 0) }], ["Shift+ArrowRight", { run: pan(-1, 0) }],
+      ["PageUp", { run: () => hanging.showFrame(hanging.frames[0] - 1), name: keys.frameName, words: keys.frame }], ["PageDown", { run: () => hanging.showFrame(hanging.frames[0] + 1) }],
       ["f", { run: () => hanging.fit(), name: "F", words: keys.fit }],
       ["s", { run: () => this.#wide(), name: "S", words: keys.wide }],
     ]);

@@ -133,6 +133,7 @@ export const TABLE = {
     notLooked: ["No network has looked at these pictures (mg_marks is off, or nothing was analysed).", "没有网络读取过这些图像（mg_marks 已关闭，或未分析）。"],
     learnt: ["Not for diagnosis.", "不用于诊断。"], layout: ["Layout", "布局"], four: ["All four", "四幅"], standard: ["Standard", "标准窗"], invert: ["Invert", "反相"], row: ["In a row", "一行"],
     beside: ["Prior beside", "并排既往"], flip: ["Now / prior", "本次/既往"], wide: ["Only pictures", "仅图像"], others: ["Other images", "其他图像"],
+    frameOf: ["Frame", "帧"], looks: ["Windows of the file", "文件的窗"], windowNumber: [(number) => `window ${number}`, (number) => `窗 ${number}`],
     frames: [(name, count) => `${name}, ${count} frames`, (name, count) => `${name}，${count} 帧`], frame: [(at, count) => `frame ${at} of ${count}`, (at, count) => `第 ${at} / ${count} 帧`],
     keys: {
       view: ["one view large, and back", "放大一幅，再按返回"], all: ["all four; then close the prior; then the list", "四幅；再关闭既往；再返回列表"], row: ["four in a row, or two by two", "四幅一行，或两行"],

@@ -10,6 +10,7 @@
 mod breast;
 mod hanging;
 mod listed;
+mod looks;
 mod picture;
 mod stack;
 #[cfg(test)]

@@ -15,6 +15,7 @@ use study::volume::{self, Slice, build};
 
 use super::Error;
 use super::hanging::{self, Turn};
+use super::looks::{self, Look};
 
 /// The most memory that decoding one picture may need. Larger ones are not shown; analysis has a budget of its own.
 const MOST_BYTES: u64 = 512 << 20;
@@ -46,6 +47,8 @@ struct Told {
     window: [f64; 2],
     ends: [f64; 2],
     greys: Vec<f32>,
+    /// Where the file has several tables or windows: all of them.
+    looks: Vec<Look>,
 }
 
 #[derive(Debug, Clone)]
@@ -125,6 +128,7 @@ impl Decoder {
         let samples = pictures.decode(index).ok_or(Error::NotFound)??;
         let facts = mammogram::of(header, &pictures.data_set);
         let display = display::of(header, &pictures.data_set, &samples);
+        let bits_allocated = samples.bits_allocated;
         drop(samples);
         let (size, values) = display::reduced(&display.values, [header.columns as usize, header.rows as usize], factor);
         let told = Told {
@@ -140,6 +144,7 @@ impl Decoder {
             window: display.window,
             ends: display.curve.ends,
             greys: display.curve.greys,
+            looks: looks::all(header, &pictures.data_set, bits_allocated),
         };
         let told = serde_json::to_vec(&told).map_err(store::Error::from)?;
         let mut bytes = Vec::with_capacity(4 + told.len() + 2 * values.len());

@@ -26,6 +26,7 @@ mod exam_review;
 mod lesions;
 mod export;
 mod guidance;
+mod hanging;
 mod heat;
 mod inference;
 mod live_exam;
