@@ -26,7 +26,7 @@ export class Figures {
     this.#stats = stats;
     const rows = stats.stages.map(([stage, one]) => {
       const row = document.createElement("tr");
-      const cells = [stage, one.count, ms(one.p50), ms(one.p99), ms(one.p999), ms(one.max)];
+      const cells = [words.live.names[stage] ?? stage, one.count, ms(one.p50), ms(one.p99), ms(one.p999), ms(one.max)];
       cells.forEach((text, column) => {
         const cell = document.createElement(column ? "td" : "th");
         cell.textContent = text;

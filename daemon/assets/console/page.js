@@ -77,7 +77,7 @@ function showStatus() {
   if (!status) return;
   const mark = by("mark");
   mark.hidden = !status.mark;
-  mark.textContent = status.mark ?? "";
+  mark.textContent = status.mark ? words.pages.mark : "";
   by("simulated").hidden = !status.simulated;
   exam.show(status.exam);
   places.show(status.exam, status.size);
@@ -114,7 +114,7 @@ function showRecording(recording) {
 function showLevel({ level, reason }) {
   const label = by("level");
   label.hidden = level === "full";
-  label.textContent = [words.live.level[level] ?? level, reason].filter(Boolean).join(words.pages.colon);
+  label.textContent = label.hidden ? "" : [words.live.level[level] ?? level, reason].filter(Boolean).join(words.pages.colon);
 }
 
 // That the box is hot, where, and what to do: in the language of the browser, for whoever stands before it can help.

@@ -222,6 +222,7 @@ export const TABLE = {
     none: ["No lesion found in this picture.", "此图像中未发现病灶。"], noOverlay: ["No overlay is shown.", "未显示叠加。"], noModel: ["no model", "无模型"],
     rate: [(rate) => `${rate} pictures/s`, (rate) => `${rate} 幅/秒`], noAge: ["no overlay shown", "未显示叠加"], age: [(ms) => `overlay ${ms} ms old`, (ms) => `叠加 ${ms} ms 前`],
     within: [(stage, half, most) => `${stage} ${half} ms, 99 % within ${most} ms`, (stage, half, most) => `${stage} ${half} ms，99 % 在 ${most} ms 内`],
+    names: { present: ["present", "显示"], roi: ["roi", "取景"], infer: ["infer", "推理"], track: ["track", "跟踪"], overlay: ["overlay", "叠加"] },
     stages: { present: ["capture to page", "采集到页面"], overlay: ["capture to overlay", "采集到叠加"] }, dropped: [(lost, all) => `${lost} lost of ${all}`, (lost, all) => `丢失 ${lost} / ${all}`],
   },
   guide: {

@@ -167,7 +167,7 @@ mod tests {
 
     /// Literals that begin as a sentence does, or have several words. Names of keys, methods and fonts, and lists of classes, are none.
     fn in_script(script: &str) -> Vec<&str> {
-        const SAME: [&str; 20] = [
+        const SAME: [&str; 26] = [
             "ArrowUp",
             "ArrowDown",
             "ArrowLeft",
@@ -188,6 +188,13 @@ mod tests {
             "T00:00:00Z",
             "Esc",
             "Ax",
+            // The box's words and names, by which a script tells cases apart, and what goes into the browser's log.
+            "on the page: tick the box",
+            "not parallel",
+            "not circumscribed",
+            "no posterior features",
+            "zoom in",
+            "a picture could not be decoded",
         ];
         let is_said = |text: &str| {
             let words: Vec<&str> = text.split_whitespace().filter(|word| has_letters(word)).collect();

@@ -399,7 +399,7 @@ async fn a_tablet_held_upright_has_it_all_and_targets_large_enough_for_fingers()
     browser.resize(1400, 900).await.unwrap();
     let ready = "document.querySelectorAll('#lesions li').length > 0";
     browser.wait("a lesion", PATIENCE, ready).await.unwrap();
-    in_chinese(&mut browser, "live", ready, "phantom|eva|sim|test").await;
+    in_chinese(&mut browser, "live", ready, "spiculated|enhancement|shadowing").await;
     player.stop().await;
 }
 

@@ -96,7 +96,8 @@ fn exam(
     let review: Option<MarkReview> = signed(connection, job)?;
     let (developed, kept) = match &review {
         Some(review) => {
-            let before = results::of_uid(connection, &review.predecessor.sop_uid)?.ok_or(Error::NoInstances)?;
+            let before = results::of_uid(connection, &review.predecessor.sop_uid)?;
+            let before = before.ok_or_else(|| again::lost(spool))?;
             let (kept, rows) = (Kept::of(spool, &before)?, results::of_job(connection, before.job_id)?);
             again::images(&rows).for_each(|row| folder.keep(row));
             let put = &mut |object: &ResultObject| folder.put(object);

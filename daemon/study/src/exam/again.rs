@@ -47,6 +47,12 @@ impl Kept {
     }
 }
 
+/// That the version that was reviewed is not here any more.
+pub fn lost(spool: &Path) -> Error {
+    let why = "the report that was reviewed is not here any more".to_owned();
+    Error::Kept { path: spool.join("results"), why }
+}
+
 /// The clips and the key images among the objects of an exam.
 pub fn images(rows: &[ResultRow]) -> impl Iterator<Item = &ResultRow> {
     rows.iter().filter(|row| row.kind == CLIP.name || row.kind == KEY.name)

@@ -117,7 +117,8 @@ impl HandOver {
 /// Whose exam it is, for lists and pages: there is no image that says so.
 fn header(story: &Story) -> Header {
     let Begun { study_uid, series_uid, patient, started_utc, .. } = &story.begun;
-    let day: String = started_utc.chars().take(10).filter(char::is_ascii_digit).collect();
+    // Of this place, as the objects of the exam have it.
+    let day = hal::clock::local_date_of(started_utc).unwrap_or_default();
     Header {
         study_instance_uid: study_uid.clone(),
         series_instance_uid: series_uid.clone(),

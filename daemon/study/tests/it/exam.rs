@@ -341,7 +341,7 @@ async fn a_review_of_an_exam_needs_no_recording_and_makes_no_image_again() {
 
     let (made, told) = reviewed(&review(&developed, Decision::Accepted, &[]));
     assert_eq!(kinds(&made), ["seg", "pdf", "pdf", "breast-report", "sr"]);
-    assert!(told.marked.review.is_some() && text(&made).contains("6.0"));
+    assert!(told.marked.review.is_some() && text(&made).contains("VERIFIED"));
 
     let (made, told) = reviewed(&review(&developed, Decision::Rejected, &[]));
     assert_eq!(kinds(&made), ["pdf", "pdf", "breast-report", "sr"]);
