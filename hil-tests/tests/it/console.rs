@@ -230,9 +230,9 @@ async fn the_clock_face_shows_what_was_looked_at_and_the_probe_is_moved_by_key_a
     browser.wait("the estimate in Chinese", PATIENCE, &said("estimate", "徒手估计")).await.unwrap();
     browser.screenshot(&screenshot("guidance-zh.png")).await.unwrap();
 
-    // A lesion is moved around the nipple by keys, beginning where the probe is.
+    // A lesion is moved around the nipple by keys, beginning where the probe is; in Chinese, as the page is now.
     browser.wait("a lesion", PATIENCE, "document.querySelectorAll('#lesions li').length > 0").await.unwrap();
-    for (key, words) in [(".", "4 o"), ("+", "15 mm from the nipple"), ("+", "20 mm from the nipple")] {
+    for (key, words) in [(".", "4 点"), ("+", "距乳头 15 mm"), ("+", "距乳头 20 mm")] {
         browser.press(key).await.unwrap();
         browser.wait(words, PATIENCE, &said("lesions", words)).await.unwrap();
     }
