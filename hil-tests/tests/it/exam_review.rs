@@ -124,6 +124,7 @@ async fn replay_an_exam_that_was_recorded_here_is_edited_rejected_and_signed_on_
 
     // A person measures another size, and calls it round.
     browser.press("n").await.unwrap();
+    browser.wait("the key image again", PATIENCE, bright).await.unwrap();
     browser.press("e").await.unwrap();
     let form = "document.querySelector('#findings .edit')";
     browser.wait("the form", PATIENCE, &format!("{form}?.contains(document.activeElement)")).await.unwrap();

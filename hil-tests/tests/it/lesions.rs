@@ -193,7 +193,7 @@ async fn shown_on_the_page(appliance: &Appliance, lesion: &str) {
     browser.wait("the list", PATIENCE, "document.querySelectorAll('#rows tr').length === 1").await.unwrap();
     browser.screenshot(&picture("recalls.png")).await.unwrap();
     let rows = "document.querySelectorAll('#rows tr').length === 1";
-    in_chinese(&mut browser, "recalls-list", rows, "phantom|eva|lesion").await;
+    in_chinese(&mut browser, "recalls-list", rows, "phantom|eva|ming|grew|quarter").await;
     browser.open(&page).await.unwrap();
     browser.wait("the list in English", PATIENCE, "document.documentElement.lang === 'en'").await.unwrap();
     browser.wait("the list again", PATIENCE, rows).await.unwrap();
@@ -222,5 +222,5 @@ async fn shown_on_the_page(appliance: &Appliance, lesion: &str) {
     browser.screenshot(&picture("recalls-tablet.png")).await.unwrap();
     browser.open(&format!("{page}#lesion={lesion}")).await.unwrap();
     browser.wait("the history again", PATIENCE, drawn).await.unwrap();
-    in_chinese(&mut browser, "lesion", drawn, "phantom|eva|wang|fang|chemotherapy").await;
+    in_chinese(&mut browser, "lesion", drawn, "phantom|eva|ming|grew|quarter|wang|fang|chemotherapy").await;
 }
