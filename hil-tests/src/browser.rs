@@ -83,6 +83,13 @@ impl Browser {
         self.call("Emulation.setDeviceMetricsOverride", metrics).await.map(drop)
     }
 
+    /// The language that pages opened from now on are told, such as `zh-CN`.
+    pub async fn speak(&mut self, language: &str) -> Result<()> {
+        let agent = self.evaluate("navigator.userAgent").await?;
+        let told = json!({ "userAgent": agent, "acceptLanguage": language });
+        self.call("Emulation.setUserAgentOverride", told).await.map(drop)
+    }
+
     pub async fn open(&mut self, url: &str) -> Result<()> {
         let answer = self.call("Page.navigate", json!({ "url": url })).await?;
         match answer["errorText"].as_str() {

@@ -1,5 +1,7 @@
 // Asks the box. Who is not logged in is sent to the login.
 
+import { locale, words } from "./words.js";
+
 // Status of what is there and cannot be shown.
 export const CANNOT_BE_SHOWN = 422;
 
@@ -11,12 +13,12 @@ export const AGAIN_MS = 2000;
 
 async function answer(path, options) {
   const response = await fetch(path, options).catch(() => null);
-  if (!response) throw new Error("The box does not answer.");
+  if (!response) throw new Error(words.pages.noAnswer);
   if (response.status === 401) {
     location.assign("/login");
-    throw new Error("Log in first.");
+    throw new Error(words.pages.loginFirst);
   }
-  if (!response.ok) throw Object.assign(new Error((await response.text()) || `refused (${response.status})`), { status: response.status });
+  if (!response.ok) throw Object.assign(new Error((await response.text()) || words.pages.refused(response.status)), { status: response.status });
   return response;
 }
 
@@ -30,7 +32,9 @@ export async function post(path, value) {
 
 export const dated = (date) => (date.length === 8 ? `${date.slice(0, 4)}-${date.slice(4, 6)}-${date.slice(6)}` : date);
 
-export const local = (utc) => new Date(utc).toLocaleString([], { dateStyle: "short", timeStyle: "short", hourCycle: "h23" });
+export const sex = (letter) => words.pages.sexes[letter] ?? letter;
+
+export const local = (utc) => new Date(utc).toLocaleString(locale(), { dateStyle: "short", timeStyle: "short", hourCycle: "h23" });
 
 // A button of a toolbar with its key, and a group of them.
 export function toolButton(text, act, key, label) {

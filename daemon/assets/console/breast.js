@@ -1,11 +1,12 @@
 // The part of a study's page that shows its mammography: the views as they hang, their tools and keys.
 
 import { dated, element, json, toolButton, toolGroup } from "./box.js";
-import { Hanging } from "./hanging.js";
+import { Hanging, STANDARD } from "./hanging.js";
 import { Marks } from "./marks.js";
-import { words } from "./words.js";
+import { of, words } from "./words.js";
 
 const by = (id) => document.getElementById(id);
+const titleOf = (id) => { const [kind, number] = id.split("-"); return `${words.findings.names[kind] ?? kind} ${number}`; };
 // One press of a key.
 const STEP = { shift: 0.05, stretch: 1.12, zoom: 1.3, pan: 60 };
 
@@ -24,6 +25,8 @@ export class BreastPlace {
     this.#hanging.onChosen = chosen;
     this.#hanging.rejected = decided;
     this.#toolbar();
+    by("mg-look").addEventListener("change", () => this.#change((h) => { h.look = { ...STANDARD, inverted: h.look.inverted, which: Number(by("mg-look").value) }; }));
+    by("mg-frame").addEventListener("input", () => this.#hanging.showFrame(Number(by("mg-frame").value)));
     this.keys = this.#shortcuts();
   }
 
@@ -47,8 +50,8 @@ export class BreastPlace {
     this.#hanging.marks = marks;
     this.#hanging.chosen = null;
     by("learnt").hidden = !told.marked;
-    by("learnt").replaceChildren(...(told.marked ? [element("strong", { textContent: words.learntTitle }), ` ${told.marked.learnt}.`] : []));
-    const notes = told.marked ? told.marked.notes : told.outdated ? [] : [words.notLooked];
+    by("learnt").replaceChildren(...(told.marked ? [element("strong", { textContent: words.breast.learnt }), ` ${of({ en: told.marked.learnt, zh: told.marked.learnt_zh })}${words.pages.stop}`] : []));
+    const notes = told.marked ? of({ en: told.marked.notes, zh: told.marked.notes_zh?.length ? told.marked.notes_zh : null }) : told.outdated ? [] : [words.breast.notLooked];
     by("mark-notes").replaceChildren(...notes.map((said) => element("li", { textContent: said })));
     this.#others(told.hanging.others, again);
     this.#hanging.draw();
@@ -72,14 +75,14 @@ export class BreastPlace {
     if (hung && this.#isOther) this.#all();
     else if (other >= 0) this.#showOther(other);
     this.#hanging.choose(id);
-    return id !== null && !hung && other < 0 ? words.nowhere(id) : "";
+    return id !== null && !hung && other < 0 ? words.breast.nowhere(titleOf(id)) : "";
   }
 
   // Why a mark cannot be judged: nobody can see it. Empty where that is not so.
   unseen(id) {
     const { uid, hung, other } = this.#imageOf(id);
-    if (!hung && other < 0) return words.nowhere(id);
-    return this.#hanging.lacks(uid) ? words.notThere(id) : "";
+    if (!hung && other < 0) return words.breast.nowhere(titleOf(id));
+    return this.#hanging.lacks(uid) ? words.breast.notThere(titleOf(id)) : "";
   }
 
   // Of a mark: its image, whether that hangs among the four, else which of the others it is (-1: none).
@@ -137,8 +140,8 @@ export class BreastPlace {
     const choice = by("mg-others");
     const kept = again ? choice.value : "";
     by("mg-others-label").hidden = !others.length;
-    choice.replaceChildren(element("option", { value: "", textContent: words.tools.others }),
-      ...others.map((one, index) => element("option", { value: String(index), textContent: `${one.name}${one.frames > 1 ? `, ${one.frames} frames, the first` : ""}` })));
+    choice.replaceChildren(element("option", { value: "", textContent: words.breast.others }),
+      ...others.map((one, index) => element("option", { value: String(index), textContent: one.frames > 1 ? words.breast.frames(one.name, one.frames) : one.name })));
     choice.value = kept;
     choice.onchange = () => {
       if (this.#isOther) this.#hanging.showOther(others[Number(choice.value)], { date: this.#date });
@@ -186,7 +189,7 @@ export class BreastPlace {
   }
 
   #standard() {
-    this.#change((hanging) => { hanging.look = { shift: 0, stretch: 1, inverted: false }; });
+    this.#change((hanging) => { hanging.look = { ...STANDARD }; });
   }
 
   #wide() {
@@ -195,20 +198,20 @@ export class BreastPlace {
   }
 
   #toolbar() {
-    const { tools } = words;
+    const { breast, tools } = words;
     const add = (name, ...told) => {
       const button = toolButton(...told);
       this.#buttons.set(name, button);
       return button;
     };
     by("mg-tools").prepend(
-      toolGroup(tools.layout, add("four", tools.four, () => this.#all(), "0"), add("row", tools.row, () => this.#change((h) => h.turnRow()), "L"),
-        add("beside", tools.beside, () => this.#toggle("beside"), "B"), add("flip", tools.flip, () => this.#toggle("flip"), "T")),
-      toolGroup(tools.window, add("window", tools.window, () => this.#tool("window"), "W"), add("standard", tools.standard, () => this.#standard(), "D"),
-        add("invert", tools.invert, () => this.#change((h) => { h.look.inverted = !h.look.inverted; }), "I")),
+      toolGroup(breast.layout, add("four", breast.four, () => this.#all(), "0"), add("row", breast.row, () => this.#change((h) => h.turnRow()), "L"),
+        add("beside", breast.beside, () => this.#toggle("beside"), "B"), add("flip", breast.flip, () => this.#toggle("flip"), "T")),
+      toolGroup(tools.window, add("window", tools.window, () => this.#tool("window"), "W"), add("standard", breast.standard, () => this.#standard(), "D"),
+        add("invert", breast.invert, () => this.#change((h) => { h.look.inverted = !h.look.inverted; }), "I")),
       toolGroup(tools.larger, add("smaller", "−", () => this.#hanging.zoom(1 / STEP.zoom), "", tools.smaller), add("larger", "+", () => this.#hanging.zoom(STEP.zoom), "", tools.larger),
         add("fit", tools.fit, () => this.#hanging.fit(), "F")),
-      toolGroup(tools.marks, add("marks", tools.marks, () => this.#change((h) => { h.showsMarks = !h.showsMarks; }), "O"), add("wide", tools.wide, () => this.#wide(), "S")));
+      toolGroup(tools.marks, add("marks", tools.marks, () => this.#change((h) => { h.showsMarks = !h.showsMarks; }), "O"), add("wide", breast.wide, () => this.#wide(), "S")));
   }
 
   #tell() {
@@ -230,15 +233,31 @@ export class BreastPlace {
     press("wide", by("study-view").classList.contains("wide"));
     for (const name of ["larger", "smaller", "fit"]) this.#buttons.get(name).disabled = large === null;
     if (!this.#told) return;
+    this.#looks(look.which);
+    const [frame, frames] = this.#hanging.frames;
+    by("mg-frame").hidden = frames < 2;
+    Object.assign(by("mg-frame"), { max: frames, value: frame });
     const [loaded, all] = this.#hanging.loaded;
-    by("loaded").textContent = loaded < all ? `${loaded} of ${all} loaded` : "";
+    by("loaded").textContent = loaded < all ? words.study.loaded(loaded, all) : "";
     by("hang").dataset.complete = String(this.#hanging.isComplete);
     by("hang").dataset.mode = mode;
     by("hang").dataset.large = large ?? "";
   }
 
+  // The windows of the files, where there is a choice.
+  #looks(which) {
+    const { looks } = this.#hanging;
+    const choice = by("mg-look");
+    choice.hidden = looks.length < 2;
+    const named = looks.map((name, index) => name || words.breast.windowNumber(index + 1));
+    if ([...choice.options].map((one) => one.textContent).join("\n") !== named.join("\n")) {
+      choice.replaceChildren(...named.map((textContent, value) => element("option", { value, textContent, translate: false })));
+    }
+    choice.value = String(which);
+  }
+
   #shortcuts() {
-    const { keys } = words;
+    const { keys } = words.breast;
     const hanging = this.#hanging;
     const view = (index) => () => {
       const at = hanging.mode === "flip" ? index + 4 : index;
@@ -250,7 +269,7 @@ export class BreastPlace {
     return new Map([
       ["1", { run: view(0), name: "1 – 4", words: keys.view }], ["2", { run: view(1) }], ["3", { run: view(2) }], ["4", { run: view(3) }],
       ["0", { run: () => this.#all(), name: "0, Esc", words: keys.all }], ["Escape", { run: () => this.#leave() }],
-      ["o", { run: () => this.#change((h) => { h.showsMarks = !h.showsMarks; }), name: "O", words: keys.marks }],
+      ["o", { run: () => this.#change((h) => { h.showsMarks = !h.showsMarks; }), name: "O", words: words.keys.marks }],
       ["ArrowUp", { run: window(-STEP.shift, 1), name: "↑ ↓", words: keys.brighter }], ["ArrowDown", { run: window(STEP.shift, 1) }],
       ["ArrowLeft", { run: window(0, STEP.stretch), name: "← →", words: keys.contrast }], ["ArrowRight", { run: window(0, 1 / STEP.stretch) }],
       ["d", { run: () => this.#standard(), name: "D", words: keys.standard }],
@@ -259,8 +278,9 @@ export class BreastPlace {
       ["b", { run: () => this.#toggle("beside"), name: "B", words: keys.beside }], ["t", { run: () => this.#toggle("flip"), name: "T", words: keys.flip }],
       ["l", { run: () => this.#change((h) => h.turnRow()), name: "L", words: keys.row }],
       ["+", { run: () => hanging.zoom(STEP.zoom), name: "+ −", words: keys.zoom }], ["=", { run: () => hanging.zoom(STEP.zoom) }], ["-", { run: () => hanging.zoom(1 / STEP.zoom) }],
-      ["Shift+ArrowUp", { run: pan(0, 1), name: "Shift + arrows", words: keys.pan }], ["Shift+ArrowDown", { run: pan(0, -1) }],
+      ["Shift+ArrowUp", { run: pan(0, 1), name: keys.panName, words: keys.pan }], ["Shift+ArrowDown", { run: pan(0, -1) }],
       ["Shift+ArrowLeft", { run: pan(1, 0) }], ["Shift+ArrowRight", { run: pan(-1, 0) }],
+      ["PageUp", { run: () => hanging.showFrame(hanging.frames[0] - 1), name: keys.frameName, words: keys.frame }], ["PageDown", { run: () => hanging.showFrame(hanging.frames[0] + 1) }],
       ["f", { run: () => hanging.fit(), name: "F", words: keys.fit }],
       ["s", { run: () => this.#wide(), name: "S", words: keys.wide }],
     ]);
@@ -269,9 +289,9 @@ export class BreastPlace {
 
 // The earlier mammographies as buttons.
 export function priorButtons(priors, show) {
-  if (!priors.length) return [element("li", { className: "weak", textContent: words.noPrior })];
+  if (!priors.length) return [element("li", { className: "weak", textContent: words.study.noPriors })];
   return priors.map((prior) => {
-    const button = element("button", { type: "button", textContent: `${words.tools.beside}: ${dated(prior.study_date)} ${prior.description}` });
+    const button = element("button", { type: "button", textContent: [words.breast.beside, `${dated(prior.study_date)} ${prior.description}`].join(words.pages.colon) });
     button.addEventListener("click", () => show(prior));
     return element("li", {}, button);
   });

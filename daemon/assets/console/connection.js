@@ -1,5 +1,7 @@
 // The WebSocket to the box: connects again by itself, and says so.
 
+import { words } from "./words.js";
+
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 8000;
 // The box says something at least once a second.
@@ -39,7 +41,7 @@ export function connect(handlers) {
   function again() {
     socket = null;
     const seconds = (wait / 1000).toFixed(wait < 1000 ? 1 : 0);
-    handlers.lost(`Connection lost; trying again in ${seconds} s`);
+    handlers.lost(words.live.lost(seconds));
     setTimeout(retry, wait * (0.8 + 0.4 * Math.random()));
     wait = Math.min(wait * 2, LONGEST_WAIT_MS);
   }

@@ -1,37 +1,37 @@
 // The form in which a person gives a finding other values than the box found: closed lists, and lengths from lines in the picture or typed.
 
 import { element } from "./box.js";
+import { words } from "./words.js";
 
-const words = (...all) => Object.fromEntries(all.map((word) => [word, word.replaceAll("_", " ")]));
 // Fields as the box names them, in the order of the form.
 const FIELDS = {
-  type: { label: "Type", choices: words("solid", "part_solid", "ground_glass", "calcified") },
-  kind: { label: "What it is", choices: words("mass", "calcifications", "asymmetry", "distortion") },
-  side: { label: "Side", choices: words("right", "left") },
-  lobe: { label: "Lobe", choices: words("right_upper", "right_middle", "right_lower", "left_upper", "left_lower") },
-  rib: { label: "Rib", least: 1, most: 12, step: 1 },
-  long_mm: { label: "Long axis, mm", least: 0.1, most: 500, step: "any" },
-  short_mm: { label: "Short axis, mm", least: 0.1, most: 500, step: "any" },
-  clock: { label: "O'clock", least: 1, most: 12, step: 1 },
-  distance_mm: { label: "From the nipple, mm", least: 0, most: 500, step: "any" },
-  shape: { label: "Shape", choices: words("oval", "round", "irregular") },
-  orientation: { label: "Orientation", choices: words("parallel", "not parallel") },
-  margin: { label: "Margin", choices: words("circumscribed", "not circumscribed") },
-  echo: { label: "Echo pattern", choices: words("anechoic", "hypoechoic", "heterogeneous") },
-  posterior: { label: "Behind it", choices: words("no posterior features", "posterior enhancement", "posterior shadowing") },
+  type: { choices: ["solid", "part_solid", "ground_glass", "calcified"] },
+  kind: { choices: ["mass", "calcifications", "asymmetry", "distortion"] },
+  side: { choices: ["right", "left"] },
+  lobe: { choices: ["right_upper", "right_middle", "right_lower", "left_upper", "left_lower"] },
+  rib: { least: 1, most: 12, step: 1 },
+  long_mm: { least: 0.1, most: 500, step: "any" },
+  short_mm: { least: 0.1, most: 500, step: "any" },
+  clock: { least: 1, most: 12, step: 1 },
+  distance_mm: { least: 0, most: 500, step: "any" },
+  shape: { choices: ["oval", "round", "irregular"] },
+  orientation: { choices: ["parallel", "not parallel"] },
+  margin: { choices: ["circumscribed", "not circumscribed"] },
+  echo: { choices: ["anechoic", "hypoechoic", "heterogeneous"] },
+  posterior: { choices: ["no posterior features", "posterior enhancement", "posterior shadowing"] },
 };
 
-const said = (field, value) => (value === "" ? "not known" : FIELDS[field]?.choices?.[value] ?? value);
-const named = (field) => (FIELDS[field]?.label ?? field).replace(/, mm$/, "").toLowerCase();
+const said = (field, value) => (value === "" ? words.edit.notKnown : (FIELDS[field]?.choices && words.edit.choices[value]) ?? value);
+const named = (field) => (words.edit.fields[field] ?? field).replace(/[,，] ?mm$/, "").toLowerCase();
 const unit = (field, value) => (field.endsWith("_mm") && value !== "" ? " mm" : "");
 
 // What was edited, in one line: now, and as it was found.
 export function changes(edit, found) {
   const one = ([field, value]) => {
     const was = found[field] ?? "";
-    return `${named(field)} ${said(field, value)}${unit(field, value)} (was: ${said(field, was)}${unit(field, was)})`;
+    return words.edit.now(named(field), `${said(field, value)}${unit(field, value)}`, `${said(field, was)}${unit(field, was)}`);
   };
-  return `edited by ${edit.by}: ${Object.entries(edit.values).map(one).join(", ")}`;
+  return words.edit.by(edit.by, Object.entries(edit.values).map(one).join(words.pages.comma));
 }
 
 export class EditForm {
@@ -47,14 +47,14 @@ export class EditForm {
     this.#error.setAttribute("role", "alert");
     const rows = Object.keys(FIELDS).filter((field) => field in found).map((field) => this.#row(field, now[field] ?? ""));
     this.#together("side");
-    const take = element("button", { type: "button", textContent: "Take the lines" });
+    const take = element("button", { type: "button", textContent: words.edit.take });
     take.addEventListener("click", () => this.#take(lengths()));
-    const reset = element("button", { type: "button", textContent: "As found" });
+    const reset = element("button", { type: "button", textContent: words.edit.reset });
     reset.addEventListener("click", () => this.#fill(found));
-    const end = element("button", { type: "submit", className: "main", textContent: "Done" });
+    const end = element("button", { type: "submit", className: "main", textContent: words.edit.done });
     const tools = "long_mm" in found && lengths() ? [take, reset, end] : [reset, end];
     this.node = element("form", { className: "edit", noValidate: true }, ...rows, this.#error, element("div", { className: "buttons" }, ...tools));
-    this.node.setAttribute("aria-label", `Edit ${label}`);
+    this.node.setAttribute("aria-label", words.edit.label(label));
     this.node.addEventListener("submit", (event) => {
       event.preventDefault();
       event.stopPropagation();
@@ -72,19 +72,19 @@ export class EditForm {
   }
 
   #row(field, value) {
-    const { label, choices, least, most, step } = FIELDS[field];
+    const { choices, least, most, step } = FIELDS[field];
     // What was found does not become unknown, except the lobe when the finding lies on the other side.
     const isFound = this.#found[field] !== "";
-    const choice = { ...(isFound && field !== "lobe" ? {} : { "": "not known" }), ...choices };
+    const choice = [...(isFound && field !== "lobe" ? [] : [""]), ...(choices ?? [])];
     const input = choices
-      ? element("select", {}, ...Object.entries(choice).map(([key, text]) => element("option", { value: key, textContent: text })))
+      ? element("select", {}, ...choice.map((key) => element("option", { value: key, textContent: said(field, key) })))
       : element("input", { type: "number", min: least, max: most, step, inputMode: "decimal" });
     input.value = value;
     input.name = field;
     input.required = isFound;
     input.addEventListener("change", () => this.#together(field));
     this.#inputs.set(field, input);
-    return element("label", {}, element("span", {}, label, element("small", { textContent: ` found: ${said(field, this.#found[field])}` })), input);
+    return element("label", {}, element("span", {}, words.edit.fields[field], element("small", { textContent: ` ${words.edit.found(said(field, this.#found[field]))}` })), input);
   }
 
   #fill(values) {
@@ -102,7 +102,7 @@ export class EditForm {
 
   #take(lengths) {
     if (!lengths.length) {
-      this.#error.textContent = "No line lies on the picture that is shown: measure (M) along and across it first.";
+      this.#error.textContent = words.edit.noLine;
       return;
     }
     this.#error.textContent = "";
@@ -117,8 +117,8 @@ export class EditForm {
     const values = Object.fromEntries([...this.#inputs].map(([field, input]) => [field, input.value]).filter(([, value]) => value !== ""));
     const [long, short] = [values.long_mm, values.short_mm];
     const one = (long === undefined) !== (short === undefined);
-    if (wrong) this.#error.textContent = `${FIELDS[wrong.name].label}: ${wrong.validationMessage}`;
-    else if (one || Number(short) > Number(long)) this.#error.textContent = "Give both axes, the longer one first.";
+    if (wrong) this.#error.textContent = [words.edit.fields[wrong.name], wrong.validationMessage].join(words.pages.colon);
+    else if (one || Number(short) > Number(long)) this.#error.textContent = words.edit.axes;
     else return this.#end(values, done);
     wrong?.focus();
     return undefined;

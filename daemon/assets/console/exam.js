@@ -1,6 +1,7 @@
 // Patient and exam: the form that starts one, and what the box is asked.
 
 import { readable } from "./name.js";
+import { locale, words } from "./words.js";
 import { Worklist } from "./worklist.js";
 
 const by = (id) => document.getElementById(id);
@@ -11,10 +12,10 @@ const isNobody = (exam) => exam.patient.id.startsWith("UNIDENTIFIED-");
 export async function ask(path, value = {}) {
   const options = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(value) };
   const response = await fetch(path, options).catch(() => null);
-  if (!response) throw new Error("The box does not answer.");
-  const words = await response.text();
-  if (!response.ok) throw new Error(words || `refused (${response.status})`);
-  return words;
+  if (!response) throw new Error(words.pages.noAnswer);
+  const said = await response.text();
+  if (!response.ok) throw new Error(said || words.pages.refused(response.status));
+  return said;
 }
 
 export class Exam {
@@ -48,23 +49,23 @@ export class Exam {
     // What is in the form is of the patient of that exam; this one may be another's.
     if (by("exam-dialog").open && !this.#asking && this.#began !== this.#seen) {
       by("exam-dialog").close();
-      this.#notice("The form was closed: another exam runs now, or none. Whose pictures are these?", true);
+      this.#notice(words.live.closed, true);
     }
-    by("exam-word").textContent = exam ? "Stop exam" : "Start exam";
+    by("exam-word").textContent = exam ? words.live.stop : words.live.start;
     this.#nobody = Boolean(exam) && isNobody(exam);
     by("identify").hidden = !this.#nobody;
     by("patient").classList.toggle("nobody", this.#nobody);
-    by("patient-name").textContent = this.#nobody ? "Unidentified patient" : exam ? readable(exam.patient.name) : "No exam";
+    by("patient-name").textContent = this.#nobody ? words.live.nobody : exam ? readable(exam.patient.name) : words.live.noExam;
     by("patient-facts").textContent = exam ? this.#facts(exam).join(" · ") : "";
   }
 
   #facts({ patient, marks, started_utc }) {
     const date = patient.birth_date;
-    const facts = [`ID ${patient.id}`];
-    if (date) facts.push(`born ${date.slice(0, 4)}-${date.slice(4, 6)}-${date.slice(6)}`);
+    const facts = [words.pages.id(patient.id)];
+    if (date) facts.push(words.pages.born(`${date.slice(0, 4)}-${date.slice(4, 6)}-${date.slice(6)}`));
     if (patient.accession_number) facts.push(patient.accession_number);
-    facts.push(`since ${new Date(started_utc).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" })}`);
-    if (marks) facts.push(`${marks} ${marks === 1 ? "mark" : "marks"}`);
+    facts.push(words.live.since(new Date(started_utc).toLocaleTimeString(locale(), { hour: "2-digit", minute: "2-digit", hourCycle: "h23" })));
+    if (marks) facts.push(words.live.marks(marks));
     return facts;
   }
 
@@ -74,12 +75,12 @@ export class Exam {
       ask("/exam/stop").then(this.#notice, (error) => this.#notice(error.message, true));
       return;
     }
-    this.#open("Start exam", "Start");
+    this.#open(words.live.start, words.live.begin);
   }
 
   // Whose exam is it that began of itself?
   identify() {
-    if (this.#nobody) this.#open("Whose exam is it?", "Name patient");
+    if (this.#nobody) this.#open(words.live.whose, words.live.name);
   }
 
   #open(title, act) {

@@ -1,5 +1,7 @@
 // The bottom line: how fast, how late, how many were lost.
 
+import { words } from "./words.js";
+
 const by = (id) => document.getElementById(id);
 const ms = (value) => (value < 10 ? value.toFixed(1) : value.toFixed(0));
 const RATE_OVER_MS = 2000;
@@ -24,7 +26,7 @@ export class Figures {
     this.#stats = stats;
     const rows = stats.stages.map(([stage, one]) => {
       const row = document.createElement("tr");
-      const cells = [stage, one.count, ms(one.p50), ms(one.p99), ms(one.p999), ms(one.max)];
+      const cells = [words.live.names[stage] ?? stage, one.count, ms(one.p50), ms(one.p99), ms(one.p999), ms(one.max)];
       cells.forEach((text, column) => {
         const cell = document.createElement(column ? "td" : "th");
         cell.textContent = text;
@@ -37,7 +39,7 @@ export class Figures {
   }
 
   source(status) {
-    const facts = [status.source, status.profile, status.model || "no model"];
+    const facts = [status.source, status.profile, status.model || words.live.noModel];
     by("source").textContent = facts.filter(Boolean).join(" · ");
   }
 
@@ -50,13 +52,13 @@ export class Figures {
   #write() {
     const now = performance.now();
     this.#times = this.#times.filter((time) => now - time < RATE_OVER_MS);
-    const parts = [`${this.#rate(now).toFixed(0)} pictures/s`];
-    parts.push(this.#age === null ? "no overlay shown" : `overlay ${this.#age.toFixed(0)} ms old`);
-    for (const [stage, words] of [["present", "capture to page"], ["overlay", "capture to overlay"]]) {
+    const parts = [words.live.rate(this.#rate(now).toFixed(0))];
+    parts.push(this.#age === null ? words.live.noAge : words.live.age(this.#age.toFixed(0)));
+    for (const stage of ["present", "overlay"]) {
       const one = this.#stats?.stages.find(([name]) => name === stage)?.[1];
-      if (one?.count) parts.push(`${words} ${ms(one.p50)} ms, 99 % within ${ms(one.p99)} ms`);
+      if (one?.count) parts.push(words.live.within(words.live.stages[stage], ms(one.p50), ms(one.p99)));
     }
-    if (this.#stats) parts.push(`${this.#stats.lost} lost of ${this.#stats.pictures}`);
+    if (this.#stats) parts.push(words.live.dropped(this.#stats.lost, this.#stats.pictures));
     const line = parts.join(" · ");
     if (line !== this.#line) by("latency").textContent = line;
     this.#line = line;

@@ -2,11 +2,12 @@
 
 import { element, local, post } from "./box.js";
 import { EditForm, changes } from "./edit.js";
+import { of, words } from "./words.js";
 
 const by = (id) => document.getElementById(id);
 const NAME = "scanside-reviewer";
-const WORDS = { accepted: "accepted", edited: "edited", rejected: "rejected" };
-const BUTTONS = { accepted: "Accept", edited: "Edit", rejected: "Reject" };
+// What a button does, by the decision that it makes.
+const BUTTONS = { accepted: "accept", edited: "edit", rejected: "reject" };
 
 // Where a segment has another name than its finding.
 const NAMES = { "coronary-calcification": "coronary-artery-calcification" };
@@ -18,10 +19,13 @@ const belongs = ({ label }, id) => {
 };
 // SOP Instance UID of the report with the findings of a series.
 const reportOf = (series) => series.findings?.report?.sop_uid ?? "";
+// A finding or a segment by its name here: words of the table, then its number.
 const title = (id) => {
-  const name = (NAMES[id] ?? id).replaceAll("-", " ");
+  const [, kind, number = ""] = /^(.*?)(?:-(\d[\d.]*))?$/.exec(NAMES[id] ?? id);
+  const name = [words.findings.names[kind] ?? kind.replaceAll("-", " "), number].filter(Boolean).join(" ");
   return name[0].toUpperCase() + name.slice(1);
 };
+const segmentTitle = (label) => (slug(label).replace(/-\d+$/, "") in words.findings.names ? title(slug(label)) : label);
 
 export class FindingList {
   #goTo;
@@ -110,7 +114,7 @@ export class FindingList {
     this.#kept.delete(series.series_uid);
     if (!kept) return;
     if (kept.report !== reportOf(series)) {
-      by("notice").textContent = "There is a newer version of the results: your decisions were about an older one. Judge these.";
+      by("notice").textContent = words.findings.newer;
       return;
     }
     for (const row of this.#rows.filter(({ id }) => kept.decisions.has(id))) {
@@ -124,17 +128,17 @@ export class FindingList {
   #sayReview(review, count, series) {
     const judged = this.#rows.filter((row) => row.id);
     by("review").hidden = !judged.length;
-    by("sign").textContent = review ? "Sign again" : "Sign";
-    const signed = review ? `Reviewed by ${review.by}, ${local(review.utc)}.` : "";
-    const none = !count && series.results.length ? "Nothing was outlined in this series." : "";
+    by("sign").textContent = review ? words.findings.signAgain : words.findings.sign;
+    const signed = review ? words.findings.reviewed(review.by, local(review.utc)) : "";
+    const none = !count && series.results.length ? words.findings.nothing : "";
     const refused = series.findings?.refused;
-    const lost = refused ? `The review by ${refused.by} was not applied, because ${refused.why}.` : "";
+    const lost = refused ? words.findings.lost(refused.by, refused.why) : "";
     by("findings-note").textContent = [signed, lost, none].filter(Boolean).join(" ");
     this.#count();
   }
 
   #outline(segment) {
-    const row = { id: null, label: segment.label, segments: [segment], place: { centre: null, slice: segment.key } };
+    const row = { id: null, label: segmentTitle(segment.label), segments: [segment], place: { centre: null, slice: segment.key } };
     return this.#item(row);
   }
 
@@ -144,15 +148,15 @@ export class FindingList {
     const place = { centre: listed.centre_mm, picture, slice: segments[0]?.key ?? null };
     const number = listed.id.split("-").at(-1);
     // What stands now is among the facts.
-    const found = decided?.edit ? "as found: " : "";
-    const label = listed.words ? `${number}: ${found}${listed.words}` : title(listed.id);
+    const found = listed.words && of({ en: listed.words, zh: listed.words_zh });
+    const label = found ? [number, decided?.edit ? words.findings.asFound(found) : found].join(words.pages.colon) : title(listed.id);
     const values = listed.values ?? {};
     const row = this.#item({ id: listed.id, label, segments, place, decision: null, comment: "", found: values, before: decided?.edit ?? null, edit: null, form: null });
     const can = Object.keys(BUTTONS).filter((decision) => decision !== "edited" || Object.keys(values).length);
     const buttons = can.map((decision) => {
-      const button = element("button", { type: "button", textContent: BUTTONS[decision] });
+      const button = element("button", { type: "button", textContent: words.findings[BUTTONS[decision]] });
       button.dataset.decision = decision;
-      button.setAttribute("aria-label", `${button.textContent} ${row.label}`);
+      button.setAttribute("aria-label", words.findings.on(button.textContent, row.label));
       button.addEventListener("click", () => {
         this.#mark(row);
         if (decision === "edited") this.#open(row);
@@ -160,14 +164,14 @@ export class FindingList {
       });
       return button;
     });
-    row.comment = element("input", { className: "comment", maxLength: 200, placeholder: "Why (may stay empty)", hidden: true });
-    row.comment.setAttribute("aria-label", `Comment on ${row.label}`);
+    row.comment = element("input", { className: "comment", maxLength: 200, placeholder: words.findings.why, hidden: true });
+    row.comment.setAttribute("aria-label", words.findings.comment(row.label));
     row.item.append(element("span", { className: "judge" }, ...buttons));
     // A volume of another size than a person measured does not stand.
     const isResized = decided?.edit?.values.long_mm !== undefined;
-    const facts = [listed.volume_ml >= 0.1 && !isResized ? `${listed.volume_ml.toFixed(1)} ml` : "", decided?.edit ? changes(decided.edit, values) : decided ? `${WORDS[decided.decision]} by ${review.by}` : "", decided?.comment ?? ""];
-    const words = facts.filter(Boolean).join(" · ");
-    if (words) row.item.append(element("p", { className: "facts", textContent: words }));
+    const facts = [listed.volume_ml >= 0.1 && !isResized ? `${listed.volume_ml.toFixed(1)} ml` : "", decided?.edit ? changes(decided.edit, values) : decided ? words.findings[decided.decision](review.by) : "", decided?.comment ?? ""];
+    const said = facts.filter(Boolean).join(" · ");
+    if (said) row.item.append(element("p", { className: "facts", textContent: said }));
     row.item.append(row.comment);
     row.item.classList.toggle("gone", decided?.decision === "rejected");
     return row;
@@ -176,7 +180,7 @@ export class FindingList {
   #item(row) {
     const [red, green, blue] = row.segments[0]?.colour ?? [128, 128, 128];
     const box = element("input", { type: "checkbox", disabled: !row.segments.length });
-    box.setAttribute("aria-label", `Show ${row.label}`);
+    box.setAttribute("aria-label", words.findings.show(row.label));
     const swatch = element("i", { className: "swatch" });
     swatch.style.backgroundColor = `rgb(${red} ${green} ${blue})`;
     const go = element("button", { type: "button", textContent: row.label });
@@ -247,7 +251,7 @@ export class FindingList {
   #open(row) {
     const unseen = this.#unseen(row);
     if (unseen || !Object.keys(row.found).length) {
-      by("notice").textContent = unseen || "Nothing of this finding can be edited: accept or reject it.";
+      by("notice").textContent = unseen || words.findings.notEditable;
       return;
     }
     if (!row.form) {
@@ -303,14 +307,14 @@ export class FindingList {
     const typed = this.#rows.find((row) => row.form);
     if (!typed) return;
     const unseen = by("notice").textContent;
-    by("notice").textContent = [unseen, "What is being edited was not accepted: end it with Done, or accept it by itself."].filter(Boolean).join(" ");
+    by("notice").textContent = [unseen, words.findings.typed].filter(Boolean).join(" ");
     typed.form.focus();
   }
 
   #count() {
     // What is being edited is open, too.
     const open = this.#rows.filter((row) => row.id && (!row.decision || row.form)).length;
-    by("review-open").textContent = open ? `${open} ${open === 1 ? "finding is" : "findings are"} not judged yet.` : "Every finding is judged.";
+    by("review-open").textContent = open ? words.findings.open(open) : words.findings.allJudged;
     by("sign").disabled = open > 0;
     by("accept-rest").disabled = open === 0;
   }
@@ -326,17 +330,18 @@ export class FindingList {
     by("review-error").textContent = "";
     by("sign").disabled = true;
     try {
-      const said = await post("/reading/review", { series_uid: series.series_uid, report: reportOf(series), by: name, decisions });
+      await post("/reading/review", { series_uid: series.series_uid, report: reportOf(series), by: name, decisions });
       sessionStorage.setItem(NAME, name);
       this.#kept.delete(series.series_uid);
       if (!isShown()) return;
       this.#isSigned = true;
       by("review").hidden = true;
-      by("notice").textContent = said;
+      const of = (which) => decisions.filter(({ decision }) => decision === which).length;
+      by("notice").textContent = words.findings.signed(of("accepted"), of("edited"), of("rejected"));
       await this.#signed();
     } catch (error) {
       if (!isShown()) {
-        by("notice").textContent = `The review of the series that was shown before was not signed: ${error.message}`;
+        by("notice").textContent = words.findings.notSigned(error.message);
         return;
       }
       by("review-error").textContent = error.message;

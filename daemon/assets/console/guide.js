@@ -1,6 +1,7 @@
 // Scan guidance: how the picture is adjusted, where the probe is, and what of each breast was looked at.
 
 import { ask } from "./exam.js";
+import { language, words } from "./words.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const by = (id) => document.getElementById(id);
@@ -10,25 +11,6 @@ const RINGS = { inner: [11, 26], middle: [26, 40], outer: [40, 53] };
 const HOURS = [12, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11];
 const AXILLA = { right: [-44, -49], left: [44, -49] };
 const SIDES = ["right", "left"];
-
-const ENGLISH = {
-  right: "Right breast", left: "Left breast", nipple: "nipple", axilla: "axilla",
-  inner: "inner ring", middle: "middle ring", outer: "outer ring", radial: "Radial", antiradial: "Antiradial", plane: "Plane not said",
-  hour: (hour, ring) => `${hour} o'clock, ${ring}`,
-  states: { looked_at: "looked at", too_short: "too short, or held still", too_fast: "swept too fast", poor_contact: "poor contact", not_judged: "not judged", not_swept: "not swept" },
-  unsaid: "Say where the probe is: tap the map, or use the arrow keys.",
-  count: (side, looked, fast) => `${side}: ${looked} of 38 looked at${fast ? `, ${fast} too fast` : ""}`,
-};
-const CHINESE = {
-  right: "右侧乳腺", left: "左侧乳腺", nipple: "乳头", axilla: "腋窝",
-  inner: "内环", middle: "中环", outer: "外环", radial: "放射状", antiradial: "反放射状", plane: "切面未指明",
-  hour: (hour, ring) => `${hour} 点，${ring}`,
-  states: { looked_at: "已扫查", too_short: "停留过短或未移动", too_fast: "扫查过快", poor_contact: "接触不良", not_judged: "未评估", not_swept: "未扫查" },
-  unsaid: "请指明探头位置：点按图示或使用方向键。",
-  count: (side, looked, fast) => `${side}：38 个部位中已扫查 ${looked} 个${fast ? `，过快 ${fast} 个` : ""}`,
-};
-const language = () => (navigator.language.toLowerCase().startsWith("zh") ? "zh" : "en");
-const words = () => (language() === "zh" ? CHINESE : ENGLISH);
 
 function make(name, attributes, parent) {
   const element = document.createElementNS(SVG, name);
@@ -47,7 +29,7 @@ const sector = ([from, to], hour) =>
 // A place in words: "3 o'clock, middle ring".
 function named(spot) {
   const [hour, ring] = spot.split("-");
-  return ring ? words().hour(hour, words()[ring]) : words()[spot];
+  return ring ? words.guide.hour(hour, words.guide[ring]) : words.guide[spot];
 }
 
 export class Guide {
@@ -111,7 +93,7 @@ export class Guide {
 
   #map() {
     const { coverage, estimate } = this.#guidance;
-    const said = words();
+    const said = words.guide;
     const here = this.#exam?.probe && `${this.#exam.side} ${this.#exam.probe.spot}`;
     const states = new Map(coverage.map((one) => [`${one.side} ${one.spot}`, one]));
     for (const [key, element] of this.#zones) {
@@ -120,7 +102,7 @@ export class Guide {
       element.dataset.state = state;
       element.classList.toggle("here", key === here);
       const secs = one ? ` (${one.good_secs.toFixed(0)} s)` : "";
-      element.firstChild.textContent = `${said[element.dataset.side]}, ${named(element.dataset.spot)}: ${said.states[state]}${secs}`;
+      element.firstChild.textContent = said.zone(said[element.dataset.side], named(element.dataset.spot), `${said.states[state]}${secs}`);
     }
     for (const side of SIDES) {
       const own = coverage.filter((one) => one.side === side);
@@ -129,7 +111,7 @@ export class Guide {
       by(`clock-${side}`).setAttribute("aria-label", by(`count-${side}`).textContent);
     }
     const probe = this.#exam?.probe;
-    by("probe").textContent = probe ? `${said[this.#exam.side]}, ${named(probe.spot)}` : said.unsaid;
+    by("probe").textContent = probe ? said.at(said[this.#exam.side], named(probe.spot)) : said.unsaid;
     by("turn-word").textContent = said[probe?.plane ?? "plane"];
     by("turn").disabled = !probe;
     by("estimate").textContent = estimate[language()];

@@ -9,6 +9,8 @@ const MOST_ZOOM = 40;
 const CLICK = 5;
 const SCALES_MM = [100, 50, 20, 10, 5, 2, 1];
 
+// The window of the file: the first of its windows, not moved, not stretched.
+export const STANDARD = { shift: 0, stretch: 1, inverted: false, which: 0 };
 const IN_ROW = "scanside-mammography-in-row";
 
 const isRight = (name) => name.startsWith("R");
@@ -31,7 +33,7 @@ class Cell {
   }
 
   clear() {
-    Object.assign(this, { place: null, small: null, full: null, failed: null, study: null, zoom: 1, pan: [0, 0] });
+    Object.assign(this, { place: null, small: null, full: null, failed: null, study: null, zoom: 1, pan: [0, 0], frame: 1, isGoing: false });
   }
 
   get picture() {
@@ -61,7 +63,7 @@ export class Hanging {
   inRow = localStorage.getItem(IN_ROW) === "true";
   tool = "move";
   showsMarks = true;
-  look = { shift: 0, stretch: 1, inverted: false };
+  look = { ...STANDARD };
   marks = null;
   chosen = null;
   rejected = () => false;
@@ -94,7 +96,7 @@ export class Hanging {
 
   close() {
     this.#clear();
-    Object.assign(this, { mode: "now", large: null, marks: null, chosen: null, look: { shift: 0, stretch: 1, inverted: false } });
+    Object.assign(this, { mode: "now", large: null, marks: null, chosen: null, look: { ...STANDARD } });
     this.draw();
   }
 
@@ -137,6 +139,43 @@ export class Hanging {
     this.large = 0;
     this.#load(cell, smallFactor(image)).then(() => cell.place?.image === image && this.#load(cell, 1));
     this.draw();
+  }
+
+  // What the files of the pictures that are shown call their tables and windows; of those of one place the first name.
+  get looks() {
+    const all = this.#visible().map((cell) => cell.picture?.told.looks ?? []);
+    const most = Math.max(0, ...all.map((looks) => looks.length));
+    return Array.from({ length: most }, (_, index) => all.map((looks) => looks[index]?.name).find(Boolean) ?? "");
+  }
+
+  // Of the image that is shown alone: which of its frames, of how many.
+  get frames() {
+    const cell = this.#cells[this.large];
+    return cell?.place?.image ? [cell.frame, cell.place.image.frames] : [1, 1];
+  }
+
+  // The frame before stays on the screen until this one is here.
+  showFrame(frame) {
+    const cell = this.#cells[this.large];
+    const wanted = Math.max(1, Math.min(this.frames[1], frame));
+    if (!cell || wanted === cell.frame) return;
+    cell.frame = wanted;
+    if (!cell.isGoing) this.#go(cell);
+    this.#told();
+  }
+
+  // One at a time: small, and with all its pixels once nobody goes on.
+  async #go(cell) {
+    const { image } = cell.place;
+    cell.isGoing = true;
+    const isShown = () => cell.place?.image === image && this.large === cell.index;
+    let frame = null;
+    while (isShown() && cell.frame !== frame) {
+      frame = cell.frame;
+      await this.#load(cell, smallFactor(image));
+      if (isShown() && cell.frame === frame) await this.#load(cell, 1);
+    }
+    cell.isGoing = false;
   }
 
   turnRow() {
@@ -232,13 +271,15 @@ export class Hanging {
   async #load(cell, factor) {
     const { image, name } = cell.place;
     const { signal } = this.#stops;
+    const { frame } = cell;
     try {
       // Of a header that says nothing: the breast at the side where it is bright.
       const fallback = (wall) => (wall && wall !== (isRight(name) ? "right" : "left") ? { ...LEFT, mirrored: true } : LEFT);
       const other = () => (cell.small?.image === image ? cell.small : cell.full?.image === image ? cell.full : null);
-      const got = await fetched(image, factor, fallback, other, signal);
+      const got = await fetched(image, frame, factor, fallback, other, signal);
       if (signal.aborted || cell.place?.image !== image) return;
-      if (factor > 1 || !cell.small) cell.small = got;
+      if (cell.full?.frame !== frame) cell.full = null;
+      if (factor > 1 || cell.small?.frame !== frame) cell.small = got;
       if (factor === 1) cell.full = cell.index === this.large ? got : null;
       cell.failed = null;
     } catch (error) {
@@ -380,27 +421,28 @@ export class Hanging {
 
   #say(cell, shared) {
     const { place, study, picture } = cell;
-    const when = study ? (cell.index > 3 ? words.prior(dated(study.date)) : dated(study.date)) : "";
+    const when = study ? (cell.index > 3 ? words.breast.prior(dated(study.date)) : dated(study.date)) : "";
     cell.title.replaceChildren(element("strong", { textContent: place?.name ?? "" }), ` ${when}`);
     cell.empty.hidden = !place || Boolean(place.image);
     if (place && !place.image) {
-      const [what, why] = place.gone ? [words.gone(place.name), words.goneWhy]
-        : place.parts ? [words.inParts(place.name), words.inPartsWhy(place.parts)] : [words.missing(place.name), words.missingWhy];
+      const [what, why] = place.gone ? [words.breast.gone(place.name), words.breast.goneWhy]
+        : place.parts ? [words.breast.inParts(place.name), words.breast.inPartsWhy(place.parts)] : [words.breast.missing(place.name), words.breast.missingWhy];
       cell.empty.replaceChildren(element("strong", { textContent: what }), element("span", { textContent: why }));
     }
     const said = [];
-    if (place?.image && !picture) said.push(cell.failed ?? words.loading);
+    if (place?.image && !picture) said.push(cell.failed ?? words.viewer.loading);
     if (picture) {
       const [centre, width] = picture.window(this.look);
-      said.push(`C ${Math.round(centre)} W ${Math.round(width)}`);
+      said.push(words.viewer.level(Math.round(centre), Math.round(width)));
       if (cell.zoom !== 1) said.push(`${Math.round(cell.zoom * 100)} %`);
-      if (place.candidates > 1) said.push(words.candidates(place.candidates));
-      for (const [is, word] of [[!place.image.for_presentation, words.raw], [picture.told.film, words.film], [picture.told.implant, words.implant],
-        [picture.told.partial, words.partial], [shared === null, words.noScale], [!picture.isPlacedByHeader, words.notSaid]]) if (is) said.push(word);
+      if (place.image.frames > 1) said.push(words.breast.frame(picture.frame, place.image.frames));
+      if (place.candidates > 1) said.push(words.breast.candidates(place.candidates));
+      for (const [is, word] of [[!place.image.for_presentation, words.breast.raw], [picture.told.film, words.breast.film], [picture.told.implant, words.breast.implant],
+        [picture.told.partial, words.breast.partial], [shared === null, words.breast.noScale], [!picture.isPlacedByHeader, words.breast.notSaid]]) if (is) said.push(word);
     }
     cell.note.textContent = said.join(" · ");
     cell.warning.hidden = !picture || !liesElsewhere(picture, place.name);
-    cell.warning.textContent = cell.warning.hidden ? "" : words.otherSide;
+    cell.warning.textContent = cell.warning.hidden ? "" : words.breast.otherSide;
   }
 
   #centre(cell, mark) {

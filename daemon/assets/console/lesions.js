@@ -1,6 +1,7 @@
 // The list: number, size, score between benign and malignant, words. Entries stay in place while their numbers change.
 
 import { kind } from "./overlay.js";
+import { words } from "./words.js";
 
 function part(name, classes, parent) {
   const element = document.createElement(name);
@@ -13,17 +14,17 @@ class Entry {
   constructor(lesion) {
     this.root = document.createElement("li");
     const first = part("div", "first", this.root);
-    part("span", "number", first).textContent = `Lesion ${lesion.id}`;
+    part("span", "number", first).textContent = words.live.number(lesion.id);
     this.size = part("span", "size", first);
     this.where = part("span", "where", this.root);
     this.scale = part("div", "scale", this.root);
     this.scale.setAttribute("role", "meter");
-    this.scale.setAttribute("aria-label", `Lesion ${lesion.id}: 0 benign, 100 malignant`);
+    this.scale.setAttribute("aria-label", words.live.scale(lesion.id));
     this.needle = part("div", "needle", this.scale);
     const ends = part("div", "ends", this.root);
-    part("span", "", ends).textContent = "benign";
+    part("span", "", ends).textContent = words.live.benign;
     this.score = part("span", "", ends);
-    part("span", "", ends).textContent = "malignant";
+    part("span", "", ends).textContent = words.live.malignant;
     this.words = part("p", "words", this.root);
   }
 
@@ -32,9 +33,9 @@ class Entry {
     this.root.className = kind(lesion);
     this.needle.style.left = `${percent}%`;
     this.scale.setAttribute("aria-valuenow", percent);
-    this.score.textContent = `score ${lesion.malignant.toFixed(2)}`;
-    this.size.textContent = lesion.size_mm ? lesion.size_mm.map((mm) => mm.toFixed(1)).join(" × ") + " mm" : "no scale";
-    this.words.textContent = [...lesion.descriptors, `confidence ${lesion.confidence.toFixed(2)}`].join(", ");
+    this.score.textContent = words.live.score(lesion.malignant.toFixed(2));
+    this.size.textContent = lesion.size_mm ? lesion.size_mm.map((mm) => mm.toFixed(1)).join(" × ") + " mm" : words.live.noScale;
+    this.words.textContent = [...lesion.descriptors.map((one) => words.edit.choices[one] ?? one), words.live.confidence(lesion.confidence.toFixed(2))].join(words.pages.comma);
   }
 }
 
@@ -64,7 +65,7 @@ export class LesionList {
     if (this.#shown === overlay) return;
     this.#shown = overlay;
     const lesions = overlay ?? [];
-    this.#none.textContent = overlay ? "No lesion found in this picture." : "No overlay is shown.";
+    this.#none.textContent = overlay ? words.live.none : words.live.noOverlay;
     for (const [id, entry] of this.#entries) {
       if (!lesions.some((lesion) => lesion.id === id)) {
         entry.root.remove();

@@ -1,5 +1,7 @@
 // The list of a page (studies, recalls): rows, keys, and of when it is.
 
+import { locale, words } from "./words.js";
+
 const by = (id) => document.getElementById(id);
 const links = () => [...by("rows").querySelectorAll("a")];
 
@@ -16,8 +18,8 @@ export function fill(rows) {
 
 // `error`: why it is an old list; absent: it is of now.
 export function tell(error) {
-  const now = () => new Date().toLocaleTimeString([], { timeStyle: "medium", hourCycle: "h23" });
-  by("connection").textContent = error ? error.message : `As of ${now()}`;
+  const now = () => new Date().toLocaleTimeString(locale(), { timeStyle: "medium", hourCycle: "h23" });
+  by("connection").textContent = error ? error.message : words.pages.asOf(now());
   by("connection").classList.toggle("lost", Boolean(error));
 }
 

@@ -1,5 +1,8 @@
 // Sends the token; the box answers with a cookie that scripts cannot read.
 
+import { translate, words } from "./words.js";
+
+translate();
 const error = document.getElementById("error");
 
 document.getElementById("login").addEventListener("submit", async (event) => {
@@ -9,5 +12,5 @@ document.getElementById("login").addEventListener("submit", async (event) => {
   const options = { method: "POST", headers: { "Content-Type": "application/json" }, body };
   const answer = await fetch("/login", options).catch(() => null);
   if (answer?.ok) location.assign("/");
-  else error.textContent = answer ? await answer.text() : "The box does not answer.";
+  else error.textContent = answer ? await answer.text() : words.pages.noAnswer;
 });

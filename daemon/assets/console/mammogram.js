@@ -1,6 +1,7 @@
 // One mammogram: its values as the box gives them, turned as it hangs, in several sizes, and their greys.
 
 import { bytes } from "./box.js";
+import { words } from "./words.js";
 
 // Stored pixels a side of the small picture that is fetched first, at most.
 const SMALL = 1300;
@@ -13,22 +14,22 @@ export const smallFactor = ({ rows, columns }) => Math.min(16, Math.max(1, Math.
 
 // `fallback`: the turn of a picture whose header does not say how it lies, by its pixels. `other`: the same picture in another size, where it
 // is here by then.
-export async function fetched(image, factor, fallback, other, signal) {
-  const buffer = await bytes(`/reading/mammogram/${image.instance}/1/${factor}`, signal);
+export async function fetched(image, frame, factor, fallback, other, signal) {
+  const buffer = await bytes(`/reading/mammogram/${image.instance}/${frame}/${factor}`, signal);
   const length = new DataView(buffer).getUint32(0, true);
   const told = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
   // A typed array must begin at an even byte.
   const values = new Uint16Array(buffer.slice(4 + length));
-  if (values.length !== told.rows * told.columns) throw Object.assign(new Error("The picture has another size than its header says."), { isFinal: true });
-  return new Mammogram(image, told, values, fallback, other());
+  if (values.length !== told.rows * told.columns) throw Object.assign(new Error(words.viewer.otherSize), { isFinal: true });
+  return new Mammogram(image, frame, told, values, fallback, other());
 }
 
 export class Mammogram {
   #levels;
   #table = { of: "", greys: null };
 
-  constructor(image, told, values, fallback, other) {
-    Object.assign(this, { image, told });
+  constructor(image, frame, told, values, fallback, other) {
+    Object.assign(this, { image, frame, told });
     this.isPlacedByHeader = told.turn !== null;
     // Judged once: another size of a picture is never mirrored or cut otherwise.
     this.judged = other?.judged ?? tissue(told, values);
@@ -74,17 +75,22 @@ export class Mammogram {
   }
 
   // The window that a person has chosen, as the scanner's is called: centre and width.
-  window({ shift, stretch }) {
+  window({ shift, stretch, which }) {
     const [scale, offset] = this.told.named;
-    const [centre, width] = this.told.window;
+    const [centre, width] = this.#curve(which).window;
     return [(centre + shift * width) * scale + offset, width * stretch * Math.abs(scale)];
   }
 
   // Of each value a grey for a canvas. `shift` in widths of the window, `stretch` in times.
-  greys({ shift, stretch, inverted }) {
-    const of = [shift, stretch, inverted].join();
-    if (this.#table.of !== of) this.#table = { of, greys: table(this.told, shift, stretch, inverted) };
+  greys({ shift, stretch, inverted, which }) {
+    const of = [shift, stretch, inverted, which].join();
+    if (this.#table.of !== of) this.#table = { of, greys: table(this.#curve(which), shift, stretch, inverted) };
     return this.#table.greys;
+  }
+
+  // Of the tables and windows of its file; the first where it has no other.
+  #curve(which) {
+    return this.told.looks[which] ?? this.told;
   }
 }
 

@@ -68,7 +68,7 @@ export class Marks {
       context.strokeRect(x, y, width, height);
     }
     context.setLineDash([]);
-    const text = [mark.number, words.kinds[mark.kind] ?? mark.kind, mark.score === null ? words.edited : words.score(mark.score)].join(" ");
+    const text = [mark.number, words.edit.choices[mark.kind] ?? mark.kind, mark.score === null ? words.breast.edited : mark.score.toFixed(2)].join(" ");
     const size = 13 * ratio;
     context.font = `600 ${size}px system-ui, sans-serif`;
     const wide = context.measureText(text).width + 8 * ratio;

@@ -12,6 +12,9 @@ import { Places, words as placeWords } from "./place.js";
 import { Picture } from "./picture.js";
 import { Sign } from "./sign.js";
 import { Sound } from "./sound.js";
+import { language, translate, words } from "./words.js";
+
+translate();
 
 // An overlay that belongs to an older picture than this says nothing about the one that is shown.
 const OLDEST_MS = 500;
@@ -74,7 +77,7 @@ function showStatus() {
   if (!status) return;
   const mark = by("mark");
   mark.hidden = !status.mark;
-  mark.textContent = status.mark ?? "";
+  mark.textContent = status.mark ? words.pages.mark : "";
   by("simulated").hidden = !status.simulated;
   exam.show(status.exam);
   places.show(status.exam, status.size);
@@ -84,17 +87,9 @@ function showStatus() {
   figures.source(status);
   const frozen = status.sign.state === "paused";
   by("freeze").setAttribute("aria-pressed", String(frozen));
-  by("freeze-word").textContent = frozen ? "Unfreeze" : "Freeze";
+  by("freeze-word").textContent = frozen ? words.live.unfreeze : words.live.freeze;
   refresh();
 }
-
-const UNCLEAR = {
-  not_read: "not read",
-  nothing: "shows no patient",
-  unsure: "cannot be read surely",
-  other_script: "other characters than the order",
-  more_than_name: "the name among other words",
-};
 
 // Whether the scanner's screen shows the patient of the exam. That it does is said in few words; that it does not, plainly.
 function showScreen(agreement) {
@@ -102,8 +97,8 @@ function showScreen(agreement) {
   label.hidden = !agreement;
   label.classList.toggle("bad", agreement?.state === "differs");
   label.classList.toggle("good", agreement?.state === "agrees");
-  const words = { agrees: "Scanner: same patient", differs: "Another patient on the scanner's screen" };
-  label.textContent = words[agreement?.state] ?? `Name on screen: ${UNCLEAR[agreement?.reason] ?? "unclear"}`;
+  const { same, other, why, unclear } = words.live;
+  label.textContent = { agrees: same, differs: other }[agreement?.state] ?? unclear(why[agreement?.reason] ?? why.unclear);
 }
 
 // Whether the exam is kept: who relies on it must see at once when it is not.
@@ -112,23 +107,21 @@ function showRecording(recording) {
   const failed = recording.state === "failed";
   label.hidden = recording.state === "off";
   label.classList.toggle("bad", failed);
-  label.textContent = failed ? `Not recorded: ${recording.reason}` : "\u25cf Recording";
+  label.textContent = failed ? words.live.notRecorded(recording.reason) : words.live.recording;
 }
-
-const LEVELS = { reduced: "Not as configured", no_new_studies: "No new studies", no_output: "No new studies, nothing is sent" };
 
 // What the box may not do now, for whoever stands before it: bus and command line say the same.
 function showLevel({ level, reason }) {
   const label = by("level");
   label.hidden = level === "full";
-  label.textContent = [LEVELS[level] ?? level, reason].filter(Boolean).join(": ");
+  label.textContent = label.hidden ? "" : [words.live.level[level] ?? level, reason].filter(Boolean).join(words.pages.colon);
 }
 
 // That the box is hot, where, and what to do: in the language of the browser, for whoever stands before it can help.
-function showHeat({ condition, words }) {
+function showHeat({ condition, words: told }) {
   const label = by("heat");
-  const lang = navigator.language.toLowerCase().startsWith("zh") ? "zh" : "en";
-  const said = words[lang];
+  const lang = language();
+  const said = told[lang];
   label.dataset.condition = condition;
   // A live region that is written again is read out again.
   if (label.textContent === said && label.lang === lang) return;
@@ -137,21 +130,21 @@ function showHeat({ condition, words }) {
   label.textContent = said;
 }
 
-function notice(words, bad = false) {
-  by("notice").textContent = words;
+function notice(said, bad = false) {
+  by("notice").textContent = said;
   by("notice").classList.toggle("bad", bad);
 }
 
 const send = connect({
   connected() {
     state.connected = true;
-    by("connection").textContent = "Connected";
+    by("connection").textContent = words.live.connected;
     by("connection").classList.remove("lost");
     showStatus();
   },
-  lost(words) {
+  lost(said) {
     state.connected = false;
-    by("connection").textContent = words;
+    by("connection").textContent = said;
     by("connection").classList.add("lost");
     showStatus();
     refresh();

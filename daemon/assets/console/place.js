@@ -1,6 +1,7 @@
 // Which breast is scanned, and where in it a lesion is: said by whoever scans, since no picture shows it.
 
 import { ask } from "./exam.js";
+import { words as said } from "./words.js";
 
 const by = (id) => document.getElementById(id);
 const SIDES = ["right", "left"];
@@ -11,9 +12,9 @@ const MOST_MM = 300;
 // As it is said: "left, 2 o'clock, 40 mm from the nipple"; empty when nothing is known.
 export function words(place) {
   if (!place) return "";
-  const clock = place.clock && `${place.clock} o'clock`;
-  const distance = place.distance_mm !== undefined && `${Math.round(place.distance_mm)} mm from the nipple`;
-  return [place.side, clock, distance].filter(Boolean).join(", ");
+  const clock = place.clock && said.lesion.clock(place.clock);
+  const distance = place.distance_mm !== undefined && said.lesion.distance(Math.round(place.distance_mm));
+  return [said.lesion[place.side], clock, distance].filter(Boolean).join(said.pages.comma);
 }
 
 export class Places {
@@ -45,13 +46,13 @@ export class Places {
     for (const side of SIDES) by(`side-${side}`).setAttribute("aria-pressed", String(exam?.side === side));
     const label = by("side");
     label.hidden = !exam?.side;
-    label.textContent = exam?.side ? `${exam.side} breast` : "";
+    label.textContent = exam?.side ? said.live.sideOf[exam.side] : "";
     if (!isNew) return;
     // Lesions are numbered anew: what is in the form is of another one.
     this.#latest = null;
     if (!by("place-dialog").open) return;
     by("place-dialog").close();
-    this.#notice("The form was closed: another exam runs now, or none, or the picture has another size. Which lesion is it?", true);
+    this.#notice(said.live.placeClosed, true);
   }
 
   // The lesions of the overlay that is shown: the newest number is the one that is most likely meant.

@@ -1,10 +1,13 @@
 // Who is due, which lesions there are, and what nobody has decided yet.
 
-import { dated, element, json } from "./box.js";
+import { dated, element, json, sex } from "./box.js";
 import * as list from "./list.js";
 import { offerLogout } from "./logout.js";
 import { readable } from "./name.js";
-import { History, mm, where } from "./history.js";
+import { History, called, mm, where } from "./history.js";
+import { translate, words } from "./words.js";
+
+translate();
 
 const REFRESH_MS = 30000;
 
@@ -15,15 +18,13 @@ let all = [];
 const link = (number, text) => element("a", { href: `#lesion=${number}`, textContent: text });
 const small = (text) => element("small", { textContent: text });
 const cell = (...children) => element("td", {}, ...children);
-const facts = ({ id, birth_date: born, sex }) => [id, born && `born ${dated(born)}`, sex].filter(Boolean).join(" · ");
-const patient = (number, person) => cell(link(number, readable(person.name) || "(no name)"), small(facts(person)));
+const facts = ({ id, birth_date: born, sex: letter }) => [id, born && words.pages.born(dated(born)), sex(letter)].filter(Boolean).join(" · ");
+const patient = (number, person) => cell(link(number, readable(person.name) || words.pages.noName), small(facts(person)));
 
-const days = (count) => `${Math.abs(count)} ${Math.abs(count) === 1 ? "day" : "days"}`;
 function when({ standing, days: count, done, reason }) {
-  if (standing === "done") return `on ${done}`;
+  if (standing === "done") return words.recalls.on(done);
   if (standing === "cancelled") return reason;
-  if (count === 0) return "today";
-  return count < 0 ? `${days(count)} ago` : `in ${days(count)}`;
+  return words.recalls.days(count);
 }
 
 function changed({ change, response }) {
@@ -34,54 +35,51 @@ function changed({ change, response }) {
     parts.push(`${mm(then)} → ${mm(now)}${percent}`);
   }
   if (response) parts.push(response.category);
-  return parts.join(", ");
+  return parts.join(words.pages.comma);
 }
 
 const LISTS = {
   recalls: {
-    head: ["State", "Patient", "Due", "Lesion", "Why"],
-    none: "Nobody is to come again: no recall is open.",
+    head: ["state", "patient", "due", "lesion", "why"],
     row: (recall) => [
-      cell(element("span", { className: `state ${recall.standing}`, textContent: recall.standing })),
+      cell(element("span", { className: `state ${recall.standing}`, textContent: words.recalls.standing[recall.standing] ?? recall.standing })),
       patient(recall.lesion, recall.person),
-      cell(element("span", { textContent: recall.due }), small([when(recall), recall.came ? `an exam of ${recall.came.date} may be the one` : ""].filter(Boolean).join(" · "))),
-      cell(element("span", { textContent: `${recall.lesion}: ${where(recall)}` }),
+      cell(element("span", { textContent: recall.due }), small([when(recall), recall.came ? words.recalls.came(recall.came.date) : ""].filter(Boolean).join(" · "))),
+      cell(element("span", { textContent: [recall.lesion, where(recall)].join(words.pages.colon) }),
         small([recall.last_longest_mm == null ? "" : mm(recall.last_longest_mm), recall.last_modality, recall.last_date].filter(Boolean).join(" · "))),
-      cell(element("span", { textContent: recall.why }), small([recall.modality, recall.rule, `entered by ${recall.by} on ${recall.entered}`].filter(Boolean).join(" · "))),
+      cell(element("span", { textContent: recall.why }), small([recall.modality, recall.rule, words.recalls.entered(recall.by, recall.entered)].filter(Boolean).join(" · "))),
     ],
   },
   lesions: {
-    head: ["Patient", "Lesion", "Last", "Change", "Biopsy", "Due"],
-    none: "No lesion is known yet.",
+    head: ["patient", "lesion", "last", "change", "biopsy", "due"],
     row: (lesion) => [
       patient(lesion.id, lesion.person),
-      cell(element("span", { textContent: `${lesion.id}: ${where(lesion.place)}` }), small(lesion.visits === 1 ? "seen once" : `seen on ${lesion.visits} days`)),
-      cell(element("span", { textContent: lesion.last ? mm(lesion.last.longest_mm) : "not measured" }), small(lesion.last ? `${lesion.last.method.modality} · ${lesion.last.date}` : "")),
+      cell(element("span", { textContent: [lesion.id, where(lesion.place)].join(words.pages.colon) }), small(words.recalls.seen(lesion.visits))),
+      cell(element("span", { textContent: lesion.last ? mm(lesion.last.longest_mm) : words.lesion.notMeasured }), small(lesion.last ? `${lesion.last.method.modality} · ${lesion.last.date}` : "")),
       cell(element("span", { textContent: changed(lesion) })),
-      cell(element("span", { textContent: lesion.outcome ?? "" })),
+      cell(element("span", { textContent: words.lesion.outcomes[lesion.outcome] ?? lesion.outcome ?? "" })),
       cell(element("span", { textContent: lesion.due ?? "" })),
     ],
   },
   undecided: {
-    head: ["Patient", "Seen", "Size", "Where", "May be lesion"],
-    none: "Nothing waits for a decision.",
+    head: ["patient", "seen", "size", "where", "may"],
     row: (seen) => [
       patient(seen.proposed[0], seen.person),
-      cell(element("span", { textContent: `${seen.date} · ${seen.method.modality}` }), small(`sighting ${seen.id} · ${seen.shown.label}`)),
-      cell(element("span", { textContent: seen.axes_mm.length ? seen.axes_mm.map((axis) => axis.toFixed(1)).join(" × ") + " mm" : "not measured" })),
+      cell(element("span", { textContent: `${seen.date} · ${seen.method.modality}` }), small(words.recalls.sighting(seen.id, called(seen.shown.label)))),
+      cell(element("span", { textContent: seen.axes_mm.length ? seen.axes_mm.map((axis) => axis.toFixed(1)).join(" × ") + " mm" : words.lesion.notMeasured })),
       cell(element("span", { textContent: where(seen.place) })),
       cell(...seen.proposed.map((number) => link(number, ` ${number} `))),
     ],
   },
 };
-LISTS.all = { ...LISTS.recalls, none: "No recall was ever entered." };
+LISTS.all = LISTS.recalls;
 
 function show() {
   const kind = LISTS[by("which").value];
-  const words = by("find").value.toLowerCase().split(/\s+/).filter(Boolean);
+  const typed = by("find").value.toLowerCase().split(/\s+/).filter(Boolean);
   const searched = (row) => `${JSON.stringify(row)} ${readable(row.person.name)} ${dated(row.person.birth_date)}`.toLowerCase();
-  const found = all.filter((row) => words.every((word) => searched(row).includes(word)));
-  by("head").replaceChildren(...kind.head.map((title) => element("th", { scope: "col", textContent: title })));
+  const found = all.filter((row) => typed.every((word) => searched(row).includes(word)));
+  by("head").replaceChildren(...kind.head.map((title) => element("th", { scope: "col", textContent: words.recalls.head[title] })));
   list.fill(found.map((row) => {
     const shown = element("tr", {}, ...kind.row(row));
     shown.addEventListener("click", (event) => {
@@ -89,9 +87,9 @@ function show() {
     });
     return shown;
   }));
-  by("list-count").textContent = found.length === all.length ? `${all.length}` : `${found.length} of ${all.length}`;
+  by("list-count").textContent = found.length === all.length ? `${all.length}` : words.pages.of(found.length, all.length);
   by("no-rows").hidden = found.length > 0;
-  by("no-rows").textContent = all.length ? "Nothing is like that." : kind.none;
+  by("no-rows").textContent = all.length ? words.recalls.none.found : words.recalls.none[by("which").value];
 }
 
 async function fetched(which) {

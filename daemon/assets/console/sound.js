@@ -1,5 +1,7 @@
 // A short tone when a lesion is found for the first time. Off until someone asks for it.
 
+import { words } from "./words.js";
+
 const KEPT_AS = "scanside-sound";
 
 export class Sound {
@@ -24,7 +26,7 @@ export class Sound {
   #set(on) {
     this.#on = on;
     this.#button.setAttribute("aria-pressed", String(on));
-    this.#word.textContent = on ? "on" : "off";
+    this.#word.textContent = on ? words.live.on : words.live.off;
   }
 
   hear(lesions) {

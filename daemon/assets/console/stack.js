@@ -1,6 +1,7 @@
 // The pictures of one series: fetched from the box, nearest first, and kept.
 
 import { AGAIN_MS, bytes, isFinal, json } from "./box.js";
+import { words } from "./words.js";
 
 // Requests at the same time; the box decodes two.
 const AT_ONCE = 4;
@@ -154,10 +155,11 @@ export class Stack {
   async #one(index) {
     const stop = new AbortController();
     this.#asked.set(index, stop);
-    const { instance, frame } = this.pictures[index];
+    const { instance, frame, is_result: isKey } = this.pictures[index];
+    const path = isKey ? `/reading/key/${instance}/${this.pixels === "colour" ? 3 : 1}` : `/reading/picture/${instance}/${frame}`;
     try {
-      const buffer = await bytes(`/reading/picture/${instance}/${frame}`, stop.signal);
-      if (buffer.byteLength !== this.#bytesOf(this.pictures[index])) throw Object.assign(new Error("The picture has another size than its header says."), { isFinal: true });
+      const buffer = await bytes(path, stop.signal);
+      if (buffer.byteLength !== this.#bytesOf(this.pictures[index])) throw Object.assign(new Error(words.viewer.otherSize), { isFinal: true });
       this.#had.add(index);
       this.#kept.set(index, KINDS[this.pixels](buffer));
       this.#later.delete(index);
@@ -173,7 +175,7 @@ export class Stack {
 
   // Nothing is asked for during a pause.
   #again(index, error) {
-    this.#later.set(index, `${error.message} It is asked for again.`);
+    this.#later.set(index, words.pages.askedAgain(error.message));
     if (this.#closed) return;
     this.#pause ??= setTimeout(() => {
       this.#pause = null;

@@ -1,30 +1,34 @@
 // The list of studies, and the page of one study.
 
-import { dated, element, json, local } from "./box.js";
+import { dated, element, json, local, sex } from "./box.js";
 import * as list from "./list.js";
 import { offerLogout } from "./logout.js";
 import { readable } from "./name.js";
+import { translate, words } from "./words.js";
 import { Workplace } from "./workplace.js";
 
 const REFRESH_MS = 5000;
+
+translate();
 
 const by = (id) => document.getElementById(id);
 const workplace = new Workplace();
 let all = [];
 
-const PRIORITIES = ["urgent", "", "background"];
+const priorities = () => [words.list.urgent, "", words.list.background];
 
 // What is going on with a study, in a few words.
 function state({ state: word, work }) {
-  if (!work || word !== "analyzing") return word;
-  const waiting = work.state === "queued" ? "waits" : work.state === "parked" ? "needs help" : "in work";
-  return [waiting, PRIORITIES[work.priority]].filter(Boolean).join(", ");
+  const { list: said, pages } = words;
+  if (!work || word !== "analyzing") return said.states[word] ?? word;
+  const waiting = work.state === "queued" ? said.waits : work.state === "parked" ? said.help : said.inWork;
+  return [waiting, priorities()[work.priority]].filter(Boolean).join(pages.comma);
 }
 
 function since({ last_utc: last, work }) {
   if (work?.state !== "queued") return local(last);
   const minutes = Math.round((Date.now() - Date.parse(work.since_utc)) / 60000);
-  return `${local(last)}, waits ${minutes < 1 ? "less than a minute" : `${minutes} min`}`;
+  return words.list.waiting(local(last), minutes);
 }
 
 // The date that the scanner gave, without the hyphens of people.
@@ -32,20 +36,19 @@ const searched = (study) => [study.patient_name, study.patient_id, study.accessi
   dated(study.study_date), study.modalities.join(" "), study.verdicts.join(" ")].join(" ").toLowerCase();
 
 function row(study) {
-  const others = study.patients > 2 ? `and ${study.patients - 1} other patients` : "and 1 other patient";
-  const facts = [study.patient_id, study.birth_date && `born ${dated(study.birth_date)}`, study.sex, study.patients > 1 && others].filter(Boolean).join(" · ");
-  const open = element("a", { href: `#study=${encodeURIComponent(study.study_uid)}`, textContent: readable(study.patient_name) || "(no name)" });
+  const facts = [study.patient_id, study.birth_date && words.pages.born(dated(study.birth_date)), sex(study.sex), study.patients > 1 && words.list.others(study.patients - 1)].filter(Boolean).join(" · ");
+  const open = element("a", { href: `#study=${encodeURIComponent(study.study_uid)}`, textContent: readable(study.patient_name) || words.pages.noName });
   const what = [dated(study.study_date), study.modalities.join(", "), study.description].filter(Boolean).join(" · ");
   const small = (text) => element("small", { textContent: text });
   const cell = (...children) => element("td", {}, ...children);
-  const verdicts = element("td", { className: "verdicts" });
+  const verdicts = element("td", { className: "verdicts", lang: "en" });
   verdicts.append(...study.verdicts.slice(0, 3).map((verdict) => element("p", { textContent: verdict })));
-  if (study.verdicts.length > 3) verdicts.append(small(`and ${study.verdicts.length - 3} more`));
+  if (study.verdicts.length > 3) verdicts.append(small(words.list.more(study.verdicts.length - 3)));
   if (study.work?.reason && study.work.state !== "running") verdicts.append(element("p", { className: "bad", textContent: study.work.reason }));
   const shown = element("tr", {},
     cell(element("span", { className: `state ${study.state}`, textContent: state(study) })),
     cell(open, small(facts)),
-    cell(element("span", { textContent: what }), small([`${study.instance_count} objects`, study.accession_number].filter(Boolean).join(" · "))),
+    cell(element("span", { textContent: what }), small([words.list.objects(study.instance_count), study.accession_number].filter(Boolean).join(" · "))),
     verdicts,
     cell(element("span", { textContent: since(study) })));
   shown.addEventListener("click", (event) => {
@@ -55,13 +58,13 @@ function row(study) {
 }
 
 function show() {
-  const words = by("find").value.toLowerCase().split(/\s+/).filter(Boolean);
+  const typed = by("find").value.toLowerCase().split(/\s+/).filter(Boolean);
   const wanted = by("state").value;
-  const found = all.filter((study) => (!wanted || study.state === wanted) && words.every((word) => searched(study).includes(word)));
+  const found = all.filter((study) => (!wanted || study.state === wanted) && typed.every((word) => searched(study).includes(word)));
   list.fill(found.map(row));
-  by("list-count").textContent = `${found.length} of ${all.length} studies`;
+  by("list-count").textContent = words.list.count(found.length, all.length);
   by("no-rows").hidden = found.length > 0;
-  by("no-rows").textContent = all.length ? "No study is like that." : "No study has been received yet.";
+  by("no-rows").textContent = all.length ? words.list.none : words.list.empty;
 }
 
 async function refresh() {
@@ -128,7 +131,7 @@ list.refreshEvery(REFRESH_MS, refresh);
 
 // What is decided and not signed is lost with the login, too.
 function mayLeave() {
-  if (workplace.isUnsigned && !confirm("Log out without signing? What you have decided about the findings of this study is lost.")) return false;
+  if (workplace.isUnsigned && !confirm(words.leave.logout)) return false;
   workplace.close();
   return true;
 }

@@ -1,5 +1,7 @@
 // What the box tells of a study, in the form in which its page needs it. Pure.
 
+import { words } from "./words.js";
+
 // The statements of a verdict: what is in brackets belongs to its statement.
 export function statements(verdict) {
   const found = [""];
@@ -17,8 +19,9 @@ export const whose = ({ patient_id: id, patient_name: name, birth_date: born, pa
 
 // Nothing of the old content is shown under the new one.
 export function outdated({ work }) {
-  const now = { queued: "It is analysed again.", running: "It is analysed again.", parked: `It could not be analysed again: ${work?.reason ?? "see the list of studies"}` };
-  return `Its content was replaced: what was found before is not shown. ${now[work?.state] ?? ""}`.trim();
+  const { study } = words;
+  const now = { queued: study.again, running: study.again, parked: study.notAgain(work?.reason ?? study.seeList) };
+  return `${study.outdated} ${now[work?.state] ?? ""}`.trim();
 }
 
 // The pictures of a mammography: one that was sent again with other bytes has another number.
@@ -30,7 +33,7 @@ export const together = (views, breast) => ({
   id: `breast ${views[0].id}`,
   breast,
   series_uid: breast.series_uid,
-  description: "Mammography",
+  description: words.study.mammography,
   instance_count: views.reduce((sum, one) => sum + one.instance_count, 0),
   pictures: pictures(breast),
   version: views.map((one) => one.version).join(),

@@ -3,9 +3,10 @@
 import { element } from "./box.js";
 import { PLANES, cut, edges } from "./planes.js";
 import { Stack } from "./stack.js";
+import { words } from "./words.js";
 
 // Centre and width, Hounsfield units.
-export const WINDOWS = { Lung: [-600, 1500], "Soft tissue": [40, 400], Bone: [400, 1800], Wide: [0, 3000] };
+export const WINDOWS = { lung: [-600, 1500], soft: [40, 400], bone: [400, 1800], wide: [0, 3000] };
 const FILL = 0.22;
 const LEAST_ZOOM = 0.5;
 const MOST_ZOOM = 12;
@@ -35,7 +36,7 @@ export class Viewer {
   segments = null;
   plane = "slices";
   index = 0;
-  window = [...WINDOWS.Lung];
+  window = [...WINDOWS.lung];
   zoom = 1;
   pan = [0, 0];
   tool = "scroll";
@@ -47,7 +48,7 @@ export class Viewer {
   constructor(stage, name, told) {
     this.#stage = stage;
     this.#told = told;
-    this.#slider.setAttribute("aria-label", `Slice, ${name}`);
+    this.#slider.setAttribute("aria-label", words.viewer.slider(name));
     stage.setAttribute("aria-label", name);
     stage.replaceChildren(this.#canvas, this.#words, this.#below, this.#slider, ...this.#edges);
     this.#slider.addEventListener("input", () => this.go(Number(this.#slider.value)));
@@ -63,7 +64,7 @@ export class Viewer {
   async open(series, title) {
     this.close();
     const mine = this.#opened;
-    this.#words.textContent = "Loading…";
+    this.#words.textContent = words.viewer.loading;
     const stack = await Stack.open(series, (index) => {
       if (this.stack !== stack) return;
       if (index === this.index || this.plane !== "slices") this.draw(true);
@@ -113,13 +114,13 @@ export class Viewer {
 
   // Why what is at a place cannot be judged: nobody can have seen its picture. Empty where that is not so.
   unseen(place) {
-    if (!this.stack) return "No pictures are shown: nothing can be judged.";
+    if (!this.stack) return words.viewer.notShown;
     const index = this.stack.indexOf(place);
     // Of the whole series: some picture of it is enough.
-    if (index === null) return !place.picture && this.stack.loaded ? "" : "Its picture is not here: nobody can see it, so it cannot be judged.";
+    if (index === null) return !place.picture && this.stack.loaded ? "" : words.viewer.notHere;
     if (this.stack.had(index)) return "";
     const why = this.stack.failure(index);
-    return why ? `Its picture cannot be shown: ${why} It cannot be judged.` : "Its picture is not loaded yet: first see it, then judge it.";
+    return why ? words.viewer.cannot(why) : words.viewer.notLoaded;
   }
 
   cutAlong(plane) {
@@ -195,7 +196,7 @@ export class Viewer {
     const letters = this.stack?.length ? edges(this.stack, this.plane) : ["", "", "", ""];
     this.#edges.forEach((edge, index) => { edge.textContent = letters[index]; });
     if (!this.stack?.length) {
-      this.#words.textContent = this.stack ? "No pictures of this series are here." : "";
+      this.#words.textContent = this.stack ? words.viewer.none : "";
       return;
     }
     const { count, size } = this.#geometry();
@@ -271,11 +272,11 @@ export class Viewer {
   #say(count, values) {
     const picture = this.stack.pictures[this.index];
     const why = this.plane === "slices" ? this.stack.failure(this.index) : null;
-    this.#words.textContent = [this.title, why ?? (values ? "" : "loading…")].filter(Boolean).join(" · ");
-    const number = this.plane === "slices" && picture.number !== null ? ` · image ${picture.number}` : "";
-    const level = this.stack.pixels === "hounsfield" ? ` · C ${Math.round(this.window[0])} W ${Math.round(this.window[1])}` : "";
-    const name = this.plane === "slices" ? "" : `${this.plane} `;
-    this.#below.textContent = `${name}${this.index + 1} of ${count}${number}${level}`;
+    this.#words.textContent = [this.title, why ?? (values ? "" : words.viewer.loading)].filter(Boolean).join(" · ");
+    const number = this.plane === "slices" && picture.number !== null ? ` · ${words.viewer.image(picture.number)}` : "";
+    const level = this.stack.pixels === "hounsfield" ? ` · ${words.viewer.level(Math.round(this.window[0]), Math.round(this.window[1]))}` : "";
+    const name = this.plane === "slices" ? "" : words.tools[this.plane];
+    this.#below.textContent = `${words.viewer.at(name, this.index + 1, count)}${number}${level}`;
   }
 
   #drawLines(context) {
@@ -290,7 +291,7 @@ export class Viewer {
       context.moveTo(ax, ay);
       context.lineTo(bx, by);
       context.stroke();
-      const unit = this.stack.spacing ? "mm" : "pixels";
+      const unit = this.stack.spacing ? "mm" : words.viewer.pixels;
       context.fillText(`${this.#length(line).toFixed(1)} ${unit}`, bx + 8, by - 8);
     }
   }

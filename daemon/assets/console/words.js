@@ -1,51 +1,31 @@
-// What the page of a mammography says, in one place. Another language is another set of these words.
+// The words of all pages, in the language of the browser: Chinese where it is Chinese, else English. All of them are in `table.js`.
 
-const ENGLISH = {
-  mammography: "Mammography",
-  views: (count) => `${count} ${count === 1 ? "image" : "images"}`,
-  missing: (name) => `${name} missing`,
-  missingWhy: "no such view in this study",
-  gone: (name) => `${name} no longer here`,
-  goneWhy: "it came with this study and was evicted, or damaged on the disk",
-  inParts: (name) => `${name} in parts only`,
-  inPartsWhy: (count) => `${count === 1 ? "1 image shows a part of it" : `${count} images show parts of it`}: open them from the list`,
-  noPrior: "None of this person is known here.",
-  prior: (date) => `prior ${date}`,
-  now: "this study",
-  loading: "loading…",
-  candidates: (count) => `last of ${count} images`,
-  notSaid: "header does not say how it lies: placed by the picture",
-  otherSide: "The breast lies at another side than the header says: mirrored or mislabelled",
-  raw: "for processing",
-  film: "film or plate",
-  implant: "implant",
-  partial: "part of a breast",
-  noScale: "size of pixels not known: not to scale",
-  score: (score) => score.toFixed(2),
-  edited: "edited",
-  noMarks: "Nothing was marked in these views.",
-  nowhere: (id) => `The picture of ${id.replace("-", " ")} is not in this study any more: nobody can see the mark, so it cannot be judged.`,
-  notThere: (id) => `The picture of ${id.replace("-", " ")} is not shown: first see the mark, then judge it.`,
-  notLooked: "No network has looked at these pictures (mg_marks is off, or nothing was analysed).",
-  learntTitle: "Not for diagnosis.",
-  kinds: { mass: "mass", calcifications: "calcifications", asymmetry: "asymmetry", distortion: "distortion" },
-  lesions: "Lesions over the years",
-  noLesions: "No lesion of this person is in the book.",
-  history: (id, where) => `Lesion ${id}: ${where}`,
-  due: (date, overdue) => (overdue ? `recall overdue since ${date}` : `recall on ${date}`),
-  marked: (label) => `${label} here`,
-  exam: (date, modality, size) => `${date} ${modality}${size}`,
-  undecided: (count) => `${count} ${count === 1 ? "sighting is" : "sightings are"} not assigned to a lesion yet`,
-  simulated: "simulated",
-  tools: {
-    layout: "Layout", four: "All four", move: "Move", window: "Window", marks: "Marks", standard: "Standard", invert: "Invert",
-    row: "In a row", beside: "Prior beside", flip: "Now / prior", wide: "Only pictures", larger: "Larger", smaller: "Smaller", fit: "Fit", others: "Other images",
-  },
-  keys: {
-    view: "one view large, and back", all: "all four; then close the prior; then the list", row: "four in a row, or two by two", mark: "next, previous mark", accept: "accept the mark", reject: "reject the mark",
-    marks: "marks on or off", brighter: "brighter, darker (all views)", contrast: "less, more contrast (all views)", standard: "the scanner's window", invert: "invert", beside: "prior beside",
-    flip: "prior in the same places, and back", zoom: "larger, smaller", pan: "move the enlarged view", fit: "whole view", tool: "drag changes the window, or moves", wide: "only pictures", help: "this list",
-  },
-};
+import { TABLE } from "./table.js";
 
-export const words = ENGLISH;
+const LANGUAGES = ["en", "zh"];
+
+export const language = () => (navigator.language.toLowerCase().startsWith("zh") ? "zh" : "en");
+// For dates and times; of other browsers as they are set.
+export const locale = () => (language() === "zh" ? "zh-CN" : []);
+
+// Each entry as a property that gives the word of the language.
+function reading(part) {
+  const one = ([key, value]) =>
+    [key, Array.isArray(value) ? { enumerable: true, get: () => value[LANGUAGES.indexOf(language())] } : { enumerable: true, value: reading(value) }];
+  return Object.defineProperties({}, Object.fromEntries(Object.entries(part).map(one)));
+}
+
+export const words = reading(TABLE);
+
+const named = (path) => path.split(".").reduce((part, key) => part[key], words);
+
+// Puts the words into a page that was just loaded: `data-word` before what an element holds, `data-label` and `data-hint` as attributes.
+export function translate() {
+  document.documentElement.lang = language() === "zh" ? "zh-CN" : "en";
+  for (const one of document.querySelectorAll("[data-word]")) one.prepend(named(one.dataset.word), one.childElementCount ? " " : "");
+  for (const one of document.querySelectorAll("[data-label]")) one.setAttribute("aria-label", named(one.dataset.label));
+  for (const one of document.querySelectorAll("[data-hint]")) one.placeholder = named(one.dataset.hint);
+}
+
+// Of what the box says in both languages: an object with `en` and `zh`, of which the second may be missing in what is older.
+export const of = (said) => said[language()] || said.en;

@@ -2,6 +2,7 @@
 
 import { dated } from "./box.js";
 import { readable } from "./name.js";
+import { locale, words } from "./words.js";
 
 const by = (id) => document.getElementById(id);
 
@@ -22,8 +23,8 @@ function label({ patient, date, time, modality, description }) {
 function served({ answered_utc, trouble }) {
   if (!trouble) return "";
   const at = new Date(answered_utc);
-  const list = answered_utc ? `Worklist of ${at.toLocaleString([], { dateStyle: "short", timeStyle: "short" })}` : "No worklist yet";
-  return `${list}, ${trouble}.`;
+  const list = answered_utc ? words.live.list(at.toLocaleString(locale(), { dateStyle: "short", timeStyle: "short" })) : words.live.noList;
+  return [list, `${trouble}.`].join(words.pages.comma);
 }
 
 export class Worklist {
@@ -48,9 +49,9 @@ export class Worklist {
     this.#chosen = null;
     this.#asked += 1;
     const mine = this.#asked;
-    list.replaceChildren(new Option("Enter the patient by hand", ""));
+    list.replaceChildren(new Option(words.live.byHand, ""));
     const response = await fetch("/worklist").catch(() => null);
-    const refused = response?.ok ? null : await response?.text() ?? "The box does not answer.";
+    const refused = response?.ok ? null : await response?.text() ?? words.pages.noAnswer;
     const told = refused === null ? await response.json() : null;
     // The form was opened again meanwhile: that has a list of its own.
     if (mine !== this.#asked) return;
@@ -61,7 +62,7 @@ export class Worklist {
     const { entries, skipped, server } = told;
     this.#entries = entries;
     const reasons = Object.entries(skipped).map(([reason, count]) => `${count}: ${reason}`);
-    const said = [server ? served(server) : "", reasons.length ? `Left out of the worklist: ${reasons.join("; ")}` : ""];
+    const said = [server ? served(server) : "", reasons.length ? words.live.skipped(reasons.join("; ")) : ""];
     by("exam-skipped").textContent = said.filter(Boolean).join(" ");
     if (!entries.length) return;
     list.append(...entries.map((entry, index) => new Option(label(entry), String(index))));

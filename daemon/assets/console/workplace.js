@@ -1,6 +1,6 @@
 // The page of one study: pictures, findings, documents, the study before.
 
-import { CANNOT_BE_SHOWN, dated, element, json, local, toolButton, toolGroup } from "./box.js";
+import { CANNOT_BE_SHOWN, dated, element, json, local, sex, toolButton, toolGroup } from "./box.js";
 import { readable } from "./name.js";
 import { BreastPlace, priorButtons } from "./breast.js";
 import { FindingList } from "./findings.js";
@@ -8,6 +8,7 @@ import { idOf, isMark, lesionItems } from "./lesion_list.js";
 import { Together } from "./segments.js";
 import { outdated, statements, together, whose } from "./told.js";
 import { Viewer, WINDOWS } from "./viewer.js";
+import { of, words } from "./words.js";
 
 const by = (id) => document.getElementById(id);
 const REFRESH_MS = 5000;
@@ -17,9 +18,9 @@ const complain = (error) => {
   by("connection").textContent = error.message;
 };
 
-const TOOLS = { scroll: "Scroll", window: "Window", move: "Move", measure: "Measure" };
+const TOOLS = ["scroll", "window", "move", "measure"];
 const JUDGES = ["a", "e", "r"];
-const PLANES = { slices: "Slices", coronal: "Coronal", sagittal: "Sagittal" };
+const PLANES = ["slices", "coronal", "sagittal"];
 
 export class Workplace {
   #uid = null;
@@ -41,8 +42,8 @@ export class Workplace {
 
   constructor() {
     const told = () => this.#tell();
-    this.#viewer = new Viewer(by("now"), "Pictures of this study", told);
-    this.#then = new Viewer(by("then"), "Pictures of the earlier study", () => {});
+    this.#viewer = new Viewer(by("now"), words.study.ofNow, told);
+    this.#then = new Viewer(by("then"), words.study.ofThen, () => {});
     this.#breast = new BreastPlace((mark) => this.#findings.chooseId(mark), (mark) => this.#findings.isRejected(mark), () => { location.hash = ""; });
     const unseen = (row) => (this.#breast.isOpen ? this.#breast.unseen(row.id) : this.#viewer.unseen(row.place));
     this.#findings = new FindingList((finding) => this.#goTo(finding), unseen, () => this.#redraw(), () => this.#load(), () => (this.#breast.isOpen ? null : this.#viewer.lengths));
@@ -91,7 +92,7 @@ export class Workplace {
     by("patient-name").textContent = by("patient-facts").textContent = "";
     for (const id of ["value", "loaded", "verdict", "series", "priors", "documents", "mark-notes"]) by(id).textContent = "";
     by("mark").hidden = true;
-    document.title = "Scanside studies";
+    document.title = words.pages.title.studies;
   }
 
   key(event) {
@@ -112,7 +113,7 @@ export class Workplace {
     let refused = "";
     const breast = views.length ? await json(`/reading/study/${encodeURIComponent(uid)}/breast`).catch((error) => {
       if (error.status !== CANNOT_BE_SHOWN) throw error;
-      refused = `Mammography: ${error.message}`;
+      refused = [words.study.mammography, error.message].join(words.pages.colon);
       return null;
     }) : null;
     if (uid !== this.#uid) return;
@@ -128,12 +129,12 @@ export class Workplace {
     const { study: row, series, priors } = study;
     this.#lesions(study);
     // No name: a browser keeps the titles of its pages.
-    document.title = "Study · Scanside";
+    document.title = words.pages.title.study;
     by("mark").hidden = false;
-    const said = [isCorrected && "The patient of this study was corrected: all is shown anew", row.work && `In work since ${local(row.work.since_utc)}`, refused];
+    const said = [isCorrected && words.study.corrected, row.work && words.study.work(local(row.work.since_utc)), refused];
     by("connection").textContent = said.filter(Boolean).join(" · ");
     this.#listSeries(series);
-    if (row.patients > 1) by("priors").replaceChildren(element("li", { className: "weak", textContent: "None is shown: several patients share this study." }));
+    if (row.patients > 1) by("priors").replaceChildren(element("li", { className: "weak", textContent: words.study.shared }));
     else if (breast) by("priors").replaceChildren(...priorButtons(breast.priors, (prior) => this.#breast.showPrior(prior, "beside").catch(complain)));
     else this.#listPriors(priors);
     if (breast && this.#breast.isOpen) this.#breast.setPriors(breast.priors);
@@ -151,18 +152,18 @@ export class Workplace {
     const { study: row } = this.#study;
     const several = row.patients > 1;
     const who = several && this.#series ? this.#series.patient : row;
-    by("patient-name").textContent = readable(who.patient_name) || "(no name)";
-    const facts = [who.patient_id && `ID ${who.patient_id}`, who.birth_date && `born ${dated(who.birth_date)}`, who.sex, dated(row.study_date)];
-    if (several) facts.push(`${row.patients} patients share this study: this is the one of the series that is shown`);
+    by("patient-name").textContent = readable(who.patient_name) || words.pages.noName;
+    const facts = [who.patient_id && words.pages.id(who.patient_id), who.birth_date && words.pages.born(dated(who.birth_date)), sex(who.sex), dated(row.study_date)];
+    if (several) facts.push(words.study.sharing(row.patients));
     else facts.push(row.description, row.accession_number);
     by("patient-facts").textContent = facts.filter(Boolean).join(" · ");
   }
 
   #listSeries(series) {
     by("series").replaceChildren(...series.map((one) => {
-      const whom = this.#study.study.patients > 1 ? readable(one.patient.patient_name) || "(no name)" : "";
-      const words = [whom, one.modality, one.description || one.kind, `${one.instance_count} ${one.instance_count === 1 ? "image" : "images"}`].filter(Boolean).join(" · ");
-      const button = element("button", { type: "button", textContent: words });
+      const whom = this.#study.study.patients > 1 ? readable(one.patient.patient_name) || words.pages.noName : "";
+      const said = [whom, one.modality, one.description || (words.study.kinds[one.kind] ?? one.kind), words.study.images(one.kind === "exam" ? one.results.filter(({ kind }) => kind === "us-key").length : one.instance_count)].filter(Boolean).join(" · ");
+      const button = element("button", { type: "button", textContent: said });
       button.setAttribute("aria-pressed", String(one.id === this.#series?.id));
       button.addEventListener("click", () => this.#show(one));
       return element("li", {}, button);
@@ -171,11 +172,11 @@ export class Workplace {
 
   #listPriors(priors) {
     by("priors").replaceChildren(...priors.map((prior) => {
-      const button = element("button", { type: "button", textContent: `Beside: ${dated(prior.study_date)} ${prior.description}` });
+      const button = element("button", { type: "button", textContent: words.study.beside(`${dated(prior.study_date)} ${prior.description}`) });
       button.addEventListener("click", () => this.#putBeside(prior).catch(complain));
       return element("li", {}, button);
     }));
-    if (!priors.length) by("priors").append(element("li", { className: "weak", textContent: "None of this person is known here." }));
+    if (!priors.length) by("priors").append(element("li", { className: "weak", textContent: words.study.noPriors }));
   }
 
   // `again`: the same series has a new result; the pictures stay.
@@ -190,14 +191,15 @@ export class Workplace {
     [...by("series").querySelectorAll("button")].forEach((button, index) =>
       button.setAttribute("aria-pressed", String(this.#study.series[index]?.id === series.id)));
     // One statement a line.
-    const said = [...(series.outdated ? [outdated(this.#study.study)] : []), ...statements(series.verdict ?? "No verdict yet.")];
-    by("verdict").replaceChildren(...said.map((words) => element("li", { textContent: words })));
+    const own = [...(series.outdated ? [outdated(this.#study.study)] : []), ...(series.verdict ? [] : [words.study.noVerdict])];
+    const told = series.verdict ? statements(series.verdict) : [];
+    by("verdict").replaceChildren(...own.map((said) => element("li", { textContent: said })), ...told.map((said) => element("li", { textContent: said, lang: "en" })));
     this.#documents(series);
     if (series.breast) return this.#hang(series, again);
     if (this.#breast.isOpen) this.#breast.close();
     this.#listKeys();
-    const { learnt } = series.findings ?? {};
-    by("mark-notes").replaceChildren(...(learnt ? [element("li", { textContent: `Not for diagnosis. ${learnt}.` })] : []));
+    const { learnt, learnt_zh: zh } = series.findings ?? {};
+    by("mark-notes").replaceChildren(...(learnt ? [element("li", { textContent: words.study.learnt(of({ en: learnt, zh })) })] : []));
     try {
       if (!again && !(await this.#viewer.open(series.id, series.description || series.modality))) return;
       if (series !== this.#series) return;
@@ -210,7 +212,7 @@ export class Workplace {
     } catch (error) {
       if (series !== this.#series) return;
       this.#failed = true;
-      by("findings-note").textContent = `${error.message} It is tried again.`;
+      by("findings-note").textContent = words.pages.again(error.message);
     }
     this.#tell();
   }
@@ -249,7 +251,7 @@ export class Workplace {
 
   // The series in which the mark of a sighting is listed.
   #seriesOf(shown) {
-    return this.#study?.series.find((one) => (one.findings?.listed ?? []).some((mark) => isMark(mark, shown)));
+    return this.#study?.series.find((one) => (one.findings?.listed ?? []).some((mark) => isMark(one, mark, shown)));
   }
 
   async #goToMark(shown) {
@@ -262,10 +264,11 @@ export class Workplace {
   #documents(series) {
     const pdfs = series.results.filter((result) => result.kind === "pdf");
     by("documents").replaceChildren(...pdfs.map((result, index) => {
-      const words = pdfs.length > 1 ? `Report, ${["English", "Chinese"][index] ?? `document ${index + 1}`} (PDF)` : "Report (PDF)";
-      return element("li", {}, element("a", { href: `/reading/result/${result.id}/document`, target: "_blank", rel: "noopener", textContent: words }));
+      const { report, reportIn, english, chinese, document: other } = words.study;
+      const said = pdfs.length > 1 ? reportIn([english, chinese][index] ?? other(index + 1)) : report;
+      return element("li", {}, element("a", { href: `/reading/result/${result.id}/document`, target: "_blank", rel: "noopener", textContent: said }));
     }));
-    if (!pdfs.length) by("documents").append(element("li", { className: "weak", textContent: "None." }));
+    if (!pdfs.length) by("documents").append(element("li", { className: "weak", textContent: words.study.none }));
   }
 
   #goTo(finding) {
@@ -281,13 +284,13 @@ export class Workplace {
     const { study, series } = await json(`/reading/study/${encodeURIComponent(prior.study_uid)}`);
     // Another patient, or another study, was opened meanwhile.
     if (mine !== this.#beside) return;
-    if (study.patients > 1) throw new Error(`The study of ${dated(prior.study_date)} is of ${study.patients} patients: it cannot be shown beside this one.`);
+    if (study.patients > 1) throw new Error(words.study.several(dated(prior.study_date), study.patients));
     const first = series.find((one) => one.findings) ?? series[0];
     if (!first) return;
     this.#earlier = prior.study_uid;
     by("then").hidden = false;
     this.#then.window = [...this.#viewer.window];
-    await this.#then.open(first.id, `EARLIER ${dated(prior.study_date)} · ${first.description || first.modality}`);
+    await this.#then.open(first.id, `${words.study.earlier(dated(prior.study_date))} · ${first.description || first.modality}`);
   }
 
   #closePrior() {
@@ -300,7 +303,7 @@ export class Workplace {
   #tell() {
     if (this.#breast.isOpen) return;
     const { stack } = this.#viewer;
-    by("loaded").textContent = stack && !stack.isComplete ? `${stack.loaded} of ${stack.length} loaded` : "";
+    by("loaded").textContent = stack && !stack.isComplete ? words.study.loaded(stack.loaded, stack.length) : "";
     for (const [name, button] of this.#buttons) {
       const [group, value] = name.split(" ");
       if (group === "tool") button.setAttribute("aria-pressed", String(this.#viewer.tool === value));
@@ -324,18 +327,18 @@ export class Workplace {
       this.#buttons.set(name, button);
       return button;
     };
-    const windows = Object.keys(WINDOWS).map((name, i) => add(`window ${i}`, name, () => this.#both((v) => v.turnOn(name)), String(i + 1)));
-    const tools = Object.entries(TOOLS).map(([tool, text]) => add(`tool ${tool}`, text, () => this.#both((v) => { v.tool = tool; })));
-    const planes = Object.entries(PLANES).map(([plane, text]) => add(`plane ${plane}`, text, () => this.#both((v) => v.cutAlong(plane))));
+    const windows = Object.keys(WINDOWS).map((name, i) => add(`window ${i}`, words.tools.windows[name], () => this.#both((v) => v.turnOn(name)), String(i + 1)));
+    const tools = TOOLS.map((tool) => add(`tool ${tool}`, words.tools[tool], () => this.#both((v) => { v.tool = tool; })));
+    const planes = PLANES.map((plane) => add(`plane ${plane}`, words.tools[plane], () => this.#both((v) => v.cutAlong(plane))));
     by("tools").replaceChildren(
-      toolGroup("Window", ...windows), toolGroup("Pointer", ...tools), toolGroup("Plane", ...planes),
-      toolGroup("Picture",
-        add("marks on", "Marks", () => this.#marks(), "O"),
+      toolGroup(words.tools.window, ...windows), toolGroup(words.tools.pointer, ...tools), toolGroup(words.tools.plane, ...planes),
+      toolGroup(words.tools.picture,
+        add("marks on", words.tools.marks, () => this.#marks(), "O"),
         add("zoom in", "+", () => this.#both((v) => v.magnify(1.25)), ""),
         add("zoom out", "−", () => this.#both((v) => v.magnify(0.8)), ""),
-        add("fit", "Fit", () => this.#both((v) => v.fit()), "F")));
-    this.#buttons.get("zoom in").setAttribute("aria-label", "Larger");
-    this.#buttons.get("zoom out").setAttribute("aria-label", "Smaller");
+        add("fit", words.tools.fit, () => this.#both((v) => v.fit()), "F")));
+    this.#buttons.get("zoom in").setAttribute("aria-label", words.tools.larger);
+    this.#buttons.get("zoom out").setAttribute("aria-label", words.tools.smaller);
     this.#listKeys();
   }
 
@@ -365,35 +368,35 @@ export class Workplace {
   }
 
   #shortcuts() {
+    const { keys } = words;
     const scroll = (by) => () => this.#both((viewer) => viewer.step(by));
     const names = Object.keys(WINDOWS);
     const tool = (name) => () => this.#both((viewer) => { viewer.tool = viewer.tool === name ? "scroll" : name; });
     const turn = () => {
-      const planes = Object.keys(PLANES);
-      const next = planes[(planes.indexOf(this.#viewer.plane) + 1) % planes.length];
+      const next = PLANES[(PLANES.indexOf(this.#viewer.plane) + 1) % PLANES.length];
       this.#both((viewer) => viewer.cutAlong(next));
     };
     return new Map([
-      ["ArrowUp", { run: scroll(-1), name: "↑ ↓", words: "one slice" }],
+      ["ArrowUp", { run: scroll(-1), name: "↑ ↓", words: keys.slice }],
       ["ArrowDown", { run: scroll(1) }],
-      ["PageUp", { run: scroll(-10), name: "Page up, down", words: "ten slices" }],
+      ["PageUp", { run: scroll(-10), name: keys.tenName, words: keys.ten }],
       ["PageDown", { run: scroll(10) }],
-      ["Home", { run: scroll(-1e6), name: "Home, End", words: "first, last slice" }],
+      ["Home", { run: scroll(-1e6), name: keys.endsName, words: keys.ends }],
       ["End", { run: scroll(1e6) }],
-      ...names.map((name, i) => [String(i + 1), { run: () => this.#both((v) => v.turnOn(name)), words: `window: ${name.toLowerCase()}` }]),
-      ["n", { run: () => this.#findings.step(1), name: "N", words: "next finding" }],
-      ["p", { run: () => this.#findings.step(-1), name: "P", words: "finding before" }],
-      ["a", { run: () => this.#findings.decide("accepted"), name: "A", words: "accept the finding" }],
-      ["e", { run: () => this.#findings.edit(), name: "E", words: "edit the finding" }],
-      ["r", { run: () => this.#findings.decide("rejected"), name: "R", words: "reject the finding" }],
-      ["o", { run: () => this.#marks(), words: "marks on or off" }],
-      ["v", { run: turn, words: "slices, coronal, sagittal" }],
-      ["m", { run: tool("measure"), words: "measure" }],
-      ["w", { run: tool("window"), words: "change the window by dragging" }],
-      ["x", { run: () => this.#both((v) => v.clearLines()), words: "remove the measurements" }],
-      ["f", { run: () => this.#both((v) => v.fit()), words: "whole picture" }],
-      ["?", { run: () => this.#help(), words: "this list of keys" }],
-      ["Escape", { run: () => (by("then").hidden ? (location.hash = "") : this.#closePrior()), words: "close the earlier study, or back to the list" }],
+      ...names.map((name, i) => [String(i + 1), { run: () => this.#both((v) => v.turnOn(name)), words: keys.window(words.tools.windows[name]) }]),
+      ["n", { run: () => this.#findings.step(1), name: "N", words: keys.next }],
+      ["p", { run: () => this.#findings.step(-1), name: "P", words: keys.before }],
+      ["a", { run: () => this.#findings.decide("accepted"), name: "A", words: keys.accept }],
+      ["e", { run: () => this.#findings.edit(), name: "E", words: keys.edit }],
+      ["r", { run: () => this.#findings.decide("rejected"), name: "R", words: keys.reject }],
+      ["o", { run: () => this.#marks(), words: keys.marks }],
+      ["v", { run: turn, words: keys.planes }],
+      ["m", { run: tool("measure"), words: keys.measure }],
+      ["w", { run: tool("window"), words: keys.drag }],
+      ["x", { run: () => this.#both((v) => v.clearLines()), words: keys.remove }],
+      ["f", { run: () => this.#both((v) => v.fit()), words: keys.whole }],
+      ["?", { run: () => this.#help(), words: keys.list }],
+      ["Escape", { run: () => (by("then").hidden ? (location.hash = "") : this.#closePrior()), words: keys.back }],
     ]);
   }
 }

@@ -31,6 +31,7 @@ mod entry;
 mod evidence;
 mod groups;
 mod identity;
+pub mod judged;
 mod impression;
 mod letters;
 mod mammography;

@@ -8,12 +8,13 @@ use models::findings::Side;
 use models::lesion::followed::Followed;
 use models::lesion::sighting::Place;
 use models::number::Number;
-use models::review::edit::{self, Allowed, Edit, Field, Values, millimetres};
 use models::review::marks::{ListedMark, Marked};
 use models::task::us_breast::Sector;
 use models::task::us_breast::lesion::Lesion;
 
-use crate::canvas::single;
+use crate::judged;
+pub use crate::judged::id;
+use crate::words::Language;
 
 /// Lesions that are reported, at most; the surest. What is beyond is counted.
 pub const MOST_LESIONS: usize = 256;
@@ -157,14 +158,6 @@ pub struct Stills {
     pub followed: Vec<(u32, Followed)>,
 }
 
-/// What the network for ultrasound images learnt from, as its package says (`us-breast`).
-const LEARNT: &str = "The network learnt from phantoms and a few hundred real pictures; its scores are not calibrated";
-
-/// The id under which a person decides about a lesion.
-pub fn id(lesion: u32) -> String {
-    format!("lesion-{lesion}")
-}
-
 impl Stills {
     /// One sentence, with who has reviewed it.
     pub fn verdict(&self) -> String {
@@ -183,34 +176,25 @@ impl Stills {
                 id: id(lesion.lesion.id),
                 kind: "lesion".to_owned(),
                 words: described(self, lesion),
+                words_zh: self.described_in(lesion, Language::Chinese),
                 score: lesion.lesion.malignant,
                 sop_instance_uid: self.images.get(lesion.image)?.sop_instance_uid.clone(),
                 frame: lesion.frame.map(|[frame, _]| frame),
                 bounds: lesion.lesion.bounds,
-                values: self.values(lesion),
+                values: judged::values(&lesion.lesion, &self.place(lesion)),
             })
         };
         let listed = self.lesions.iter().filter_map(one).collect();
-        let (learnt, as_found) = (LEARNT.to_owned(), verdict(self));
-        self.marked = Marked { package, listed, learnt, as_found, ..Marked::default() };
+        let (learnt, learnt_zh) = (judged::LEARNT.to_owned(), judged::LEARNT_ZH.to_owned());
+        self.marked = Marked { package, listed, learnt, learnt_zh, as_found: verdict(self), ..Marked::default() };
     }
 
-    /// What of a lesion can be edited, as it was found.
-    fn values(&self, one: &StillLesion) -> Values {
-        let place = self.place(one);
-        let mm = |axis: usize| one.lesion.size_mm.map_or_else(String::new, |size| millimetres(size[axis].into()));
-        let words = one.lesion.descriptors.iter();
-        let known = |field: &Field| match field.allowed() {
-            Allowed::Words(list) => {
-                words.clone().find(|word| list.contains(&word.as_str())).cloned().unwrap_or_default()
-            }
-            Allowed::Whole(_) | Allowed::Millimetres(_) => String::new(),
-        };
-        let side = place.side.map_or_else(String::new, |side| side.as_str().to_owned());
-        let mut values: Values = edit::DESCRIPTORS.iter().map(|field| (*field, known(field))).collect();
-        values.extend([(Field::Side, side), (Field::LongMm, mm(0)), (Field::ShortMm, mm(1))]);
-        values.extend([Field::Clock, Field::DistanceMm].map(|field| (field, String::new())));
-        values
+    /// Picture, size and score in another language.
+    fn described_in(&self, one: &StillLesion, language: Language) -> String {
+        let w = language.words();
+        let number = self.images.get(one.image).and_then(|image| image.number);
+        let picture = w.picture(number, one.frame.map(|[frame, _]| frame));
+        w.titled(&picture, &judged::described(&one.lesion, one.no_size.unwrap_or(NoSize::NoScale), w))
     }
 
     /// Takes out what a review has rejected, and corrects what it has edited: the category is suggested anew from the descriptors that the
@@ -219,11 +203,8 @@ impl Stills {
         self.lesions.retain(|one| !self.marked.is_rejected(&id(one.lesion.id)));
         for one in &mut self.lesions {
             let Some(edit) = self.marked.edit(&id(one.lesion.id)) else { continue };
-            one.lesion.descriptors = edit::descriptors(&one.lesion.descriptors, &edit.values);
-            if let Some(size) = edit::size_mm(&edit.values) {
-                one.lesion.size_mm = Some(size.map(single));
+            if judged::correct(&mut one.lesion, edit) {
                 one.no_size = None;
-                one.lesion.outline.clear();
             }
         }
         self.keys.retain(|key| self.lesions.iter().any(|one| key.shows(one)));
@@ -233,9 +214,7 @@ impl Stills {
     pub fn place(&self, one: &StillLesion) -> Place {
         let side = self.images.get(one.image).and_then(|image| image.side);
         let found = Place { side, ..Place::default() };
-        let Some(Edit { values, .. }) = self.marked.edit(&id(one.lesion.id)) else { return found };
-        let (clock, distance_mm) = (edit::whole(values, Field::Clock), edit::number(values, Field::DistanceMm));
-        Place { side: edit::side(values), clock, distance_mm, ..Place::default() }.or(&found)
+        judged::place(&found, self.marked.edit(&id(one.lesion.id)))
     }
 
     pub fn followed(&self, lesion: u32) -> Option<&Followed> {

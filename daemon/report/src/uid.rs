@@ -142,6 +142,17 @@ impl Uids {
         Self { seed: hash.finalize().into(), lasting: self.lasting }
     }
 
+    /// The same for objects of a version that a person has judged, or whose review does not hold. Without either they are those of the exam.
+    pub fn judged(&self, marked: &Marked) -> Self {
+        if marked.review.is_none() && marked.refused.is_none() {
+            return Self { seed: self.seed, lasting: self.lasting };
+        }
+        let mut hash = Sha256::new();
+        hash.update(self.seed);
+        self::judged(&mut hash, marked);
+        Self { seed: hash.finalize().into(), lasting: self.lasting }
+    }
+
     /// The UIDs of a note that rejects these objects for a reason.
     pub fn of_rejection<'a>(sop_uids: impl Iterator<Item = &'a str>, reason: &str, device_uid: &str) -> Self {
         let mut sop_uids: Vec<&str> = sop_uids.collect();

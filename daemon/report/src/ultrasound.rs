@@ -19,6 +19,8 @@ use dicom_dictionary_std::{tags, uids};
 use models::findings::Side;
 use models::lesion::followed::Followed;
 use models::lesion::sighting::Place;
+use models::review::Review;
+use models::review::marks::{ListedMark, Marked};
 use models::task::us_breast::Sector;
 use models::task::us_breast::lesion::Lesion;
 use models::task::us_breast::scan::coverage::Coverage;
@@ -34,10 +36,12 @@ use crate::content::{Item, Part, Relation, Value};
 use crate::dataset::DataSet;
 use crate::object::{Context, ObjectKind, date_and_time};
 use crate::site::{Site, hour_code};
+use crate::stills::NoSize;
 use crate::uid::Uids;
 use crate::words::breast::{coverage as covered, followed, suggestion};
+use crate::words::edits::of_marks;
 use crate::words::{Language, capital};
-use crate::{Error, KeyImage, Provenance, ResultObject, Source, groups, pages, sr};
+use crate::{Error, KeyImage, Provenance, ResultObject, Source, groups, judged, pages, sr};
 
 pub const CLIP: ObjectKind = ObjectKind {
     name: "us",
@@ -101,6 +105,8 @@ pub struct Shown {
 /// A lesion in the picture that shows it best.
 #[derive(Debug, Clone)]
 pub struct Seen {
+    /// Under which a person decides about it; unique in the exam.
+    pub id: String,
     /// Index of its key image.
     pub key: usize,
     /// By which it is followed from version to version of a result.
@@ -170,6 +176,54 @@ pub struct Writer<'a> {
     remark: Option<String>,
     request: Option<Request>,
     coverage: Coverage,
+    marked: Marked,
+}
+
+/// The ids under which a person decides about lesions with these numbers, in the order in which they were found: numbers come again when the
+/// picture has another size.
+pub fn ids(numbers: &[u32]) -> Vec<String> {
+    let one = |(index, number): (usize, &u32)| {
+        let before = numbers[..index].iter().filter(|other| *other == number).count();
+        let id = judged::id(*number);
+        if before > 0 { format!("{id}.{}", before + 1) } else { id }
+    };
+    numbers.iter().enumerate().map(one).collect()
+}
+
+/// The lesions as a person decides about them, each in its key image. `as_found`: the verdict.
+pub fn list(seen: &[Seen], keys: &[ResultObject], package: String, as_found: String) -> Marked {
+    let one = |one: &Seen| {
+        let said = |language: Language| {
+            let w = language.words();
+            let picture = w.picture(i64::try_from(one.key + 1).ok(), None);
+            w.titled(&picture, &judged::described(&one.lesion, NoSize::NoScale, w))
+        };
+        Some(ListedMark {
+            id: one.id.clone(),
+            kind: "lesion".to_owned(),
+            words: said(Language::English),
+            words_zh: said(Language::Chinese),
+            score: one.lesion.malignant,
+            sop_instance_uid: keys.get(one.key)?.sop_uid.clone(),
+            frame: None,
+            bounds: one.lesion.bounds,
+            values: judged::values(&one.lesion, &one.place),
+        })
+    };
+    let (learnt, learnt_zh) = (judged::LEARNT.to_owned(), judged::LEARNT_ZH.to_owned());
+    let listed = seen.iter().filter_map(one).collect();
+    Marked { package, listed, learnt, learnt_zh, as_found, ..Marked::default() }
+}
+
+/// Takes out what a review has rejected, and corrects what it has edited.
+pub fn take_out(seen: &mut Vec<Seen>, marked: &Marked) {
+    seen.retain(|one| !marked.is_rejected(&one.id));
+    for one in seen {
+        if let Some(edit) = marked.edit(&one.id) {
+            judged::correct(&mut one.lesion, edit);
+            one.place = judged::place(&one.place, Some(edit));
+        }
+    }
 }
 
 impl<'a> Writer<'a> {
@@ -177,7 +231,15 @@ impl<'a> Writer<'a> {
         let header = Header { study_instance_uid: exam.study_uid.to_owned(), ..Header::default() };
         let (uids, elements) = (Uids::of_exam(exam.recording_uid, provenance), identity(exam, &provenance.offset));
         let (remark, request) = (exam.remark.map(str::to_owned), exam.request.cloned());
-        Self { provenance, uids, elements, header, remark, request, coverage: exam.coverage.clone() }
+        let (coverage, marked) = (exam.coverage.clone(), Marked::default());
+        Self { provenance, uids, elements, header, remark, request, coverage, marked }
+    }
+
+    /// What a person has decided about the lesions: report, segmentation and documents are those of that version. Clips and key images are
+    /// the same in all.
+    #[must_use]
+    pub fn judged(self, marked: &Marked) -> Self {
+        Self { uids: self.uids.judged(marked), marked: marked.clone(), ..self }
     }
 
     fn with<T>(&self, write: impl FnOnce(&Context) -> T) -> T {
@@ -190,7 +252,8 @@ impl<'a> Writer<'a> {
             withdrawn: "",
         };
         let request = self.request.as_ref();
-        write(&Context { source: &source, provenance: self.provenance, uids: &self.uids, review: None, request })
+        let review = self.marked.review.as_ref().map(Review::signature);
+        write(&Context { source: &source, provenance: self.provenance, uids: &self.uids, review, request })
     }
 
     /// The same for objects that say what is known of the lesions.
@@ -242,7 +305,13 @@ impl<'a> Writer<'a> {
         course: Course,
     ) -> Result<ResultObject, Error> {
         self.knowing(seen, |context| {
-            let of = |s: &Seen| keys.get(s.key).map(|key| lesion(context, s, &PictureRef::of(key)));
+            let edits = of_marks(&self.marked, Language::English.words());
+            let comment = |id: &str| {
+                let edited = edits.iter().find(|(edited, _)| edited == id).map(|(_, words)| words.as_str());
+                let comment = edited.or_else(|| Some(self.marked.review.as_ref()?.comment(id)));
+                comment.filter(|comment| !comment.is_empty()).map(|comment| groups::said(context, comment.to_owned()))
+            };
+            let of = |s: &Seen| Some(lesion(context, s, &PictureRef::of(keys.get(s.key)?)).with_all(comment(&s.id)));
             let mut groups: Vec<Item> = seen.iter().filter_map(of).collect();
             if groups.is_empty() {
                 groups.push(nothing(context, none_seen(course).into()));
@@ -250,8 +319,10 @@ impl<'a> Writer<'a> {
             let images: Vec<&ResultObject> = clips.iter().chain(keys).collect();
             let non_mass = Language::English.words().breast().non_mass.to_owned();
             let covered = covered(&self.coverage, Language::English.words());
-            let said = self.remark.iter().cloned().chain([non_mass]).chain(covered).map(groups::comment).collect();
-            sr::ultrasound(context, groups, &images, US, IMAGING_PROCEDURE, said)
+            let judged =
+                Some(self.marked.said()).filter(|said| !said.is_empty()).map(|said| groups::said(context, said));
+            let said = self.remark.iter().cloned().chain([non_mass]).chain(covered).map(groups::comment);
+            sr::ultrasound(context, groups, &images, US, IMAGING_PROCEDURE, judged.into_iter().chain(said).collect())
         })
     }
 
@@ -270,20 +341,29 @@ impl<'a> Writer<'a> {
         let exam = Examination {
             looked: Looked::Recorded { clips: clips.len(), pictures: keys.len(), course },
             lesions: seen.iter().map(|one| reported(one, keys)).collect(),
-            remark: self.remark.clone(),
-            marked: None,
+            remark: self.remark(),
+            marked: Some(&self.marked),
             coverage: self.coverage.clone(),
         };
         let images: Vec<&ResultObject> = clips.iter().chain(keys).collect();
         self.knowing(seen, |context| {
             let draw = |language: &Language| -> Vec<KeyImage> {
-                pictures.iter().map(|one| pages::exam_page(one, seen, self.provenance, *language)).collect()
+                let signed = context.review;
+                pictures.iter().map(|one| pages::exam_page(one, seen, signed, self.provenance, *language)).collect()
             };
             let drawn: Vec<Vec<KeyImage>> = Language::ALL.iter().map(draw).collect();
-            let mut objects = breast::documents(context, &exam, &drawn, &images)?;
-            objects.push(structured::write(context, &exam, &images)?);
+            let draft = context.unsigned();
+            let mut objects = breast::documents(&draft, &exam, &drawn, &images)?;
+            objects.push(structured::write(&draft, &exam, &images)?);
             Ok(objects)
         })
+    }
+
+    /// What must be known of the exam, and who has reviewed it.
+    fn remark(&self) -> Option<String> {
+        let said: Vec<String> =
+            self.remark.iter().cloned().chain([self.marked.said()]).filter(|one| !one.is_empty()).collect();
+        (!said.is_empty()).then(|| said.join("; "))
     }
 }
 
@@ -561,7 +641,14 @@ mod tests {
         };
         for (object, parsed) in written_of(
             &[clip(2)],
-            &[Seen { key: 0, track: 0, lesion: lesion_in_the_middle(), place: Place::default(), followed: None }],
+            &[Seen {
+                id: "lesion-2".into(),
+                key: 0,
+                track: 0,
+                lesion: lesion_in_the_middle(),
+                place: Place::default(),
+                followed: None,
+            }],
             Some(&request),
         ) {
             let (here, elsewhere) = match object.kind {
@@ -625,7 +712,8 @@ mod tests {
     #[test]
     fn the_report_points_at_the_picture_where_the_lesion_was_seen_best() {
         let place = Place { side: Some(Side::Left), clock: Some(2), distance_mm: Some(40.2), in_view: None };
-        let seen = Seen { key: 1, track: 1, lesion: lesion_in_the_middle(), place, followed: None };
+        let seen =
+            Seen { id: "lesion-2".into(), key: 1, track: 1, lesion: lesion_in_the_middle(), place, followed: None };
         let objects = written(&[clip(2), clip(2)], &[seen]);
         let kinds: Vec<_> = objects.iter().map(|(object, _)| object.kind).collect();
         assert_eq!(kinds, ["us", "us", "seg", "us-key", "us-key", "sr"]);

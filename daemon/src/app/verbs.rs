@@ -231,7 +231,7 @@ fn queue_again(
         let exam = row.kind == SeriesKind::Exam && row.state == Refused;
         let finished = row.kind.is_analysed() && matches!(row.state, Complete | Processed | Refused);
         // A job that is to apply a review keeps its version.
-        let parked = if finished { reviews::resume(&transaction, row.id, row.version)? } else { None };
+        let parked = if finished || exam { reviews::resume(&transaction, row.id, row.version)? } else { None };
         if let Some(job) = parked {
             if urgent {
                 jobs::make_urgent(&transaction, job)?;

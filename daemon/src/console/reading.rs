@@ -32,6 +32,7 @@ pub fn routes(reading: Reading, signer: Signer) -> Router {
         .route("/reading/study/{uid}", get(study))
         .route("/reading/series/{series}/stack", get(stack))
         .route("/reading/picture/{instance}/{frame}", get(pixels))
+        .route("/reading/key/{result}/{channels}", get(key))
         .route("/reading/mammogram/{instance}/{frame}/{factor}", get(mammogram))
         .route("/reading/study/{uid}/breast", get(breast))
         .route("/reading/study/{uid}/lesions", get(lesions))
@@ -79,6 +80,11 @@ async fn stack(State(reading): State<Reading>, Path(series): Path<i64>) -> Answe
 
 async fn pixels(State(reading): State<Reading>, Path((instance, frame)): Path<(i64, u32)>) -> Answer {
     Ok(pieces::whole(BYTES, reading.pixels(instance, frame).await?))
+}
+
+/// A key image of an exam that was recorded here, with one byte a pixel or three.
+async fn key(State(reading): State<Reading>, Path((result, channels)): Path<(i64, u8)>) -> Answer {
+    Ok(pieces::whole(BYTES, reading.key(result, channels == 3).await?))
 }
 
 /// How it is shown, as JSON with its length before it, and values of 16 bits; all little endian.

@@ -10,6 +10,7 @@
 mod breast;
 mod hanging;
 mod listed;
+mod looks;
 mod picture;
 mod stack;
 #[cfg(test)]
@@ -22,13 +23,14 @@ use custody::instance::Instance;
 use custody::series::SeriesKey;
 use custody::spool::{self, Spool};
 use custody::store::results::{self, ResultRow};
-use custody::store::{self, instances, series};
+use custody::store::{self, instances, jobs, series};
 use dicom::header::Header;
 use dicom::kind::SeriesKind;
 use dicom::pixels::error::DecodeError;
 use dicom::segmentation::{self, Segmentation};
 use jiff::civil::Date;
 use rusqlite::Connection;
+use study::exam::again;
 use study::lesions::listed::{self as lesions, Listing, RecallRow, Shown, Wanted};
 
 pub use breast::Breast;
@@ -47,6 +49,8 @@ const ROOM_MIB: u32 = 512;
 const MOST_STUDIES: u32 = 500;
 /// The most pixels a side of which one is made for a small picture.
 const MOST_FACTOR: u8 = 16;
+/// For the pixels of one key image: those of the screen of a scanner.
+const MOST_KEY_BYTES: u64 = 32 << 20;
 /// The largest result file that is read for a page.
 const MOST_RESULT_BYTES: u64 = 512 << 20;
 
@@ -183,6 +187,10 @@ impl Reading {
     /// # Errors
     /// `NotFound` when there is no such series, `SeveralPatients` when its images are of more than one person.
     pub async fn stack(&self, series: i64) -> Result<Stack, Error> {
+        let keys = self.reader.read(move |connection| exam_keys(connection, series)).await?;
+        if let Some(keys) = keys {
+            return Ok(stack::of_results(&self.headers(keys).await?));
+        }
         let read = move |connection: &Connection| {
             let row = series::get(connection, series)?.ok_or(Error::NotFound)?;
             let kept = instances::of_series(connection, &row.key.study_uid, &row.key.series_uid)?;
@@ -190,6 +198,33 @@ impl Reading {
             Ok(stack::stack(row.kind, &kept))
         };
         self.reader.read(read).await
+    }
+
+    /// What each of these objects of the box says of itself.
+    async fn headers(&self, keys: Vec<ResultRow>) -> Result<Vec<(i64, Header)>, Error> {
+        let folder = self.folder.clone();
+        let one = move |row: ResultRow| {
+            let path = below(&folder, &row.file).ok_or(Error::NotFound)?;
+            let file = std::fs::File::open(path).map(std::io::BufReader::new)?;
+            let scanned = dicom::scan::scan(file);
+            Ok((row.id, scanned.map_err(|error| DecodeError::DataSet { reason: error.to_string() })?.header))
+        };
+        self.at_once.work(move || keys.into_iter().map(one).collect()).await
+    }
+
+    /// The pixels of a key image of an exam: three bytes each where any of the exam has colours.
+    ///
+    /// # Errors
+    /// When there is no such result or it cannot be shown.
+    pub async fn key(&self, result: i64, wants_colour: bool) -> Result<Held, Error> {
+        let row = self.reader.read(move |connection| of_result(connection, result)).await?;
+        if row.kind != again::KEYS {
+            return Err(Error::NotFound);
+        }
+        let path = below(&self.folder, &row.file).ok_or(Error::NotFound)?;
+        let file = File { path, length: row.length, sha256: row.sha256 };
+        let place = self.room.take(MOST_KEY_BYTES).await?;
+        self.at_once.work(move || Ok(place.hold(picture::shown(&file.read()?, 1, wants_colour)?))).await
     }
 
     /// Pixels of one frame, counted from 1.
@@ -268,6 +303,18 @@ impl Reading {
         let path = below(&self.folder, &row.file).ok_or(Error::NotFound)?;
         Ok(File { path, length: row.length, sha256: row.sha256 })
     }
+}
+
+/// The key images of an exam that was recorded here; `None` for any other series.
+fn exam_keys(connection: &Connection, series: i64) -> Result<Option<Vec<ResultRow>>, Error> {
+    let row = series::get(connection, series)?.ok_or(Error::NotFound)?;
+    if row.kind != SeriesKind::Exam {
+        return Ok(None);
+    }
+    let Some(job) = jobs::newest_done(connection, row.id)? else { return Ok(Some(Vec::new())) };
+    let mut made = results::of_job(connection, job)?;
+    made.retain(|row| row.kind == again::KEYS);
+    Ok(Some(made))
 }
 
 /// A link may be older than what it names: what does not count any more is not shown.

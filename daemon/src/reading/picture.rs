@@ -15,6 +15,7 @@ use study::volume::{self, Slice, build};
 
 use super::Error;
 use super::hanging::{self, Turn};
+use super::looks::{self, Look};
 
 /// The most memory that decoding one picture may need. Larger ones are not shown; analysis has a budget of its own.
 const MOST_BYTES: u64 = 512 << 20;
@@ -46,6 +47,8 @@ struct Told {
     window: [f64; 2],
     ends: [f64; 2],
     greys: Vec<f32>,
+    /// Where the file has several tables or windows: all of them.
+    looks: Vec<Look>,
 }
 
 #[derive(Debug, Clone)]
@@ -125,6 +128,7 @@ impl Decoder {
         let samples = pictures.decode(index).ok_or(Error::NotFound)??;
         let facts = mammogram::of(header, &pictures.data_set);
         let display = display::of(header, &pictures.data_set, &samples);
+        let bits_allocated = samples.bits_allocated;
         drop(samples);
         let (size, values) = display::reduced(&display.values, [header.columns as usize, header.rows as usize], factor);
         let told = Told {
@@ -140,6 +144,7 @@ impl Decoder {
             window: display.window,
             ends: display.curve.ends,
             greys: display.curve.greys,
+            looks: looks::all(header, &pictures.data_set, bits_allocated),
         };
         let told = serde_json::to_vec(&told).map_err(store::Error::from)?;
         let mut bytes = Vec::with_capacity(4 + told.len() + 2 * values.len());
@@ -150,16 +155,26 @@ impl Decoder {
     }
 
     fn shown(&self, instance: &Instance, frame: u32) -> Result<Vec<u8>, Error> {
-        let pictures = Pictures::open(&self.spool.read_checked(instance)?)?;
-        let header = &pictures.header;
-        let conversion =
-            Conversion::of(header, &pictures.data_set).map_err(|error| Error::Colour(error.to_string()))?;
-        let index = (frame as usize).checked_sub(1).ok_or(Error::NotFound)?;
-        let samples = pictures.decode(index).ok_or(Error::NotFound)??;
-        let channels = if conversion.is_grey() { 1 } else { 3 };
-        let (rows, columns) = (header.rows as usize, header.columns as usize);
-        let mut bytes = vec![0; rows * columns * channels];
-        conversion.convert(&samples, columns, &mut bytes);
-        Ok(bytes)
+        shown(&self.spool.read_checked(instance)?, frame, false)
     }
+}
+
+/// Row-major pixels of one frame of a Part 10 file; grey ones as colours where a page wants that. Blocks.
+///
+/// # Errors
+/// As for [`Decoder::pixels`].
+pub fn shown(part10: &[u8], frame: u32, wants_colour: bool) -> Result<Vec<u8>, Error> {
+    let pictures = Pictures::open(part10)?;
+    let header = &pictures.header;
+    let conversion = Conversion::of(header, &pictures.data_set).map_err(|error| Error::Colour(error.to_string()))?;
+    let index = (frame as usize).checked_sub(1).ok_or(Error::NotFound)?;
+    let samples = pictures.decode(index).ok_or(Error::NotFound)??;
+    let channels = if conversion.is_grey() { 1 } else { 3 };
+    let (rows, columns) = (header.rows as usize, header.columns as usize);
+    let mut bytes = vec![0; rows * columns * channels];
+    conversion.convert(&samples, columns, &mut bytes);
+    if wants_colour && channels == 1 {
+        bytes = bytes.into_iter().flat_map(|grey| [grey; 3]).collect();
+    }
+    Ok(bytes)
 }

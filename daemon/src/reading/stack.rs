@@ -30,8 +30,9 @@ pub struct Stack {
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Picture {
-    /// Row in `instances`.
+    /// Row in `instances`; of a key image that this box made, in `results`.
     pub instance: i64,
+    pub is_result: bool,
     /// Counted from 1.
     pub frame: u32,
     pub rows: u32,
@@ -75,6 +76,23 @@ pub fn stack(kind: SeriesKind, instances: &[Instance]) -> Stack {
     Stack { pixels, orientation, spacing_mm: shared(headers().map(|header| header.pixel_spacing)), pictures }
 }
 
+/// The key images of an exam that was recorded here, in the order in which they were made: row in `results`, and header.
+pub fn of_results(keys: &[(i64, Header)]) -> Stack {
+    let picture = |((id, header), number): (&(i64, Header), i64)| Picture {
+        instance: *id,
+        is_result: true,
+        frame: 1,
+        rows: header.rows,
+        columns: header.columns,
+        sop_instance_uid: header.sop_instance_uid.clone(),
+        is_frame: false,
+        number: Some(number),
+        position_mm: None,
+    };
+    let pixels = if keys.iter().any(|(_, header)| is_colour(header)) { Pixels::Colour } else { Pixels::Grey };
+    Stack { pixels, orientation: None, spacing_mm: None, pictures: keys.iter().zip(1..).map(picture).collect() }
+}
+
 fn is_colour(header: &Header) -> bool {
     header.samples_per_pixel == 3 || header.photometric == "PALETTE COLOR"
 }
@@ -84,6 +102,7 @@ fn pictures(instance: &Instance) -> impl Iterator<Item = Picture> {
     let frames = if header.pixel_data.is_some() { header.number_of_frames.max(1) } else { 0 };
     (1..=frames).map(move |frame| Picture {
         instance: instance.id,
+        is_result: false,
         frame,
         rows: header.rows,
         columns: header.columns,

@@ -130,7 +130,7 @@ pub fn sign(transaction: &Transaction<'_>, signing: &Signing) -> Result<Signed, 
     }
     match row.kind {
         SeriesKind::Mammography => sign_marks(transaction, signing, &row, Some(StudyTask::MammographyViews)),
-        SeriesKind::Ultrasound => sign_marks(transaction, signing, &row, None),
+        SeriesKind::Ultrasound | SeriesKind::Exam => sign_marks(transaction, signing, &row, None),
         _ => sign_findings(transaction, signing, &row),
     }
 }
@@ -139,7 +139,8 @@ const BUSY: &str = "it is being received or analysed: wait until that has ended"
 const MORE: &str = "more images of the study have come: look at what comes of them first";
 const GONE: &str =
     "images of it were evicted or are damaged, so that the results cannot be written again: send them again first";
-const NOTHING: &str = "it has no findings of a chest CT and no marks in mammograms or ultrasound images";
+const NOTHING: &str =
+    "it has no findings of a chest CT and no marks in mammograms or ultrasound pictures that a person can decide about";
 
 /// State of the newest job that a review of this series would be about, empty where there is none; series and version that it is for.
 fn newest(transaction: &Transaction<'_>, row: &SeriesRow) -> Result<(String, (i64, i64)), Error> {

@@ -20,6 +20,7 @@ use phantom::visit::{Day, Script};
 
 use crate::mammography::has_runtime;
 use crate::support::Records;
+use crate::words::in_chinese;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const SETTLED_WITHIN: Duration = Duration::from_secs(240);
@@ -218,6 +219,10 @@ async fn a_mammography_hangs_with_its_marks_and_its_prior_and_is_reviewed_by_key
     assert!(holds(second, &old), "its predecessor");
     let arrived = || pacs.received().iter().filter(|one| [&old, &new].contains(&&one.sop_instance_uid)).count() == 2;
     deadline::until_true("both reports at the archive", SETTLED_WITHIN, arrived).await.unwrap();
+    let ready = format!(
+        "{COMPLETE} && document.querySelectorAll('#findings .judge').length > 0 && document.querySelector('#lesion-list a') !== null"
+    );
+    in_chinese(&mut browser, "breast", &ready, "anna|mueller|muster|ren|phantom|mammogram|screening").await;
 
     assert_eq!(browser.complaints(), [] as [String; 0]);
     let here = appliance.page().unwrap();

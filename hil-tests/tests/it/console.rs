@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::player::Player;
+use crate::words::in_chinese;
 use hal::sensors::condition::Condition;
 use hal::sensors::{Readings, Zone};
 use hil_tests::browser::Browser;
@@ -229,9 +230,9 @@ async fn the_clock_face_shows_what_was_looked_at_and_the_probe_is_moved_by_key_a
     browser.wait("the estimate in Chinese", PATIENCE, &said("estimate", "徒手估计")).await.unwrap();
     browser.screenshot(&screenshot("guidance-zh.png")).await.unwrap();
 
-    // A lesion is moved around the nipple by keys, beginning where the probe is.
+    // A lesion is moved around the nipple by keys, beginning where the probe is; in Chinese, as the page is now.
     browser.wait("a lesion", PATIENCE, "document.querySelectorAll('#lesions li').length > 0").await.unwrap();
-    for (key, words) in [(".", "4 o"), ("+", "15 mm from the nipple"), ("+", "20 mm from the nipple")] {
+    for (key, words) in [(".", "4 点"), ("+", "距乳头 15 mm"), ("+", "距乳头 20 mm")] {
         browser.press(key).await.unwrap();
         browser.wait(words, PATIENCE, &said("lesions", words)).await.unwrap();
     }
@@ -395,6 +396,10 @@ async fn a_tablet_held_upright_has_it_all_and_targets_large_enough_for_fingers()
     browser.resize(480, 800).await.unwrap();
     assert_eq!(browser.evaluate(wide).await.unwrap(), true, "the page is larger than a small screen");
     browser.screenshot(&screenshot("phone.png")).await.unwrap();
+    browser.resize(1400, 900).await.unwrap();
+    let ready = "document.querySelectorAll('#lesions li').length > 0";
+    browser.wait("a lesion", PATIENCE, ready).await.unwrap();
+    in_chinese(&mut browser, "live", ready, "spiculated|enhancement|shadowing").await;
     player.stop().await;
 }
 

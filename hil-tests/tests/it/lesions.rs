@@ -17,6 +17,7 @@ use serde_json::Value;
 use crate::support::Records;
 use crate::ultrasound::{Scanned, grey, has_runtime, picture, scanned, settled};
 use crate::us_support::Picture;
+use crate::words::in_chinese;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -191,6 +192,11 @@ async fn shown_on_the_page(appliance: &Appliance, lesion: &str) {
     browser.open(&page).await.unwrap();
     browser.wait("the list", PATIENCE, "document.querySelectorAll('#rows tr').length === 1").await.unwrap();
     browser.screenshot(&picture("recalls.png")).await.unwrap();
+    let rows = "document.querySelectorAll('#rows tr').length === 1";
+    in_chinese(&mut browser, "recalls-list", rows, "phantom|eva|ming|grew|quarter").await;
+    browser.open(&page).await.unwrap();
+    browser.wait("the list in English", PATIENCE, "document.documentElement.lang === 'en'").await.unwrap();
+    browser.wait("the list again", PATIENCE, rows).await.unwrap();
     // The first row has the focus.
     browser.press("Enter").await.unwrap();
     let drawn = "document.querySelectorAll('#course circle').length === 2";
@@ -214,4 +220,7 @@ async fn shown_on_the_page(appliance: &Appliance, lesion: &str) {
     browser.press("Escape").await.unwrap();
     browser.wait("the list", PATIENCE, "!document.querySelector('#list-view').hidden").await.unwrap();
     browser.screenshot(&picture("recalls-tablet.png")).await.unwrap();
+    browser.open(&format!("{page}#lesion={lesion}")).await.unwrap();
+    browser.wait("the history again", PATIENCE, drawn).await.unwrap();
+    in_chinese(&mut browser, "lesion", drawn, "phantom|eva|ming|grew|quarter|wang|fang|chemotherapy").await;
 }

@@ -12,7 +12,10 @@ use needs::Lack;
 use phantom::{Options, Phantom};
 
 use crate::support::Records;
+use crate::words::in_chinese;
 
+/// Name and descriptions of the phantom.
+const OWN: &str = "phantom|chest|thorax|thin|thick|axial";
 const PATIENCE: Duration = Duration::from_secs(30);
 pub const SETTLED_WITHIN: Duration = Duration::from_secs(240);
 const COLUMNS: usize = 96;
@@ -57,6 +60,8 @@ async fn text(browser: &mut Browser, of: &str) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
+/// Pictures are shown, in whatever language.
+const SHOWN: &str = "/\\d/.test(document.querySelector('#now .bottom').textContent) && document.getElementById('loaded').textContent === ''";
 const OPENED: &str = "/1 of|of \\d+ · image/.test(document.querySelector('#now .bottom').textContent)
     && document.getElementById('loaded').textContent === ''";
 
@@ -139,6 +144,10 @@ async fn a_study_is_listed_opened_scrolled_and_measured_by_keyboard_and_nobody_e
     assert_eq!(browser.complaints(), [] as [String; 0]);
     browser.press("Escape").await.unwrap();
     browser.wait("the list again", PATIENCE, "!document.getElementById('list-view').hidden").await.unwrap();
+    in_chinese(&mut browser, "studies-list", "document.querySelectorAll('#rows a').length === 1", OWN).await;
+    browser.press("Enter").await.unwrap();
+    browser.wait("the study", PATIENCE, SHOWN).await.unwrap();
+    in_chinese(&mut browser, "study", SHOWN, OWN).await;
     appliance.stop().await.unwrap();
 }
 

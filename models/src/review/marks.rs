@@ -18,6 +18,9 @@ pub struct ListedMark {
     pub kind: String,
     /// In English.
     pub words: String,
+    /// In Chinese; empty in what older software has listed.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub words_zh: String,
     /// 0 to 1; no probability for a patient.
     pub score: f32,
     pub sop_instance_uid: String,
@@ -71,8 +74,14 @@ pub struct Marked {
     pub listed: Vec<ListedMark>,
     /// What a reader has to know beside them, in English: scores, what was withheld and why.
     pub notes: Vec<String>,
+    /// The same in Chinese; empty in what older software has listed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes_zh: Vec<String>,
     /// What the network learnt from, in English.
     pub learnt: String,
+    /// The same in Chinese.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub learnt_zh: String,
     /// That was applied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub review: Option<MarkReview>,
@@ -142,6 +151,7 @@ mod tests {
             id: format!("mark-{number}"),
             kind: "mass".into(),
             words: "mass in right CC".into(),
+            words_zh: "右乳CC位肿块".into(),
             score: 0.8,
             sop_instance_uid: "1.2.3".into(),
             frame: None,

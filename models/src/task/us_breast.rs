@@ -22,7 +22,7 @@ use crate::preprocess::letterbox::Letterbox;
 use crate::steps::{Cpu, Pictures, Steps};
 
 /// Position of the ultrasound image on the screen, pixels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Sector {
     pub x: usize,
     pub y: usize,

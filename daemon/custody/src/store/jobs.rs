@@ -153,6 +153,15 @@ pub fn done_of(connection: &Connection, series_id: i64, version: i64) -> Result<
     Ok(connection.prepare_cached(sql)?.query_row(params![series_id, version], |row| row.get(0)).optional()?)
 }
 
+/// The newest job of a series that is done, of whatever version; none of a task of the whole study.
+///
+/// # Errors
+/// When the database fails.
+pub fn newest_done(connection: &Connection, series_id: i64) -> Result<Option<i64>> {
+    let sql = "SELECT id FROM jobs WHERE series_id = ?1 AND task IS NULL AND state = 'done' ORDER BY id DESC LIMIT 1";
+    Ok(connection.prepare_cached(sql)?.query_row([series_id], |row| row.get(0)).optional()?)
+}
+
 /// A job that has not begun need not be done.
 ///
 /// # Errors

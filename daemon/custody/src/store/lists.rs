@@ -233,8 +233,8 @@ fn set_aside(connection: &Connection, study_uid: &str) -> Result<Vec<String>> {
     Ok(said)
 }
 
-/// Of the first kept instance of the series, else of one that was kept until its bytes were evicted, else of any; empty when
-/// there is none.
+/// Of the first kept instance of the series, else of one that was kept until its bytes were evicted, else of any; of an exam that was recorded
+/// here as it is written down with it; empty when there is none.
 fn header_of_series(connection: &Connection, series_id: i64) -> Result<Header> {
     let of = |condition: &str| {
         let sql = format!(
@@ -248,7 +248,10 @@ fn header_of_series(connection: &Connection, series_id: i64) -> Result<Header> {
             return Ok(serde_json::from_str(&json).unwrap_or_default());
         }
     }
-    Ok(Header::default())
+    let own =
+        connection.prepare_cached("SELECT header FROM series WHERE id = ?1")?.query_row([series_id], |row| row.get(0));
+    let own: Option<String> = own.optional()?.flatten();
+    Ok(own.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default())
 }
 
 pub fn series(connection: &Connection, wanted: &Wanted) -> Result<Vec<SeriesItem>> {

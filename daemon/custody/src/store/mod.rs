@@ -71,6 +71,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0018_tasks.sql"),
     include_str!("migrations/0019_records.sql"),
     include_str!("migrations/0020_choices.sql"),
+    include_str!("migrations/0021_exam_headers.sql"),
     include_str!("migrations/0022_withdrawals.sql"),
 ];
 

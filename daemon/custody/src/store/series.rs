@@ -1,5 +1,6 @@
 //! `series`: one row per series of a study.
 
+use dicom::header::Header;
 use dicom::kind::SeriesKind;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
@@ -129,6 +130,16 @@ pub fn opened(
         .execute(params![key.study_uid, key.series_uid, modality, kind.as_str(), total, now])?;
     let row = find(transaction, key)?.ok_or(Error::Sqlite(rusqlite::Error::QueryReturnedNoRows))?;
     Ok((row, reopened))
+}
+
+/// Writes down patient and study of a series that has no instances.
+///
+/// # Errors
+/// When the database fails.
+pub fn set_header(transaction: &Transaction<'_>, id: i64, header: &Header) -> Result<()> {
+    let json = serde_json::to_string(header)?;
+    transaction.prepare_cached("UPDATE series SET header = ?2 WHERE id = ?1")?.execute(params![id, json])?;
+    Ok(())
 }
 
 /// Updates the number of instances of a series that is being received.

@@ -85,6 +85,11 @@ impl Pictures {
         self.stored.len()
     }
 
+    /// The image `index`, counted from 0, as it is stored; `None` after the last.
+    pub fn stored(&self, index: usize) -> Option<&[u8]> {
+        self.stored.get(index).map(Vec::as_slice)
+    }
+
     /// Decodes the image `index`, counted from 0; `None` after the last.
     ///
     /// # Errors

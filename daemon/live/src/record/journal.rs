@@ -352,8 +352,16 @@ pub fn left_over(directory: &Path) -> Vec<PathBuf> {
 /// # Errors
 /// When it cannot be read.
 pub fn story(folder: &Path) -> std::io::Result<Option<Story>> {
+    Ok(Story::read(&text(folder)?))
+}
+
+/// The journal of a recording as it was written.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn text(folder: &Path) -> std::io::Result<String> {
     let bytes = std::fs::read(folder.join(JOURNAL))?;
-    Ok(Story::read(&String::from_utf8_lossy(&bytes)))
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// What the first line of a journal says, without reading the rest; `None` as for [`story`]. The patient may have changed

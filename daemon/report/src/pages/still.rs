@@ -2,6 +2,7 @@
 //! scores beside it. What the scanner wrote around the image is not shown.
 
 use models::number::Number;
+use models::review::Signature;
 use models::task::us_breast::Sector;
 use models::task::us_breast::lesion::Lesion;
 
@@ -48,8 +49,14 @@ pub fn page(stills: &Stills, key: &KeyPicture, provenance: &Provenance, language
     draw(&shown, provenance, language)
 }
 
-/// Of an exam that was recorded here: `seen` are its lesions.
-pub fn exam_page(picture: &ExamPicture, seen: &[Seen], provenance: &Provenance, language: Language) -> KeyImage {
+/// Of an exam that was recorded here: `seen` are its lesions, `review` who has signed.
+pub fn exam_page(
+    picture: &ExamPicture,
+    seen: &[Seen],
+    review: Option<Signature<'_>>,
+    provenance: &Provenance,
+    language: Language,
+) -> KeyImage {
     let lesions = seen.iter().filter(|one| one.key == picture.key);
     let shown = Shown {
         sector: picture.sector,
@@ -58,7 +65,7 @@ pub fn exam_page(picture: &ExamPicture, seen: &[Seen], provenance: &Provenance, 
         // As the key image is numbered in its series.
         number: i64::try_from(picture.key).ok().map(|index| index + 1),
         frame: None,
-        reviewed: None,
+        reviewed: review.map(|review| signed(review, language.words())),
     };
     draw(&shown, provenance, language)
 }

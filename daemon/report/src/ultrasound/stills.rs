@@ -28,7 +28,7 @@ pub(crate) fn write(context: &Context, stills: &Stills) -> Result<Vec<ResultObje
             let followed = stills.followed(one.lesion.id).cloned();
             // Of the lesions as they were found: a review may have taken out some before it.
             let track = one.lesion.id.saturating_sub(1) as usize;
-            Seen { key, track, lesion: one.lesion.clone(), place: stills.place(one), followed }
+            Seen { id: id(one.lesion.id), key, track, lesion: one.lesion.clone(), place: stills.place(one), followed }
         })
         .collect();
     // Of another size than the software measured there is no outline.

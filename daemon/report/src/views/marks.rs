@@ -21,20 +21,21 @@ pub fn id(number: usize) -> String {
 
 /// The marks as a person decides about them, and what is to be said beside. `as_found`: the verdict.
 pub fn listed(marks: &Marks, package: String, as_found: String) -> Marked {
-    let w = Language::English.words();
+    let (w, zh) = (Language::English.words(), Language::Chinese.words());
     let one = |(view, mark): (&MarkedView, &Mark)| ListedMark {
         id: id(mark.number),
         kind: mark.kind.name().to_owned(),
         words: w.mark(mark, view.view),
+        words_zh: zh.mark(mark, view.view),
         score: mark.score,
         sop_instance_uid: view.sop_instance_uid.clone(),
         frame: None,
         bounds: mark.bounds,
         values: values(mark),
     };
-    let learnt = capital(w.phantoms_only());
-    let (listed, notes) = (all(marks).map(one).collect(), notes(marks));
-    Marked { package, listed, notes, learnt, as_found, ..Marked::default() }
+    let (learnt, learnt_zh) = (capital(w.phantoms_only()), zh.phantoms_only().to_owned());
+    let (listed, notes, notes_zh) = (all(marks).map(one).collect(), notes(marks, w), notes(marks, zh));
+    Marked { package, listed, notes, notes_zh, learnt, learnt_zh, as_found, ..Marked::default() }
 }
 
 /// What of a mark can be edited, as it was found.
@@ -61,9 +62,8 @@ fn correct(mark: &mut Mark, values: &Values) -> bool {
     true
 }
 
-/// What a reader has to know beside the marks, in English.
-fn notes(marks: &Marks) -> Vec<String> {
-    let w = Language::English.words();
+/// What a reader has to know beside the marks.
+fn notes(marks: &Marks, w: &dyn Words) -> Vec<String> {
     let mut notes = Vec::new();
     if !marks.views.is_empty() {
         notes.push(capital(&w.marks_counted(marks.count(), marks.views.len())));
@@ -100,8 +100,8 @@ pub fn take_out(marks: &mut Marks, marked: &mut Marked) {
     if right || left {
         marks.case = None;
     }
-    marked.notes = notes(marks);
-    marked.notes.extend(of_marks(marked, Language::English.words()).into_iter().map(|(_, said)| said));
+    let said = |w| notes(marks, w).into_iter().chain(of_marks(marked, w).into_iter().map(|(_, said)| said)).collect();
+    (marked.notes, marked.notes_zh) = (said(Language::English.words()), said(Language::Chinese.words()));
 }
 
 /// Has a person measured another size than that of the box of this mark?

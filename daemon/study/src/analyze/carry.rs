@@ -10,20 +10,21 @@ use custody::series::state::SeriesEvent;
 use custody::store::jobs::JobRow;
 use custody::store::reviews::{self, Fate};
 use custody::store::series::SeriesRow;
-use custody::store::{self, conflicts, instances, members, rejections, steps};
+use custody::store::{self, conflicts, instances, members, rejections, results, steps};
 use dicom::kind::SeriesKind;
 use dicom::pixels::SliceRef;
 use dicom::pixels::error::DecodeError;
 use dicom::scan::Scan;
 use hal::clock::is_synchronised;
 use hal::root::Root;
+use live::record::journal;
 use models::review::Review;
-use models::review::marks::MarkReview;
+use models::review::marks::{MarkReview, Marked};
 use models::{Acquisition, Remark, Volume};
-use report::Refused;
 use report::refused::Mixed;
 use report::stills::NotRead;
 use report::views::Before;
+use report::{Refused, ResultObject};
 use rusqlite::Connection;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
@@ -39,6 +40,7 @@ use super::shadow;
 use super::task::StudyTask;
 use super::ultrasound::{self, Pictures, Stored};
 use super::views::Image;
+use crate::exam::again::{self, Kept};
 use crate::exam::develop;
 use crate::exam::step::Over;
 use crate::lesions::followed::{self, History};
@@ -91,25 +93,46 @@ fn exam(
     let mut folder = Results::begin(spool, job.id)?;
     let (device, record) = (&parts.settings.device, &parts.settings.record);
     let known = |visit: &Visit| followed::of_visit(connection, visit);
-    let developed = develop::develop(&recording, device, record, control, &known, &mut |object| folder.put(object))?;
+    let review: Option<MarkReview> = signed(connection, job)?;
+    let (developed, kept) = match &review {
+        Some(review) => {
+            let before = results::of_uid(connection, &review.predecessor.sop_uid)?;
+            let before = before.ok_or_else(|| again::lost(spool))?;
+            let (kept, rows) = (Kept::of(spool, &before)?, results::of_job(connection, before.job_id)?);
+            again::images(&rows).for_each(|row| folder.keep(row));
+            let put = &mut |object: &ResultObject| folder.put(object);
+            (again::again::<Error>(spool, &kept, &rows, review, device, &known, put)?, kept)
+        }
+        None => {
+            let put = &mut |object: &ResultObject| folder.put(object);
+            let developed = develop::develop(&recording, device, record, control, &known, put)?;
+            let journal = journal::text(&recording).map_err(|source| develop::Error::Io { path: recording, source })?;
+            let pictures = developed.pictures.clone();
+            (developed, Kept { journal, pictures })
+        }
+    };
     folder.add("latency.json", developed.latency.as_bytes())?;
+    folder.add(again::FILE, kept.json().as_bytes())?;
     let results = folder.finish(developed.simulated)?;
     let visit = developed.visit.as_ref();
     let verdict = developed.verdict;
+    let marks = serde_json::to_string(&developed.marked).map_err(store::Error::from)?;
+    // The step of the exam has its end already.
+    let over = review.is_none().then_some(Over {
+        recording_uid: &row.key.series_uid,
+        utc: &developed.ended_utc,
+        interrupted: developed.interrupted,
+    });
     let conclusion = Conclusion {
         verdict: &verdict,
         event: SeriesEvent::Processed,
         findings: None,
-        marks: None,
+        marks: Some(&marks),
         results: &results,
         timings_ms: &[("report".to_owned(), milliseconds(begun))],
-        review: fate(None),
+        review: of_marked(&developed.marked),
         visit,
-        exam: Some(Over {
-            recording_uid: &row.key.series_uid,
-            utc: &developed.ended_utc,
-            interrupted: developed.interrupted,
-        }),
+        exam: over,
     };
     conclude(parts, job, conclusion)?;
     Ok(Carried { verdict, beside: None })
@@ -453,8 +476,7 @@ fn write(
 /// What became of a review that was signed for this outcome.
 fn fate(outcome: Option<&Outcome>) -> Fate {
     if let Some(marked) = outcome.and_then(Outcome::marked) {
-        let why = marked.refused.as_ref().map(|refused| refused.why.clone());
-        return if marked.review.is_some() { Fate::Applied } else { Fate::NotApplied(why.unwrap_or_default()) };
+        return of_marked(marked);
     }
     let Some(findings) = outcome.and_then(Outcome::findings) else {
         return Fate::NotApplied("nothing could be evaluated".to_owned());
@@ -464,6 +486,11 @@ fn fate(outcome: Option<&Outcome>) -> Fate {
         _ => None,
     });
     if findings.review.is_some() { Fate::Applied } else { Fate::NotApplied(why.unwrap_or_default()) }
+}
+
+fn of_marked(marked: &Marked) -> Fate {
+    let why = marked.refused.as_ref().map(|refused| refused.why.clone());
+    if marked.review.is_some() { Fate::Applied } else { Fate::NotApplied(why.unwrap_or_default()) }
 }
 
 /// What a candidate package is given, when the active one processed the series.

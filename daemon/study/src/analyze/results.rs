@@ -73,6 +73,11 @@ impl Results {
         Ok(())
     }
 
+    /// An object of the version before that stays as it is: it belongs to this job from now on.
+    pub fn keep(&mut self, row: &ResultRow) {
+        self.rows.push(ResultRow { job_id: self.job, ..row.clone() });
+    }
+
     /// A file beside the objects.
     ///
     /// # Errors

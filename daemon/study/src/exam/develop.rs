@@ -6,19 +6,23 @@ use std::time::Duration;
 
 use hal::capture::convert::{self, Part};
 use live::record::journal::{self, Moment, Story};
-use live::record::pictures::{self, Shot};
-use live::record::ring::{self, Window};
+use live::record::ring;
 use live::settings::Record;
 use models::findings::Side;
 use models::lesion::followed::Followed;
+use models::review;
+use models::review::marks::{MarkReview, Marked};
 use models::task::Control;
 use models::task::us_breast::Sector;
+use models::task::us_breast::lesion::Lesion;
 use models::task::us_breast::scan::coverage::{Coverage, State};
 use models::task::us_breast::scan::probe::Spot;
 use report::settings::Device;
-use report::ultrasound::{Clip, Course, Exam, ExamPicture, Seen, Shown, Writer};
+use report::ultrasound::{self, Clip, Course, Exam, ExamPicture, Seen, Writer};
 use report::{self, Provenance, ResultObject};
+use serde::{Deserialize, Serialize};
 
+use super::pictures::PictureFiles;
 use crate::lesions::visit::{self, Common, Visit};
 
 /// Overlapping clips are merged up to this many times the length of a single one.
@@ -36,6 +40,9 @@ pub enum Error {
     Io { path: PathBuf, source: std::io::Error },
     #[error("the recording {0} does not name a patient or exam")]
     Nobody(PathBuf),
+    /// Of an exam that is reported again.
+    #[error("what was kept of the exam cannot be used ({path}: {why}): the review cannot be applied")]
+    Kept { path: PathBuf, why: String },
     #[error("report: {0}")]
     Report(#[from] report::Error),
 }
@@ -53,6 +60,19 @@ pub struct Developed {
     pub simulated: bool,
     /// What was seen of lesions; `None` when it is not certain of whom.
     pub visit: Option<Visit>,
+    /// The lesions as a person decides about them.
+    pub marked: Marked,
+    /// What [`super::again`] needs of the pictures.
+    pub pictures: KeptPictures,
+}
+
+/// Of an exam: which key image shows what, when its recording is gone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct KeptPictures {
+    pub sizes: Vec<[u16; 2]>,
+    pub of: Vec<Option<usize>>,
+    /// Those that the documents show, with their image area.
+    pub shown: Vec<(usize, Sector)>,
 }
 
 /// The directory of this recording.
@@ -77,17 +97,8 @@ pub fn develop<E: From<Error>>(
     let failed = |source| Error::Io { path: recording.to_owned(), source };
     let story = journal::story(recording).map_err(failed)?.ok_or_else(|| Error::Nobody(recording.to_owned()))?;
     let parts = PictureFiles::list(recording).map_err(failed)?;
-    let provenance = provenance(device, &story);
-    let begun = &story.begun;
-    let exam = Exam {
-        study_uid: &begun.study_uid,
-        recording_uid: &begun.series_uid,
-        patient: &begun.patient,
-        started_utc: &begun.started_utc,
-        remark: story.another_on_screen.then_some(ANOTHER_ON_SCREEN),
-        request: begun.request.as_ref(),
-        coverage: &story.coverage,
-    };
+    let provenance = provenance(device, &story, None);
+    let exam = exam(&story);
     let writer = Writer::new(&exam, &provenance);
     let half = Duration::from_secs_f64(record.clip_secs / 2.0);
     let most = Duration::from_secs_f64(record.clip_secs * MOST_CLIPS_IN_ONE);
@@ -110,12 +121,10 @@ pub fn develop<E: From<Error>>(
         sizes: Vec::new(),
         shown: Vec::new(),
     };
-    let mut seen = Vec::new();
+    let mut of = Vec::new();
     for (one, is_shown) in story.seen.iter().zip(in_documents(&story.seen)) {
         let place = story.place(one);
-        if let Some(key) = keys.make(one.moment, place.side, is_shown, put).map_err(|error| error.at(recording))? {
-            seen.push(Seen { key, track: key, lesion: one.lesion.clone(), place, followed: None });
-        }
+        of.push(keys.make(one.moment, place.side, is_shown, put).map_err(|error| error.at(recording))?);
     }
     for mark in &story.marks {
         keys.make(*mark, None, true, put).map_err(|error| error.at(recording))?;
@@ -125,24 +134,74 @@ pub fn develop<E: From<Error>>(
         keys.make(last, None, true, put).map_err(|error| error.at(recording))?;
     }
     let Keys { objects: keys, sizes, shown, .. } = keys;
-    let mut used: Vec<[u16; 2]> = seen.iter().map(|one| sizes[one.key]).collect();
+    let made = Made { clips, keys, sizes, of, shown };
+    tell(&story, &provenance, made, None, known, put)
+}
+
+/// The images of an exam, without their bytes, and where its lesions are in them.
+pub(super) struct Made {
+    pub(super) clips: Vec<ResultObject>,
+    pub(super) keys: Vec<ResultObject>,
+    /// Columns and rows of each key image.
+    pub(super) sizes: Vec<[u16; 2]>,
+    /// Of each lesion of the story its key image, if there is one.
+    pub(super) of: Vec<Option<usize>>,
+    /// For the documents.
+    pub(super) shown: Vec<ExamPicture>,
+}
+
+impl Made {
+    fn seen(&self, story: &Story) -> Vec<Seen> {
+        let numbers: Vec<u32> = story.seen.iter().map(|one| one.lesion.id).collect();
+        let all = story.seen.iter().zip(&self.of).zip(ultrasound::ids(&numbers));
+        let one = |((one, key), id): ((&journal::Seen, &Option<usize>), String)| {
+            let (key, place) = ((*key)?, story.place(one));
+            Some(Seen { id, key, track: key, lesion: one.lesion.clone(), place, followed: None })
+        };
+        all.filter_map(one).collect()
+    }
+}
+
+/// Segmentations, documents and reports about these images: of a review the version that it signs.
+pub(super) fn tell<E: From<Error>>(
+    story: &Story,
+    provenance: &Provenance,
+    made: Made,
+    review: Option<&MarkReview>,
+    known: &dyn Fn(&Visit) -> Vec<Option<Followed>>,
+    put: &mut dyn FnMut(&ResultObject) -> Result<(), E>,
+) -> Result<Developed, E> {
+    let exam = exam(story);
+    let mut seen = made.seen(story);
+    let found = seen.len();
+    let Made { clips, keys, sizes, of, shown } = made;
+    let as_found = verdict(story, found, clips.len());
+    let mut marked = ultrasound::list(&seen, &keys, package(provenance), as_found.clone());
+    marked.judge(review, true);
+    ultrasound::take_out(&mut seen, &marked);
+    let writer = Writer::new(&exam, provenance).judged(&marked);
+    // Of another size than the network measured there is no outline.
+    let outlined: Vec<&Seen> = seen.iter().filter(|one| !one.lesion.outline.is_empty()).collect();
+    let mut used: Vec<[u16; 2]> = outlined.iter().filter_map(|one| sizes.get(one.key).copied()).collect();
     used.sort_unstable();
     used.dedup();
     for (index, size) in used.into_iter().enumerate() {
-        let of: Vec<&Seen> = seen.iter().filter(|one| sizes[one.key] == size).collect();
+        let of: Vec<&Seen> = outlined.iter().copied().filter(|one| sizes.get(one.key) == Some(&size)).collect();
         put(&writer.segmentation(&keys, &of, size, index).map_err(Error::from)?)?;
     }
-    let visit = visit(&story, &seen, provenance.simulated);
+    let visit = visit(story, &seen, &marked, provenance.simulated);
     let before = visit.as_ref().map(known).unwrap_or_default();
     for (one, known) in seen.iter_mut().zip(before) {
         one.followed = known;
     }
-    let course =
-        Course { is_looked_at: story.is_looked_at(), is_whole: is_whole(&story) && seen.len() == story.seen.len() };
+    let course = Course { is_looked_at: story.is_looked_at(), is_whole: is_whole(story) && found == story.seen.len() };
     for object in writer.breast(&clips, &keys, &seen, course, &shown).map_err(Error::from)? {
         put(&object)?;
     }
-    put(&writer.report(&clips, &keys, &seen, course).map_err(Error::from)?)?;
+    let report = writer.report(&clips, &keys, &seen, course).map_err(Error::from)?;
+    put(&report)?;
+    marked.report = report::document(std::slice::from_ref(&report));
+    let begun = &story.begun;
     let latency = serde_json::json!({
         "study_uid": begun.study_uid,
         "started_utc": begun.started_utc,
@@ -151,11 +210,35 @@ pub fn develop<E: From<Error>>(
         "stats": story.stats,
         "coverage": story.coverage,
     });
-    let verdict = verdict(&story, seen.len(), clips.len());
+    let verdict = match marked.review {
+        Some(_) => marked.reviewed(verdict(story, seen.len(), clips.len())),
+        None => marked.reviewed(as_found),
+    };
     // A recording is handed over once its journal says that it has ended.
     let (ended_utc, interrupted) = story.ended.clone().unwrap_or_else(|| (begun.started_utc.clone(), true));
     let latency = format!("{latency:#}\n");
-    Ok(Developed { verdict, latency, ended_utc, interrupted, simulated: provenance.simulated, visit })
+    let shown = shown.iter().map(|one| (one.key, one.sector)).collect();
+    let pictures = KeptPictures { sizes, of, shown };
+    Ok(Developed { verdict, latency, ended_utc, interrupted, simulated: provenance.simulated, visit, marked, pictures })
+}
+
+fn exam(story: &Story) -> Exam<'_> {
+    let begun = &story.begun;
+    Exam {
+        study_uid: &begun.study_uid,
+        recording_uid: &begun.series_uid,
+        patient: &begun.patient,
+        started_utc: &begun.started_utc,
+        remark: story.another_on_screen.then_some(ANOTHER_ON_SCREEN),
+        request: begun.request.as_ref(),
+        coverage: &story.coverage,
+    }
+}
+
+/// The network that found the lesions, as a review names it.
+fn package(provenance: &Provenance) -> String {
+    let model = provenance.model.as_ref();
+    model.map(|model| review::package(&model.id, &model.version, &model.sha256)).unwrap_or_default()
 }
 
 /// Which lesions the documents show: the gravest.
@@ -174,13 +257,19 @@ fn area(picture: &Clip, key: usize) -> Option<ExamPicture> {
     let [left, top, right, bottom] = picture.sector;
     let (x, y) = (side(left)?, side(top)?);
     let (width, height) = (side(right.checked_sub(left)?)?, side(bottom.checked_sub(top)?)?);
-    let frame = live::jpeg::frame(jpeg, picture.columns, picture.rows);
+    grey(jpeg, [picture.columns, picture.rows], key, Sector { x, y, width, height })
+}
+
+pub(super) fn grey(jpeg: Vec<u8>, [columns, rows]: [u16; 2], key: usize, sector: Sector) -> Option<ExamPicture> {
+    let Sector { x, y, width, height } = sector;
     let mut grey = Vec::new();
-    if let Err(error) = convert::grey_part(&frame, Part { x, y, width, height }, &mut grey) {
+    if let Err(error) =
+        convert::grey_part(&live::jpeg::frame(jpeg, columns, rows), Part { x, y, width, height }, &mut grey)
+    {
         tracing::warn!(%error, "a key image of an exam is not in its document");
         return None;
     }
-    Some(ExamPicture { key, sector: Sector { x, y, width, height }, grey })
+    Some(ExamPicture { key, sector, grey })
 }
 
 /// A person has ended it, and its pictures were recorded and looked at.
@@ -190,7 +279,7 @@ fn is_whole(story: &Story) -> bool {
 }
 
 /// Nobody's lesions are noted when the scanner's screen showed another patient.
-fn visit(story: &Story, seen: &[Seen], simulated: bool) -> Option<Visit> {
+fn visit(story: &Story, seen: &[Seen], marked: &Marked, simulated: bool) -> Option<Visit> {
     if story.another_on_screen {
         return None;
     }
@@ -199,7 +288,10 @@ fn visit(story: &Story, seen: &[Seen], simulated: bool) -> Option<Visit> {
     let is_whole = story.is_looked_at() && is_whole(story);
     let visit = visit::of_exam(&begun.patient, &begun.study_uid, &begun.series_uid, &begun.started_utc, is_whole)?;
     let package = model.map(|model| format!("{} {}", model.id, model.version)).unwrap_or_default();
-    let lesions: Vec<_> = seen.iter().map(|one| (one.lesion.clone(), one.place.clone())).collect();
+    // What a person has measured is none of the software (decision 0029).
+    let size = |one: &Seen| one.lesion.size_mm.filter(|_| !marked.is_resized(&one.id));
+    let of = |one: &Seen| (Lesion { size_mm: size(one), ..one.lesion.clone() }, one.place.clone());
+    let lesions: Vec<_> = seen.iter().map(of).collect();
     Some(visit.with_exam(&lesions, &story.sides, Common { package: &package, simulated }))
 }
 
@@ -240,9 +332,9 @@ fn covered(coverage: &Coverage) -> String {
     if sides.is_empty() { String::new() } else { format!("; coverage (freehand estimate): {}", sides.join(", ")) }
 }
 
-/// The last model that was used in the exam, on every accelerator that it ran on. The creation time is the end of the exam, so that a repetition makes the
+/// The last model that was used in the exam, on every accelerator that it ran on. The creation time is the end of the exam, or of the review, so that a repetition makes the
 /// same objects.
-fn provenance(device: &Device, story: &Story) -> Provenance {
+pub(super) fn provenance(device: &Device, story: &Story, reviewed_utc: Option<&str>) -> Provenance {
     let made_by = story.scenes.iter().rev().find_map(|scene| scene.made_by.as_ref());
     let mut accelerators: Vec<&str> = Vec::new();
     for by in story.scenes.iter().filter_map(|scene| scene.made_by.as_ref()) {
@@ -253,107 +345,13 @@ fn provenance(device: &Device, story: &Story) -> Provenance {
     let accelerator = if accelerators.is_empty() { "none".to_owned() } else { accelerators.join(" and ") };
     let on_simulated = story.scenes.iter().filter_map(|scene| scene.made_by.as_ref()).any(|by| by.simulated);
     let accelerator = (accelerator, story.simulated || on_simulated);
-    let created = story.ended.as_ref().map_or(&story.begun.started_utc, |(utc, _)| utc);
+    let ended = story.ended.as_ref().map_or(story.begun.started_utc.as_str(), |(utc, _)| utc);
+    let created = reviewed_utc.unwrap_or(ended);
     Provenance::new(device, made_by.map(|by| by.model.clone()), accelerator, created, crate::offset(created))
 }
 
-fn without_bytes(object: ResultObject) -> ResultObject {
+pub(super) fn without_bytes(object: ResultObject) -> ResultObject {
     ResultObject { part10: Vec::new(), ..object }
-}
-
-/// The picture files of a recording in order, each with the time that it covers, so that a key image needs only one of
-/// them.
-struct PictureFiles(Vec<(PathBuf, Window)>);
-
-impl PictureFiles {
-    fn list(recording: &Path) -> std::io::Result<Self> {
-        let entries = std::fs::read_dir(recording)?;
-        let mut files = entries.map(|entry| entry.map(|entry| entry.path())).collect::<std::io::Result<Vec<_>>>()?;
-        files.retain(|path| path.extension().is_some_and(|extension| extension == "pic"));
-        files.sort();
-        let mut parts = Vec::new();
-        for path in files {
-            let bytes = std::fs::read(&path)?;
-            let times = || pictures::read(&bytes).into_iter().map(|shot| shot.head.captured);
-            if let (Some(from), Some(to)) = (times().min(), times().max()) {
-                parts.push((path, Window { from, to }));
-            }
-        }
-        Ok(Self(parts))
-    }
-
-    /// The pictures of a window. A new clip begins where size or colour format changes, or after a gap of a second or
-    /// more.
-    fn clips(&self, window: Window, story: &Story) -> std::io::Result<Vec<Clip>> {
-        let mut clips: Vec<Clip> = Vec::new();
-        self.each(window, |shot| {
-            let follows = |clip: &&mut Clip| {
-                let same =
-                    (clip.columns, clip.rows, clip.colour) == (shot.head.size[0], shot.head.size[1], shot.head.colour);
-                let last = clip.frames.last().map_or(Duration::ZERO, |frame| frame.at);
-                same && shot.head.captured >= last && shot.head.captured - last < Duration::from_secs(1)
-            };
-            match clips.last_mut().filter(follows) {
-                Some(clip) => clip.frames.push(shown(&shot)),
-                None => clips.push(clip(&shot, story)),
-            }
-        })?;
-        for clip in &mut clips {
-            if let [first, .., last] = &clip.frames[..] {
-                clip.mm_per_pixel = story.scale(first.at, last.at).map(f64::from);
-            }
-        }
-        Ok(clips)
-    }
-
-    fn picture(&self, moment: Moment, story: &Story) -> std::io::Result<Option<Clip>> {
-        let mut found = None;
-        self.each(Window { from: moment.captured, to: moment.captured }, |shot| {
-            if shot.head.sequence == moment.sequence {
-                found = Some(clip(&shot, story));
-            }
-        })?;
-        Ok(found)
-    }
-
-    fn last(&self) -> std::io::Result<Option<Moment>> {
-        let Some((path, _)) = self.0.last() else { return Ok(None) };
-        let bytes = std::fs::read(path)?;
-        let shots = pictures::read(&bytes);
-        Ok(shots.last().map(|shot| Moment { sequence: shot.head.sequence, captured: shot.head.captured }))
-    }
-
-    /// Calls `take` for each picture of a window; only one file at a time is in memory.
-    fn each(&self, window: Window, mut take: impl FnMut(Shot<'_>)) -> std::io::Result<()> {
-        for (path, _) in self.0.iter().filter(|(_, spans)| spans.overlaps(&window)) {
-            let bytes = std::fs::read(path)?;
-            let shots = pictures::read(&bytes);
-            shots.into_iter().filter(|shot| window.contains(shot.head.captured)).for_each(&mut take);
-        }
-        Ok(())
-    }
-}
-
-fn shown(shot: &Shot<'_>) -> Shown {
-    Shown { at: shot.head.captured, jpeg: shot.jpeg.to_vec() }
-}
-
-/// A clip that begins with this picture. Sector and scale come from the scene with this screen.
-fn clip(shot: &Shot<'_>, story: &Story) -> Clip {
-    let [columns, rows] = shot.head.size;
-    let size = [usize::from(columns), usize::from(rows)];
-    let scene = story.scenes.iter().rfind(|scene| scene.size == size);
-    let at = shot.head.captured;
-    Clip {
-        frames: vec![shown(shot)],
-        columns,
-        rows,
-        colour: shot.head.colour,
-        mm_per_pixel: story.scale(at, at).map(f64::from),
-        sector: scene.map_or_else(|| [0, 0, u32::from(columns), u32::from(rows)], |scene| scene.sector),
-        masked: scene.is_some_and(|scene| scene.masked),
-        side: None,
-    }
 }
 
 /// The key images made so far.

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use custody::event::Event;
 use custody::series::SeriesKey;
 use custody::store::{self, Durability, Store, events, jobs, now_utc, series};
+use dicom::header::Header;
 use dicom::kind::SeriesKind;
-use live::record::journal::{self, Story};
+use live::record::journal::{self, Begun, Story};
 use rusqlite::TransactionBehavior;
 use tokio::sync::{Notify, broadcast};
 
@@ -113,6 +114,24 @@ impl HandOver {
     }
 }
 
+/// Whose exam it is, for lists and pages: there is no image that says so.
+fn header(story: &Story) -> Header {
+    let Begun { study_uid, series_uid, patient, started_utc, .. } = &story.begun;
+    // Of this place, as the objects of the exam have it.
+    let day = hal::clock::local_date_of(started_utc).unwrap_or_default();
+    Header {
+        study_instance_uid: study_uid.clone(),
+        series_instance_uid: series_uid.clone(),
+        patient_id: patient.id.clone(),
+        patient_name: patient.name.clone(),
+        birth_date: patient.birth_date.clone(),
+        accession_number: patient.accession_number.clone(),
+        study_date: day,
+        modality: "US".to_owned(),
+        ..Header::default()
+    }
+}
+
 fn queue(store: &Store, story: &Story, steps: Option<&Rules>) -> store::Result<Option<series::SeriesRow>> {
     let begun = &story.begun;
     let key = SeriesKey { study_uid: begun.study_uid.clone(), series_uid: begun.series_uid.clone() };
@@ -123,6 +142,7 @@ fn queue(store: &Store, story: &Story, steps: Option<&Rules>) -> store::Result<O
     }
     let now = now_utc();
     let (row, _) = series::opened(&transaction, &key, "US", SeriesKind::Exam, 0, &begun.started_utc)?;
+    series::set_header(&transaction, row.id, &header(story))?;
     let version = series::completed(&transaction, row.id, "ended", &now)?;
     let job = jobs::enqueue(&transaction, row.id, version, &now)?;
     // The examiner is waiting for the result, and the job is short.

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use custody::series::SeriesState;
+use custody::store::results::ResultRow;
 use dicom::kind::SeriesKind;
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
@@ -12,7 +13,14 @@ use live::jpeg;
 use live::record::pictures;
 use live::settings::Record;
 use live::view::RecordingState;
+use models::review::edit::{Edit, Field, Values};
+use models::review::marks::{ListedMark, MarkReview};
+use models::review::{Decided, Decision};
 use report::ResultObject;
+use report::settings::Device;
+use sha2::Digest;
+use study::exam::again::{self, Kept};
+use study::exam::develop;
 
 use super::exam_support::{NAME, SIZE, Stand, others, until, write};
 
@@ -228,4 +236,129 @@ async fn one_exam_after_another_are_two_recordings() {
             assert_eq!(patient.element(tags::PATIENT_ID).unwrap().to_str().unwrap().trim_end(), id);
         }
     }
+}
+
+/// A signed review of what was listed, with this decision about every lesion.
+fn review(developed: &develop::Developed, decision: Decision, edit: &[(Field, &str)]) -> MarkReview {
+    let marked = &developed.marked;
+    let values: Values = edit.iter().map(|(field, value)| (*field, (*value).to_owned())).collect();
+    let edit = (decision == Decision::Edited).then(|| Edit { by: "Li Ming".into(), values });
+    let one =
+        |listed: &ListedMark| Decided { listed: listed.clone(), decision, comment: "seen".into(), edit: edit.clone() };
+    MarkReview {
+        by: "Li Ming".into(),
+        utc: "2026-11-25T05:00:00.000Z".into(),
+        package: marked.package.clone(),
+        decisions: marked.listed.iter().map(one).collect(),
+        predecessor: marked.report.clone().unwrap(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_review_of_an_exam_needs_no_recording_and_makes_no_image_again() {
+    let stand = Stand::start(settings());
+    stand.exam(0);
+    for n in 0..150 {
+        stand.picture(n, (60..120).contains(&n).then_some(if n == 90 { 0.9 } else { 0.6 })).await;
+        if n == 90 {
+            until("the best picture to be noted", || stand.journal().contains("\"sequence\":90,")).await;
+        }
+    }
+    stand.end_exam();
+    let row = stand.handed_over(1).await.remove(0);
+    let journal = stand.journal();
+    let (objects, developed) = stand.developed(&row, &settings());
+    let listed = &developed.marked.listed;
+    assert_eq!(listed.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(), ["lesion-1"]);
+    let of = |kind: &str| objects.iter().filter(|one| one.kind == kind).collect::<Vec<_>>();
+    assert_eq!(listed[0].sop_instance_uid, of("us-key")[0].sop_uid);
+    assert!(listed[0].words.contains("6.0 x 4.0 mm") && listed[0].words_zh.contains("良性"), "{listed:?}");
+
+    // The results are kept, the recording is gone.
+    let spool = tempfile::tempdir().unwrap();
+    let rows: Vec<ResultRow> = write(spool.path(), &objects)
+        .into_iter()
+        .zip(&objects)
+        .map(|(file, object)| ResultRow {
+            id: 0,
+            job_id: 1,
+            kind: object.kind.to_owned(),
+            sop_class: object.sop_class_uid.clone(),
+            sop_uid: object.sop_uid.clone(),
+            study_uid: object.study_uid.clone(),
+            series_uid: object.series_uid.clone(),
+            file: file.file_name().unwrap().to_str().unwrap().to_owned(),
+            length: object.part10.len() as u64,
+            sha256: hex::encode(sha2::Sha256::digest(&object.part10)),
+            simulated: false,
+        })
+        .collect();
+    std::fs::remove_dir_all(develop::folder(stand.folder.path(), &row.key.series_uid)).unwrap();
+    let kept = Kept { journal, pictures: developed.pictures.clone() };
+    std::fs::write(spool.path().join(again::FILE), kept.json()).unwrap();
+    let report = rows.iter().find(|row| row.kind == "sr").unwrap();
+    assert_eq!(Kept::of(spool.path(), report).unwrap(), kept, "it is read back as it was");
+    let reviewed = |review: &MarkReview| {
+        let mut made = Vec::new();
+        let put = &mut |object: &ResultObject| {
+            made.push(object.clone());
+            Ok::<_, develop::Error>(())
+        };
+        let told = again::again(spool.path(), &kept, &rows, review, &Device::default(), &|_| Vec::new(), put).unwrap();
+        (made, told)
+    };
+    let text = |objects: &[ResultObject]| format!("{:?}", read(objects.iter().find(|one| one.kind == "sr").unwrap()));
+
+    let edit = review(&developed, Decision::Edited, &[(Field::LongMm, "21.5"), (Field::ShortMm, "14.0")]);
+    let (made, told) = reviewed(&edit);
+    assert_eq!(
+        kinds(&made),
+        ["pdf", "pdf", "breast-report", "sr"],
+        "of another size there is no outline, and no image is made again"
+    );
+    assert!(
+        told.verdict.ends_with("reviewed by Li Ming, 2026-11-25 UTC: 0 accepted, 1 edited, 0 rejected"),
+        "{}",
+        told.verdict
+    );
+    let said = text(&made);
+    let old = &of("sr")[0].sop_uid;
+    for part in [
+        "VERIFIED",
+        "Li Ming",
+        "21.5",
+        "edited by Li Ming: long axis 21.5 mm (was: 6.0 mm)",
+        old,
+        &of("us-key")[0].sop_uid,
+        &of("us")[0].sop_uid,
+    ] {
+        assert!(said.contains(part), "{part}");
+    }
+    assert!(made.iter().all(|one| objects.iter().all(|before| before.sop_uid != one.sop_uid)), "new objects");
+    assert_eq!(reviewed(&edit).0, made, "a repetition makes the same objects");
+    let tracking = |text: &str| text.match_indices("TRACKING").count();
+    assert_eq!(tracking(&said), tracking(&text(&objects)));
+
+    let (made, told) = reviewed(&review(&developed, Decision::Accepted, &[]));
+    assert_eq!(kinds(&made), ["seg", "pdf", "pdf", "breast-report", "sr"]);
+    assert!(told.marked.review.is_some() && text(&made).contains("VERIFIED"));
+
+    let (made, told) = reviewed(&review(&developed, Decision::Rejected, &[]));
+    assert_eq!(kinds(&made), ["pdf", "pdf", "breast-report", "sr"]);
+    assert!(
+        told.verdict.starts_with("breast ultrasound: no lesion") && told.verdict.ends_with("1 rejected"),
+        "{}",
+        told.verdict
+    );
+    assert!(!text(&made).contains("Lesion 1"), "what was rejected is in the report no more");
+    assert!(told.visit.is_none_or(|visit| visit.sightings.is_empty()));
+
+    let other = MarkReview { package: "us-breast 9".into(), ..review(&developed, Decision::Rejected, &[]) };
+    let (made, told) = reviewed(&other);
+    assert!(
+        told.marked.review.is_none() && told.verdict.contains("the review by Li Ming was not applied"),
+        "{}",
+        told.verdict
+    );
+    assert!(text(&made).contains("Lesion 1"), "a review of another network's lesions takes out nothing");
 }
