@@ -94,6 +94,8 @@ pub enum Reason {
     #[error("the image does not show the whole chest wall")]
     ChestWallCut,
 
+    #[error("there is metal in the heart or beside it")]
+    HeartMetal,
     #[error("contrast agent was given")]
     AgatstonContrast,
     #[error("not gated to the heartbeat")]

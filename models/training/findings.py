@@ -41,7 +41,7 @@ NAMES = tuple(c.name for c in CHANNELS)
 # Limits of each finding as models/src/manifest/volume.rs defines them: a number is the largest slice spacing, mm; `least_size` are pairs of
 # spacing and the least size that is evaluated there (diameter of a nodule, short axis of a node, length of a fracture, mm; otherwise ml).
 # Chosen from the tables of by_slices.py. Emphysema is a share of the lungs, which thick slices change. Calcium: its protocols have
-# slices of 2.5 to 3 mm, and its score is defined for 3 mm.
+# slices of 2.5 to 3 mm, and its score is defined for 3 mm; thicker ones give an estimate (models/src/task/ct_chest/coronary/thick.rs).
 LIMITS = {
     "nodule": {"max_slice_spacing_mm": 8.0, "least_size": [[2.5, 4.0], [3.0, 6.0], [5.0, 10.0], [8.0, 15.0]]},
     "pneumonia": {"max_slice_spacing_mm": 8.0, "least_size": [[2.5, 1.0], [8.0, 10.0]]},
@@ -50,7 +50,7 @@ LIMITS = {
     "bronchiectasis": 2.5,
     "pleural_effusion": {"max_slice_spacing_mm": 8.0, "least_size": [[2.5, 5.0], [8.0, 30.0]]},
     "pneumothorax": {"max_slice_spacing_mm": 8.0, "least_size": [[2.5, 5.0], [8.0, 60.0]]},
-    "coronary_calcification": 3.0,
+    "coronary_calcification": {"max_slice_spacing_mm": 5.0, "least_size": [[3.0, 0.005], [5.0, 0.08]]},
     "lymph_node": {"max_slice_spacing_mm": 5.0, "least_size": [[2.5, 10.0], [5.0, 12.0]]},
 }
 # The findings of which a channel is a part.

@@ -6,7 +6,7 @@ import detect
 import network
 from findings import LIMITS, NAMES, SPACING_MM
 
-VERSION = "0.4.2"
+VERSION = "0.4.3"
 
 HEAD = """\
 # Written by models/training/export.py; edit models/training/manifest.py instead.

@@ -225,6 +225,12 @@ fn measure(
             findings.refuse(*finding, reason);
             continue;
         }
+        if *finding == ChestFinding::CoronaryCalcification
+            && let Some(reason) = coronary::closed(&scan)
+        {
+            findings.refuse(*finding, reason);
+            continue;
+        }
         findings.evaluate(*finding, &mut scan);
         if matches!(&findings.emphysema, Evaluated::Done(emphysema) if emphysema.smoothed) {
             findings.withhold_raw_laa950();

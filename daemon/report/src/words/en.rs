@@ -385,6 +385,9 @@ impl Words for English {
 
     fn least_size(&self, least: &LeastSize) -> String {
         let (size, mm) = (least.words(), Number(least.slice_mm));
+        if least.finding == ChestFinding::CoronaryCalcification {
+            return format!("less than {size} of calcium may be missed at this spacing ({mm:#.2} mm)");
+        }
         format!("smaller than {size} not evaluated at this spacing ({mm:#.2} mm)")
     }
 

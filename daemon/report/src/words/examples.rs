@@ -70,6 +70,7 @@ pub fn reasons() -> Vec<Reason> {
         Reason::BaseCut => [Reason::BaseCut],
         Reason::ApexCut => [Reason::ApexCut],
         Reason::ChestWallCut => [Reason::ChestWallCut],
+        Reason::HeartMetal => [Reason::HeartMetal],
         Reason::AgatstonContrast => [Reason::AgatstonContrast],
         Reason::AgatstonNotGated => [Reason::AgatstonNotGated],
         Reason::AgatstonGatingUnknown => [Reason::AgatstonGatingUnknown],

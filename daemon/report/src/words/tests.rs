@@ -304,6 +304,15 @@ fn what_is_too_small_for_the_slices_is_never_called_absent() {
     let found = said(ChestFinding::PleuralEffusion, Language::English);
     assert!(found.ends_with(" ml; smaller than 10 ml not evaluated at this spacing (5.0 mm)"), "{found}");
     assert!(!said(ChestFinding::Pneumothorax, Language::English).contains("smaller"));
+    let calcium = LeastSize {
+        finding: ChestFinding::CoronaryCalcification,
+        size: 0.08,
+        unit: SizeUnit::Millilitre,
+        slice_mm: 5.0,
+    };
+    let both = [Language::English, Language::Chinese].map(|language| language.words().least_size(&calcium));
+    assert_eq!(both[0], "less than 80 mm3 of calcium may be missed at this spacing (5.0 mm)");
+    assert_eq!(both[1], "此层间距（5.0 mm）下可能漏检少于 80 mm3 的钙化");
 }
 
 #[test]

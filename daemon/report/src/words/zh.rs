@@ -430,6 +430,7 @@ impl Words for Chinese {
             Reason::BaseCut => "扫描未包括肺的最低部分".into(),
             Reason::ApexCut => "扫描未包括肺尖".into(),
             Reason::ChestWallCut => "图像未包括全部胸壁".into(),
+            Reason::HeartMetal => "心脏内或其旁有金属".into(),
             Reason::AgatstonContrast => "使用了对比剂".into(),
             Reason::AgatstonNotGated => "无心电门控".into(),
             Reason::AgatstonGatingUnknown => "不明确是否使用心电门控".into(),
@@ -466,6 +467,9 @@ impl Words for Chinese {
     }
 
     fn least_size(&self, least: &LeastSize) -> String {
+        if least.finding == ChestFinding::CoronaryCalcification {
+            return format!("此层间距（{:#.2} mm）下可能漏检少于 {} 的钙化", Number(least.slice_mm), least.words());
+        }
         format!("小于 {} 者在此层间距（{:#.2} mm）下未评估", least.words(), Number(least.slice_mm))
     }
 

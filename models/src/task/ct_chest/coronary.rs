@@ -1,5 +1,7 @@
 //! Coronary artery calcium: Agatston score where the protocol allows it, an ordinal grade where it does not.
 
+mod thick;
+
 use serde::Serialize;
 
 use super::Scan;
@@ -62,7 +64,21 @@ const REACH_MM: f64 = 2.0;
 /// Coronary calcium of the whole scan.
 pub fn evaluate(scan: &mut Scan<'_>) -> CoronaryCalcium {
     let noise = emphysema::noise(scan.volume, scan.airway);
+    let slice_mm = scan.acquisition.slice_mm(scan.volume.geometry.spacing_mm[2]);
+    if thick::is_thick(slice_mm) {
+        let mut lesions = thick::find(scan, thick::least_hu(CALCIUM_HU, noise));
+        lesions.retain(|lesion| agatston(scan.volume, std::slice::from_ref(lesion)) > 0.0);
+        regions::number(&mut lesions);
+        let reason = forbids_agatston(scan.volume, scan.acquisition, false).unwrap_or(Reasons(Vec::new()));
+        let grade = grade(agatston(scan.volume, &lesions) * thick::lost(slice_mm));
+        return CoronaryCalcium { score: CalciumScore::Ordinal { grade, reason }, lesions };
+    }
     find(scan.volume, scan.answer, scan.acquisition, noise, scan.places)
+}
+
+/// Why not even an estimate can be given; `None` when there may be one.
+pub fn closed(scan: &Scan<'_>) -> Option<Reason> {
+    thick::closed(scan, blood_hu(&scan.answer.prepared))
 }
 
 pub fn figure(calcium: &CoronaryCalcium) -> Figure {

@@ -113,7 +113,7 @@ fn single(limits: &Limits, series: &Series) -> Option<Reason> {
 
 /// Why the kernel is not known to be soft. The name decides first; a soft name does not help when the noise is that of a sharp
 /// kernel, and noise of a soft one is enough where there is no name.
-fn not_soft(series: &Series) -> Option<Reason> {
+pub(super) fn not_soft(series: &Series) -> Option<Reason> {
     let kernel = series.acquisition.kernel.as_deref().map(str::trim).filter(|k| !k.is_empty());
     match (kernel, series.texture) {
         (Some(kernel), _) if sharp(kernel) => Some(Reason::KernelSharp { kernel: kernel.to_owned() }),

@@ -27,7 +27,8 @@ impl SizeUnit {
     }
 }
 
-/// What is smaller was not evaluated: it is neither reported nor called absent.
+/// What is smaller was not evaluated: it is neither reported nor called absent. Of coronary calcium: less than this in all arteries
+/// together may be missed.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
 pub struct LeastSize {
     pub finding: ChestFinding,
@@ -39,8 +40,11 @@ pub struct LeastSize {
 }
 
 impl LeastSize {
-    /// Number and unit, as in every language: `7.5 mm`.
+    /// Number and unit, as in every language: `7.5 mm`. Calcium is counted in mm3.
     pub fn words(&self) -> String {
+        if self.finding == ChestFinding::CoronaryCalcification {
+            return format!("{:.0} mm3", self.size * 1000.0);
+        }
         format!("{} {}", self.size, self.unit.as_str())
     }
 }

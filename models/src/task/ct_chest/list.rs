@@ -463,8 +463,8 @@ chest_findings! {
         figure: "Agatston score, or grade" = coronary::figure,
         found: coronary::is_found,
         size: Millilitre,
-        // Agatston et al., JACC 15 (1990) 827: 3 mm, soft kernel.
-        slices_mm: 3.0,
+        // A score up to 3 mm (Agatston et al., JACC 15 (1990) 827), beyond that an estimate.
+        slices_mm: 5.0,
         soft_kernel: true,
         landmarks: [Spine, BothLungs],
         whole: seen::heart,

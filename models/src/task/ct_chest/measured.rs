@@ -217,6 +217,51 @@ fn the_agatston_score_of_a_cylinder_is_its_area_times_its_weight() {
     assert_eq!(found.score, CalciumScore::Ordinal { grade: 3, reason });
 }
 
+/// A rod of calcium of this radius (mm) and HU along z, in fat or in blood, in slices of 5 mm.
+fn thick_calcium(radius: f64, calcium: i16, beside: i16, seen: bool, facts: &Acquisition) -> ChestFindings {
+    let rod = move |p: [f64; 3]| (p[0].hypot(p[1] + 30.0) - radius).max(p[2].abs() - 4.0);
+    let groove = |p: [f64; 3]| (p[0].hypot(p[1] + 30.0) - 12.0).max(p[2].abs() - 20.0);
+    let shape = Chest { spacing_mm: [0.8, 0.8, 5.0], ..Chest::default() };
+    let volume = planted(&shape, |p, hu| match () {
+        () if rod(p) <= 0.0 => calcium,
+        () if groove(p) <= 0.0 => beside,
+        () => hu,
+    });
+    let shapes: [Shape<'_>; 1] = [(Channel::CoronaryCalcification, &rod)];
+    all(&volume, if seen { &shapes } else { &[] }, facts)
+}
+
+#[test]
+fn thick_slices_give_a_grade_of_calcium_in_fat_that_the_network_confirms_and_never_a_score() {
+    let grade = |radius, calcium, beside, seen| match thick_calcium(radius, calcium, beside, seen, &calcium_scan()) {
+        ChestFindings { coronary_calcium: Evaluated::Done(CoronaryCalcium { score, lesions }), .. } => match score {
+            CalciumScore::Ordinal { grade, .. } => (grade, lesions.len()),
+            CalciumScore::Agatston(score) => panic!("a number from thick slices: {score}"),
+        },
+        ChestFindings { coronary_calcium, .. } => panic!("{coronary_calcium:?}"),
+    };
+    assert_eq!(grade(2.0, 180, -90, true), (1, 1));
+    assert_eq!(grade(5.0, 500, -90, true), (3, 1));
+    assert_eq!(grade(5.0, 500, -90, false), (0, 0), "bright, but the network knows that it is none");
+    assert_eq!(grade(5.0, 500, 40, true), (0, 0), "in blood: a valve");
+    assert_eq!(grade(2.0, 120, -90, true), (0, 0), "not as dense as calcium");
+}
+
+#[test]
+fn contrast_medium_sharp_kernels_and_metal_close_the_estimate_in_thick_slices() {
+    let why = |calcium, facts: &Acquisition| {
+        let findings = thick_calcium(5.0, calcium, -90, true, facts);
+        findings.coronary_calcium.refusal().map(ToString::to_string).unwrap_or_default()
+    };
+    let said = |reason: &str| format!("coronary artery calcification not evaluated: {reason}");
+    let given = Acquisition { contrast: Some(true), ..calcium_scan() };
+    assert_eq!(why(500, &given), said("contrast agent was given, package needs a series without"));
+    let sharp = Acquisition { kernel: Some("L".into()), ..calcium_scan() };
+    assert_eq!(why(500, &sharp), said("kernel L is sharp, package needs a soft one"));
+    assert_eq!(why(3000, &calcium_scan()), said("there is metal in the heart or beside it"));
+    assert_eq!(why(500, &calcium_scan()), "");
+}
+
 /// It begins at the carina, where the left main artery is: the upper part of what is seen of the lungs is not above the heart.
 #[test]
 fn calcium_at_the_top_of_a_scan_that_was_planned_on_the_heart_counts() {
