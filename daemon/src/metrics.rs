@@ -260,7 +260,7 @@ impl Page {
         self.value("live_sign", &[("sign", sign)], 1.0);
         self.one("live_exam", "Is an exam running?", f64::from(u8::from(*in_exam)));
         self.family("live_pictures", "Pictures of the running exam, or since it began to run without one.");
-        for (what, count) in [("shown", stats.pictures), ("lost", stats.lost), ("analysed", stats.inferred)] {
+        for (what, count) in [("came", stats.pictures), ("lost", stats.lost), ("analysed", stats.inferred)] {
             self.value("live_pictures", &[("what", what)], count as f64);
         }
         self.family("live_latency_seconds", "Time of each stage of the live path; overlay: from capture.");

@@ -130,6 +130,33 @@ function showHeat({ condition, words: told }) {
   label.textContent = said;
 }
 
+// Without a connection nobody knows whose exam runs or whether it is recorded, and nothing can be asked: what was told before must not stand
+// there as if it were so now.
+function forget() {
+  state.connected = false;
+  document.querySelector("aside").inert = true;
+  for (const id of ["level", "heat", "screen", "side"]) {
+    by(id).hidden = true;
+    by(id).textContent = "";
+  }
+  by("guidance").hidden = true;
+  guide.exam(null);
+  const recording = by("recording");
+  if (!recording.hidden) {
+    recording.classList.add("bad");
+    recording.textContent = words.live.recordingUnknown;
+  }
+  by("patient").classList.add("past");
+  if (state.status?.exam) by("patient-facts").textContent = words.live.beforeLost;
+}
+
+// The first word of the box, on a new connection or the old one.
+function know() {
+  state.connected = true;
+  document.querySelector("aside").inert = false;
+  by("patient").classList.remove("past");
+}
+
 function notice(said, bad = false) {
   by("notice").textContent = said;
   by("notice").classList.toggle("bad", bad);
@@ -137,16 +164,14 @@ function notice(said, bad = false) {
 
 const send = connect({
   connected() {
-    state.connected = true;
     by("connection").textContent = words.live.connected;
     by("connection").classList.remove("lost");
-    showStatus();
   },
   lost(said) {
-    state.connected = false;
     by("connection").textContent = said;
     by("connection").classList.add("lost");
-    showStatus();
+    sign.show(false, state.status);
+    forget();
     refresh();
   },
   async picture(buffer) {
@@ -156,6 +181,7 @@ const send = connect({
     refresh();
   },
   status(status) {
+    know();
     // Another exam: its lesions are other ones.
     if (status.exam?.study_uid !== state.status?.exam?.study_uid) sound.forget();
     // A page that was opened in a running exam has no picture of another one.
@@ -202,7 +228,7 @@ const MOVES = { ",": { hours: -1 }, ".": { hours: 1 }, "-": { mm: -5 }, "+": { m
 document.addEventListener("keydown", (event) => {
   // The form, not the focus: that stays in it for a moment after it was closed.
   const typing = by("exam-dialog").open || by("place-dialog").open;
-  if (typing || event.repeat || event.ctrlKey || event.altKey || event.metaKey) return;
+  if (!state.connected || typing || event.repeat || event.ctrlKey || event.altKey || event.metaKey) return;
   const onControl = event.target.closest("button, summary");
   const key = event.key.toLowerCase();
   if (key === " " && !onControl) freeze();

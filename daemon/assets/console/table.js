@@ -202,6 +202,7 @@ export const TABLE = {
     freeze: ["Freeze", "冻结"], unfreeze: ["Unfreeze", "解冻"], keep: ["Mark", "标记"], start: ["Start exam", "开始检查"], stop: ["Stop exam", "结束检查"], name: ["Name patient", "登记患者"], place: ["Place lesion", "病灶位置"],
     sound: ["Sound", "声音"], on: ["on", "开"], off: ["off", "关"], breast: ["Breast", "乳腺"], right: ["Right", "右"], left: ["Left", "左"], sides: ["Breast that is scanned", "正在扫查的乳腺"], guidance: ["Picture", "图像"],
     lesions: ["Lesions", "病灶"], map: ["What was looked at", "已扫查部位"], connecting: ["Connecting", "连接中"], connected: ["Connected", "已连接"],
+    recordingUnknown: ["Recording not known: no connection", "录制状态未知：无连接"], beforeLost: ["before the connection was lost", "连接中断之前"],
     lost: [(seconds) => `Connection lost; trying again in ${seconds} s`, (seconds) => `连接中断；${seconds} 秒后重试`],
     signs: { off: ["Off", "关闭"], ready: ["Ready", "就绪"], paused: ["Paused", "已暂停"], no_overlay: ["No overlay", "无叠加"], no_signal: ["No signal", "无信号"], failed: ["Failed", "故障"] },
     noConnection: ["No connection", "无连接"], toBox: ["to the box", "未连到设备"], noDevice: ["no capture device is configured", "未配置采集设备"],

@@ -2,6 +2,7 @@
 //! nothing but the lock, which is held only during such calls.
 
 pub mod budget;
+mod doubt;
 mod guidance;
 mod looking;
 pub mod session;
@@ -19,6 +20,7 @@ use models::task::us_breast::scan::coverage::Coverage;
 use tokio::sync::watch;
 
 use crate::desk::budget::{Budget, TimedStage};
+use crate::desk::doubt::Doubt;
 use crate::desk::looking::Looking;
 use crate::desk::session::{SignEvent, SignState, Step};
 use crate::exam::{Done, Exams};
@@ -37,6 +39,8 @@ const STATS_EVERY: Duration = Duration::from_secs(1);
 pub struct Outlets {
     pub guide: watch::Sender<Arc<Guidance>>,
     pub pictures: watch::Sender<Option<Arc<Picture>>>,
+    /// Also what comes while the page is frozen: for the recorder.
+    pub taken: watch::Sender<Option<Arc<Picture>>>,
     pub overlay: watch::Sender<Arc<Overlay>>,
     pub status: watch::Sender<Arc<Status>>,
     pub stats: watch::Sender<Arc<Stats>>,
@@ -89,13 +93,13 @@ struct Now {
     screen_at: Duration,
     /// Of the patient of the running exam with the screen.
     agreement: Option<Agreement>,
+    doubt: Doubt,
     /// It has shown another one in the running exam.
     another_on_screen: bool,
     /// What the screen has shown since the running exam began, while that belongs to nobody.
     of_nobody: Vec<OnScreen>,
     /// For the recorder.
     ended: Arc<VecDeque<Ended>>,
-    latest: Option<Arc<Picture>>,
     /// When the model's present run began.
     running_since: Option<Duration>,
     stats_at: Duration,
@@ -148,12 +152,16 @@ impl Desk {
             now.exams.forget_places();
         }
         now.size = picture.size();
-        now.latest = (self.name_check != NameCheck::Off).then(|| picture.clone());
         let _ = now.state.on(SignEvent::Picture);
         now.looking.picture(picture.captured);
-        if now.state.shows_pictures() {
+        now.pictures += 1;
+        // The recorder takes one from `taken` and looks in `pictures` whether it is shown.
+        let is_shown = now.state.shows_pictures();
+        if is_shown {
             self.out.pictures.send_replace(Some(picture.clone()));
-            now.pictures += 1;
+        }
+        self.out.taken.send_replace(Some(picture.clone()));
+        if is_shown {
             let took = self.clock.now().saturating_sub(picture.captured);
             now.budget.add(TimedStage::Present, took);
         }
@@ -180,7 +188,7 @@ impl Desk {
             if matches!(now.state, SignState::Dark { .. } | SignState::Broken { .. }) {
                 self.out.guide.send_modify(|guide| Arc::make_mut(guide).items.clear());
                 self.out.pictures.send_replace(None);
-                now.latest = None;
+                self.out.taken.send_replace(None);
             }
         }
         match &now.state {
@@ -284,6 +292,7 @@ impl Desk {
             return Ok(words);
         }
         now.of_nobody.clear();
+        now.doubt = Doubt::default();
         self.publish_agreement(&mut now, agreement);
         let screen = agreement.map(|agreement| format!("; {}", agreement.words()));
         Ok(words + &screen.unwrap_or_default())
@@ -300,17 +309,14 @@ impl Desk {
             return;
         }
         now.remember_of_nobody(again);
-        // A menu over the name, or a name that is being drawn, is no other patient: only what stays is.
-        let differs = found == Some(Agreement::Differs);
-        let is_news = differs && now.agreement != found && !again;
-        if !is_news {
-            self.publish_agreement(&mut now, found);
-        }
+        let (told, at) = (now.agreement, now.screen_at);
+        let told = now.doubt.after(found, told, at, READ_LATELY);
+        self.publish_agreement(&mut now, told);
     }
 
     /// The newest picture, also while a user has frozen the page.
     pub fn latest(&self) -> Option<Arc<Picture>> {
-        self.lock().latest.clone()
+        self.out.taken.borrow().clone()
     }
 
     fn publish_agreement(&self, now: &mut Now, agreement: Option<Agreement>) {

@@ -123,8 +123,8 @@ pub async fn run<C: Capture + 'static>(
     stage: Stage,
     shutdown: CancellationToken,
 ) -> std::io::Result<()> {
-    let Stage { guide, pictures, overlay, status, stats, mut commands, recording: _ } = stage;
-    let outlets = Outlets { guide, pictures, overlay, status, stats };
+    let Stage { guide, pictures, taken, overlay, status, stats, mut commands, recording: _ } = stage;
+    let outlets = Outlets { guide, pictures, taken, overlay, status, stats };
     let desk = Arc::new(Desk::new(parts.clock.clone(), parts.name_check, outlets));
     let (running, ended) = std::sync::mpsc::channel();
     let (newest, stop) = (Newest::default(), Arc::new(AtomicBool::new(false)));

@@ -1,5 +1,5 @@
 //! Records the running exam: reads pictures, overlay and exam from the view as a page does; the live path never waits
-//! for it.
+//! for it. A page that a user has frozen stops no recording: the scanner goes on.
 //!
 //! ```text
 //! exams/<series>/journal.jsonl   patient, best picture of each lesion, marks, statistics    (record/journal)
@@ -165,13 +165,13 @@ impl Recorder {
                 // After a last look: an exam may have ended just now.
                 () = shutdown.cancelled() => goes_on = false,
                 Ok(()) = view.status.changed() => view.status.mark_changed(),
-                Ok(()) = view.pictures.changed() => view.pictures.mark_changed(),
+                Ok(()) = view.taken.changed() => view.taken.mark_changed(),
                 Ok(()) = view.overlay.changed() => view.overlay.mark_changed(),
                 else => goes_on = false,
             }
-            // The picture first: an overlay is recorded after the picture that it was made from. Then the status, which is as new as
-            // the picture or newer: to which exam the picture belongs is known.
-            let picture = view.pictures.borrow_and_update().clone();
+            // The picture first: an overlay is recorded after the picture that it was made from. Then the status: to which exam the
+            // picture belongs is known.
+            let picture = view.taken.borrow_and_update().clone();
             if view.status.has_changed().unwrap_or(true) {
                 let status = view.status.borrow_and_update().clone();
                 self.status(&status);
@@ -244,8 +244,12 @@ impl Recorder {
 
     fn begin(&mut self, exam: &Exam) {
         match self.opened(exam) {
+            // The journal is there: the exam is known, whether or not there is room for its pictures.
             Ok(open) => {
                 self.open = Some(open);
+                if let Err(error) = room(&self.parts) {
+                    return self.fail(self.at, &error);
+                }
                 self.backoff.succeeded();
                 self.tell();
                 tracing::info!("live: the exam is recorded");
@@ -327,7 +331,12 @@ impl Recorder {
         if !self.backoff.is_due(moment.captured) {
             return;
         }
-        let recorded = open.picture(picture, &mut self.compressor);
+        // One picture can be written to a disk that is as good as full.
+        let is_room = if self.backoff.has_failed() { room(&self.parts) } else { Ok(()) };
+        let status = view.status.borrow().clone();
+        let is_shown = view.pictures.borrow().as_ref().is_some_and(|shown| shown.sequence >= picture.sequence);
+        let recorded =
+            is_room.and_then(|()| open.picture(picture, is_shown, &status, &self.parts, &mut self.compressor));
         self.unreadable = if recorded.is_err() { self.unreadable.saturating_add(1) } else { 0 };
         // A camera that compresses its pictures damages one now and then: that one is missing.
         if matches!(recorded, Err(RecordError::Jpeg(JpegError::Frame(_) | JpegError::Empty)))

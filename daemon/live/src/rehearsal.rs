@@ -100,8 +100,8 @@ pub fn run(
 ) -> Result<(), Error> {
     let clock = Arc::new(Recorded::default());
     let (stage, mut view) = view::channel();
-    let view::Stage { guide, pictures, overlay, status, stats, .. } = stage;
-    let outlets = Outlets { guide, pictures, overlay, status, stats };
+    let view::Stage { guide, pictures, taken, overlay, status, stats, .. } = stage;
+    let outlets = Outlets { guide, pictures, taken, overlay, status, stats };
     let desk = Arc::new(Desk::new(clock.clone(), NameCheck::Off, outlets));
     let mut guide = Guide {
         desk: desk.clone(),

@@ -107,7 +107,7 @@ pub struct Latency {
 /// Figures of the running exam; without one, figures since the start.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Stats {
-    /// Number of pictures shown, lost by the device, and analysed by the model.
+    /// Number of pictures that came, also behind a frozen page; lost by the device; analysed by the model.
     pub pictures: u64,
     pub lost: u64,
     pub inferred: u64,
@@ -387,7 +387,10 @@ pub enum CommandError {
 #[derive(Debug, Clone)]
 pub struct View {
     pub guide: watch::Receiver<Arc<Guidance>>,
+    /// What the page shows.
     pub pictures: watch::Receiver<Option<Arc<Picture>>>,
+    /// What the scanner shows, also while the page is frozen.
+    pub taken: watch::Receiver<Option<Arc<Picture>>>,
     pub overlay: watch::Receiver<Arc<Overlay>>,
     pub status: watch::Receiver<Arc<Status>>,
     pub stats: watch::Receiver<Arc<Stats>>,
@@ -404,6 +407,7 @@ pub struct View {
 pub struct Stage {
     pub guide: watch::Sender<Arc<Guidance>>,
     pub pictures: watch::Sender<Option<Arc<Picture>>>,
+    pub taken: watch::Sender<Option<Arc<Picture>>>,
     pub overlay: watch::Sender<Arc<Overlay>>,
     pub status: watch::Sender<Arc<Status>>,
     pub stats: watch::Sender<Arc<Stats>>,
@@ -414,6 +418,7 @@ pub struct Stage {
 
 pub fn channel() -> (Stage, View) {
     let (pictures, seen_pictures) = watch::channel(None);
+    let (taken, seen_taken) = watch::channel(None);
     let (overlay, seen_overlay) = watch::channel(Arc::default());
     let (status, seen_status) = watch::channel(Arc::default());
     let (stats, seen_stats) = watch::channel(Arc::default());
@@ -421,10 +426,11 @@ pub fn channel() -> (Stage, View) {
     let (guide, seen_guide) = watch::channel(Arc::default());
     let (ask, commands) = mpsc::channel(8);
     (
-        Stage { guide, pictures, overlay, status, stats, recording, commands },
+        Stage { guide, pictures, taken, overlay, status, stats, recording, commands },
         View {
             guide: seen_guide,
             pictures: seen_pictures,
+            taken: seen_taken,
             overlay: seen_overlay,
             status: seen_status,
             stats: seen_stats,

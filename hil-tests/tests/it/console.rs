@@ -407,13 +407,21 @@ async fn a_tablet_held_upright_has_it_all_and_targets_large_enough_for_fingers()
 async fn a_box_that_goes_away_is_said_and_found_again() {
     let Some((mut browser, mut player)) = watching(1280, 800).await else { return };
     browser.wait("video", PATIENCE, MOVING).await.unwrap();
+    player.record();
+    let label = "document.getElementById('recording')";
+    browser.wait("recording", PATIENCE, &format!("{label}.textContent.includes('\u{25cf}')")).await.unwrap();
     let address = player.stop().await;
     browser.wait("the loss", PATIENCE, &sign_says("failed", "No connection")).await.unwrap();
     let trying = "document.getElementById('connection').textContent.includes('trying again')";
     browser.wait("the words", PATIENCE, trying).await.unwrap();
     browser.screenshot(&screenshot("no-connection.png")).await.unwrap();
+    let words = browser.evaluate(&format!("{label}.textContent")).await.unwrap();
+    assert_eq!(words, "Recording not known: no connection", "a box without power records nothing");
+    let inert = "document.querySelector('aside').inert";
+    assert_eq!(browser.evaluate(inert).await.unwrap(), true, "nothing can be asked");
     player = Player::start_at(address).await;
     browser.wait("the box again", PATIENCE, &sign_says("ready", "Ready")).await.unwrap();
+    browser.wait("what is so now", PATIENCE, &format!("{label}.hidden && !{inert}")).await.unwrap();
     browser.wait("video again", PATIENCE, MOVING).await.unwrap();
     player.stop().await;
 }

@@ -13,7 +13,8 @@ use hal::capture::frame::Shape;
 use hal::capture::{Colour, Frame, PixelFormat};
 use live::identity;
 use live::view::{
-    self, Command, Exam, ExamError, Guidance, Latency, Overlay, Picture, ProbeOrder, Sign, Stage, Stats, Status, View,
+    self, Command, Exam, ExamError, Guidance, Latency, Overlay, Picture, ProbeOrder, Recording, RecordingState, Sign,
+    Stage, Stats, Status, View,
 };
 use live::worklist::Worklist;
 use models::task::us_breast::lesion::Lesion;
@@ -43,6 +44,7 @@ pub struct Player {
     address: SocketAddr,
     status: watch::Sender<Arc<Status>>,
     pub guide: watch::Sender<Arc<Guidance>>,
+    recording: watch::Sender<Arc<Recording>>,
     pub heat: watch::Sender<heat::Report>,
     switches: Arc<Switches>,
     trigger: CancellationToken,
@@ -72,7 +74,7 @@ impl Player {
         let shutdown = trigger.clone();
         let (stage, view) = view::channel();
         let view = View { worklist, ..view };
-        let Stage { guide, pictures, overlay, status, stats, recording: _, commands } = stage;
+        let Stage { guide, pictures, taken: _, overlay, status, stats, recording, commands } = stage;
         status.send_replace(Arc::new(Status {
             sign: Sign::Ready,
             source: "synthetic".into(),
@@ -90,7 +92,7 @@ impl Player {
         ];
         let (heat, told) = heat::channel();
         let server = tokio::spawn(server.with_heat(told).serve(Some(view), shutdown));
-        Self { address, status, guide, heat, switches, trigger, server, playing }
+        Self { address, status, guide, recording, heat, switches, trigger, server, playing }
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -107,6 +109,11 @@ impl Player {
         self.switches.dark.store(!pictures, Ordering::Relaxed);
         self.switches.blind.store(blind, Ordering::Relaxed);
         self.status.send_modify(|status| Arc::make_mut(status).sign = sign);
+    }
+
+    /// The recorder says that it records.
+    pub fn record(&self) {
+        self.recording.send_replace(Arc::new(Recording { state: RecordingState::On, ..Recording::default() }));
     }
 
     /// An exam begins automatically.

@@ -28,12 +28,12 @@ struct Path {
 impl Path {
     fn start() -> (Self, View) {
         let (stage, view) = view::channel();
-        let view::Stage { guide, pictures, overlay, status, stats, recording: _, mut commands } = stage;
+        let view::Stage { guide, pictures, taken, overlay, status, stats, recording: _, mut commands } = stage;
         let asked = Arc::new(Mutex::new(Vec::new()));
         tokio::spawn({
             let (status, asked) = (status.clone(), asked.clone());
             async move {
-                let _kept = (pictures, overlay);
+                let _kept = (pictures, taken, overlay);
                 while let Some(command) = commands.recv().await {
                     asked.lock().unwrap().push(format!("{command:?}"));
                     obey(command, &status);

@@ -24,8 +24,8 @@ fn lesion() -> Lesion {
 
 fn desk() -> (Desk, watch::Receiver<Arc<Status>>, Manual) {
     let clock = Manual::default();
-    let (Stage { guide, pictures, overlay, status, stats, .. }, view) = view::channel();
-    let outlets = Outlets { guide, pictures, overlay, status, stats };
+    let (Stage { guide, pictures, taken, overlay, status, stats, .. }, view) = view::channel();
+    let outlets = Outlets { guide, pictures, taken, overlay, status, stats };
     (Desk::new(Arc::new(clock.clone()), NameCheck::Refuse, outlets), view.status, clock)
 }
 
@@ -81,8 +81,8 @@ fn picture(desk: &Desk, sequence: u64) -> Arc<Picture> {
 #[test]
 fn what_was_frozen_or_outlined_in_one_exam_is_not_shown_in_the_next() {
     let clock = Manual::default();
-    let (Stage { guide, pictures, overlay, status, stats, .. }, view) = view::channel();
-    let desk = Desk::new(Arc::new(clock), NameCheck::Off, Outlets { guide, pictures, overlay, status, stats });
+    let (Stage { guide, pictures, taken, overlay, status, stats, .. }, view) = view::channel();
+    let desk = Desk::new(Arc::new(clock), NameCheck::Off, Outlets { guide, pictures, taken, overlay, status, stats });
     start(&desk, of("DOE^JANE")).unwrap();
     let of_jane = picture(&desk, 1);
     desk.freeze(true, By::Page).unwrap();
@@ -123,10 +123,27 @@ fn a_place_that_was_said_of_a_lesion_of_one_exam_or_size_is_given_to_no_other() 
 }
 
 #[test]
+fn a_frozen_page_hides_pictures_from_pages_and_not_from_the_recorder() {
+    let clock = Manual::default();
+    let (Stage { guide, pictures, taken, overlay, status, stats, .. }, view) = view::channel();
+    let outlets = Outlets { guide, pictures, taken, overlay, status, stats };
+    let desk = Desk::new(Arc::new(clock), NameCheck::Off, outlets);
+    start(&desk, of("DOE^JANE")).unwrap();
+    picture(&desk, 1);
+    desk.freeze(true, By::Page).unwrap();
+    (2..=300).for_each(|number| drop(picture(&desk, number)));
+    let number = |pictures: &watch::Receiver<Option<Arc<Picture>>>| pictures.borrow().as_ref().map(|one| one.sequence);
+    assert_eq!([number(&view.pictures), number(&view.taken)], [Some(1), Some(300)]);
+    assert_eq!(desk.lock().stats().pictures, 300, "with which what was recorded is compared");
+    desk.happened(SignEvent::Lost("no signal".into()));
+    assert_eq!([number(&view.pictures), number(&view.taken)], [None, None]);
+}
+
+#[test]
 fn pictures_that_nobody_looked_at_are_counted_also_while_the_page_is_frozen() {
     let clock = Manual::default();
-    let (Stage { guide, pictures, overlay, status, stats, .. }, _view) = view::channel();
-    let desk = Desk::new(Arc::new(clock), NameCheck::Off, Outlets { guide, pictures, overlay, status, stats });
+    let (Stage { guide, pictures, taken, overlay, status, stats, .. }, _view) = view::channel();
+    let desk = Desk::new(Arc::new(clock), NameCheck::Off, Outlets { guide, pictures, taken, overlay, status, stats });
     start(&desk, of("DOE^JANE")).unwrap();
     let unseen = |desk: &Desk| desk.lock().stats().unseen_secs;
     let answered = |desk: &Desk, number: u64| {
@@ -183,6 +200,32 @@ fn a_menu_over_the_name_is_no_other_patient_but_what_stays_is() {
     assert_eq!(now(), Some(Agreement::Differs));
     desk.on_screen(shows("DOE, JANE"));
     assert_eq!(now(), Some(Agreement::Agrees));
+}
+
+/// A clock beside the name, a noisy cable: no two readings are the same letters with the same confidences.
+#[test]
+fn another_patient_is_told_although_no_reading_is_the_same_as_the_one_before() {
+    let (desk, status, clock) = desk();
+    let now = || status.borrow().name_on_screen;
+    let read = |screen: Screen| {
+        clock.advance(Duration::from_secs(1));
+        desk.on_screen(screen);
+    };
+    read(shows("DOE, JANE 10:42:07"));
+    start(&desk, of("DOE^JANE")).unwrap();
+    read(shows("ROE, ANNA 10:42:08"));
+    assert_eq!(now(), Some(Agreement::Agrees), "one blurred reading is no alarm");
+    read(shows("DOE, JANE 10:42:09"));
+    read(shows("ROE, ANNA 10:42:10"));
+    assert_eq!(now(), Some(Agreement::Agrees), "nor is a second one after the right name");
+    read(Screen::NotRead);
+    read(shows("ROE, ANNA 10:42:12"));
+    assert_eq!(now(), Some(Agreement::Differs));
+    read(Screen::NotRead);
+    assert_eq!(now(), Some(Agreement::Differs), "what is not read takes nothing back");
+    read(shows("DOE, JANE 10:42:14"));
+    assert_eq!(now(), Some(Agreement::Agrees));
+    assert!(status.borrow().another_on_screen);
 }
 
 #[test]

@@ -72,11 +72,11 @@ fn stand(profile: Profile) -> (Guide, View, Stage, Manual) {
     let clock = Manual::default();
     let (mut stage, view) = view::channel();
     let (spare, _) = view::channel();
-    let Stage { guide, pictures, overlay, status, stats, .. } = std::mem::replace(&mut stage, spare);
+    let Stage { guide, pictures, taken, overlay, status, stats, .. } = std::mem::replace(&mut stage, spare);
     let desk = Arc::new(Desk::new(
         Arc::new(clock.clone()),
         NameCheck::Off,
-        Outlets { guide, pictures, overlay, status, stats },
+        Outlets { guide, pictures, taken, overlay, status, stats },
     ));
     let guide =
         Guide { desk, newest: Newest::default(), profiles: Profiles::of(vec![profile]), state: Watching::default() };

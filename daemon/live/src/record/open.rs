@@ -15,7 +15,7 @@ use crate::cast;
 use crate::jpeg::{self, Compressor};
 use crate::name::Agreement;
 use crate::screen::profile::{Area, Profile};
-use crate::view::{Exam, Overlay, Picture, Recording, RecordingState, Sign, Status};
+use crate::view::{Exam, MadeBy, Overlay, Picture, Recording, RecordingState, Sign, Status};
 
 /// The recording in progress.
 pub(super) struct Open {
@@ -27,11 +27,15 @@ pub(super) struct Open {
     /// Capture time of the first picture in the present file.
     pub(super) since: Option<Duration>,
     pub(super) recent: VecDeque<Moment>,
+    /// The last picture that the page showed: while it is frozen, the one that people mark.
+    shown: Option<Moment>,
     pub(super) marks: u32,
     pub(super) profile: Option<Profile>,
     pub(super) stats_at: Duration,
-    /// The last picture before nothing looked at them any more.
+    /// The last picture before nothing looked at them any more, and the first one behind a frozen page: of those nobody is told
+    /// outlines and scale.
     unseen_since: Option<Moment>,
+    hidden_since: Option<Moment>,
     pub(super) told: Recording,
 }
 
@@ -45,10 +49,12 @@ impl Open {
             ring: Ring::default(),
             since: None,
             recent: VecDeque::new(),
+            shown: None,
             marks: exam.marks,
             profile: None,
             stats_at: Duration::ZERO,
             unseen_since: None,
+            hidden_since: None,
             told: Recording { of, state: RecordingState::On, ..Recording::default() },
         }
     }
@@ -77,13 +83,7 @@ impl Open {
             self.note(&JournalEntry::Simulated)?;
         }
         if status.size != [0, 0] {
-            let profile = parts.profiles.choose(status.size).ok();
-            let masked = parts.settings.mask_text;
-            let scene = scene(status, profile, masked);
-            if self.story.scenes.last() != Some(&scene) {
-                self.profile = profile.cloned();
-                self.note(&JournalEntry::Scene(scene))?;
-            }
+            self.scene(status.size, status, parts)?;
         }
         if self.story.side() != exam.side {
             self.note(&JournalEntry::Side { side: exam.side })?;
@@ -99,14 +99,36 @@ impl Open {
         }
         while self.marks < exam.marks {
             self.marks += 1;
-            if let Some(moment) = self.recent.back().copied() {
+            if let Some(moment) = self.shown.or_else(|| self.recent.back().copied()) {
                 self.note(&JournalEntry::Marked(moment))?;
             }
         }
         Ok(())
     }
 
-    pub(super) fn picture(&mut self, picture: &Picture, compressor: &mut Compressor) -> Result<(), RecordError> {
+    /// Notes the scene of pictures of this size, unless it is the last one.
+    fn scene(&mut self, size: [usize; 2], status: &Status, parts: &RecorderParts) -> Result<(), RecordError> {
+        let profile = parts.profiles.choose(size).ok();
+        let scene = scene(size, status.made_by.clone(), profile, parts.settings.mask_text);
+        if self.story.scenes.last() != Some(&scene) {
+            self.profile = profile.cloned();
+            self.note(&JournalEntry::Scene(scene))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn picture(
+        &mut self,
+        picture: &Picture,
+        is_shown: bool,
+        status: &Status,
+        parts: &RecorderParts,
+        compressor: &mut Compressor,
+    ) -> Result<(), RecordError> {
+        // The status may be older than the picture, or newer: what identifies the patient is blacked out where this one shows it.
+        if self.story.scenes.last().is_none_or(|scene| scene.size != picture.size()) {
+            self.scene(picture.size(), status, parts)?;
+        }
         let masked = self.story.scenes.last().is_some_and(|scene| scene.masked);
         let texts = self.profile.iter().filter(|_| masked).flat_map(|profile| &profile.text);
         let masks: Vec<Area> = texts.filter(|text| text.identifies).map(|text| text.area).collect();
@@ -118,13 +140,19 @@ impl Open {
             self.told.skipped += picture.sequence.saturating_sub(last.sequence).saturating_sub(1);
         }
         self.told.pictures += 1;
-        if let Some(moment) = self.unseen_since
+        let moment = Moment { sequence: picture.sequence, captured: picture.captured };
+        if is_shown {
+            (self.shown, self.hidden_since) = (Some(moment), None);
+        } else {
+            self.hidden_since.get_or_insert(moment);
+        }
+        if let Some(moment) = self.unseen_since.or(self.hidden_since)
             && picture.captured.saturating_sub(moment.captured) > SCALE_LASTS
             && self.story.scale_now().is_some()
         {
             self.note(&JournalEntry::Scale { moment, mm_per_pixel: None })?;
         }
-        self.recent.push_back(Moment { sequence: picture.sequence, captured: picture.captured });
+        self.recent.push_back(moment);
         if self.recent.len() > REMEMBERED {
             self.recent.pop_front();
         }
@@ -152,7 +180,10 @@ impl Open {
         self.since = None;
         // The newest pictures are needed for what is found in the next seconds, whatever the settings say.
         let kept = kept.max(half + PART);
-        let gone = self.ring.expire(spans.to, kept, &self.story.windows(half));
+        // What stands on a frozen page may still be marked.
+        let shown = self.shown.map(|moment| Window::around(moment.captured, half));
+        let wanted: Vec<Window> = self.story.windows(half).into_iter().chain(shown).collect();
+        let gone = self.ring.expire(spans.to, kept, &wanted);
         Ok(gone.into_iter().try_for_each(|number| self.files.remove(number))?)
     }
 
@@ -187,8 +218,7 @@ fn is_other(before: Option<f32>, now: Option<f32>) -> bool {
     }
 }
 
-fn scene(status: &Status, profile: Option<&Profile>, mask_text: bool) -> Scene {
-    let size = status.size;
+fn scene(size: [usize; 2], made_by: Option<MadeBy>, profile: Option<&Profile>, mask_text: bool) -> Scene {
     let whole = Area { x: 0, y: 0, width: size[0], height: size[1] };
     let sector = profile.map_or(whole, |profile| profile.sector);
     let [right, bottom] = sector.end();
@@ -198,6 +228,6 @@ fn scene(status: &Status, profile: Option<&Profile>, mask_text: bool) -> Scene {
         sector: [sector.x, sector.y, right, bottom].map(cast::pixels),
         // Without a profile it is not known where the text is, and in one that names no such text nothing is blacked out.
         masked: mask_text && profile.is_some_and(|profile| profile.text.iter().any(|text| text.identifies)),
-        made_by: status.made_by.clone(),
+        made_by,
     }
 }

@@ -4,9 +4,11 @@ use std::sync::Mutex;
 
 use dicom::patient::Patient;
 use hal::capture::frame::Shape;
-use hal::capture::{Colour, Frame, PixelFormat};
+use hal::capture::{Colour, Frame, PixelFormat, convert};
 
 use super::*;
+use crate::jpeg;
+use crate::screen::profile::Profile;
 use crate::view;
 
 /// Keeps the stories of what is handed over.
@@ -110,10 +112,135 @@ fn an_exam_that_could_not_be_recorded_at_first_is_recorded_when_there_is_room() 
     assert!(recorder.open.is_some());
 }
 
+/// Bytes in the files of pictures.
+fn kept_bytes(recorder: &Recorder) -> u64 {
+    let folder = recorder.open.as_ref().unwrap().files.folder();
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    let pictures = files.filter(|file| file.file_name().to_str().unwrap().ends_with(".pic"));
+    pictures.map(|file| file.metadata().unwrap().len()).sum()
+}
+
+#[test]
+fn while_the_disk_is_full_nobody_says_that_it_records_and_nothing_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut recorder, _) = recorder(folder.path());
+    let free = Arc::new(std::sync::atomic::AtomicU64::new(100));
+    let now = free.clone();
+    recorder.parts.free = Arc::new(move || Ok(now.load(std::sync::atomic::Ordering::Relaxed)));
+    recorder.parts.min_free_bytes = 100;
+    let (_stage, view) = view::channel();
+    recorder.status(&Status { exam: Some(exam(1, "P1")), ..Status::default() });
+    let mut told = recorder.parts.told.subscribe();
+    let mut record = |recorder: &mut Recorder, seconds: std::ops::Range<u64>| {
+        let mut states = Vec::new();
+        for sequence in seconds.start * 30..seconds.end * 30 {
+            let picture = picture(sequence, 1);
+            recorder.at = picture.captured;
+            recorder.picture(&picture, &view);
+            states.push(told.borrow_and_update().state == RecordingState::On);
+        }
+        states
+    };
+    assert!(record(&mut recorder, 0..3).iter().all(|is_on| *is_on));
+    free.store(99, std::sync::atomic::Ordering::Relaxed);
+    record(&mut recorder, 3..5);
+    let before = kept_bytes(&recorder);
+    assert!(record(&mut recorder, 5..65).iter().all(|is_on| !is_on), "not even for one picture");
+    assert_eq!(kept_bytes(&recorder), before);
+    free.store(100, std::sync::atomic::Ordering::Relaxed);
+    assert!(record(&mut recorder, 65..72).last().unwrap(), "there is room again");
+}
+
+#[test]
+fn an_exam_that_begins_on_a_full_disk_is_known_and_not_said_to_be_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut recorder, _) = recorder(folder.path());
+    (recorder.parts.free, recorder.parts.min_free_bytes) = (Arc::new(|| Ok(99)), 100);
+    recorder.status(&Status { exam: Some(exam(1, "P1")), ..Status::default() });
+    assert!(
+        matches!(&recorder.parts.told.borrow().state, RecordingState::Failed { reason } if reason.contains("full"))
+    );
+    assert_eq!(recorder.open.as_ref().unwrap().story.begun.patient.id, "P1");
+}
+
 fn picture(sequence: u64, exam: u64) -> Picture {
     let shape = Shape::tight(PixelFormat::Grey, 16, 16, Colour::default());
     let captured = Duration::from_millis(33 * sequence);
     Picture { sequence, captured, exam, frame: Frame::new(shape, sequence, captured, Arc::new(vec![0; 256])) }
+}
+
+/// Somebody has frozen the page and forgotten it; whoever scans looks at the scanner.
+#[test]
+fn a_frozen_page_stops_no_recording_and_a_mark_is_of_what_stands_on_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut recorder, _) = recorder(folder.path());
+    recorder.parts.settings.keep_secs = 2;
+    let (stage, view) = view::channel();
+    let now = |marks| Status { exam: Some(Exam { marks, ..exam(1, "P1") }), ..Status::default() };
+    recorder.status(&now(0));
+    let record = |recorder: &mut Recorder, numbers: std::ops::Range<u64>, is_frozen: bool| {
+        for sequence in numbers {
+            let picture = picture(sequence, 1);
+            if !is_frozen {
+                stage.pictures.send_replace(Some(Arc::new(picture.clone())));
+            }
+            recorder.picture(&picture, &view);
+            if sequence == 50 {
+                recorder.overlay(&Overlay { sequence, mm_per_pixel: Some(0.1), ..Overlay::default() });
+            }
+        }
+    };
+    record(&mut recorder, 0..100, false);
+    record(&mut recorder, 100..400, true);
+    recorder.status(&now(1));
+    record(&mut recorder, 400..500, false);
+    let open = recorder.open.as_ref().unwrap();
+    assert_eq!((open.told.pictures, open.told.state.clone()), (500, RecordingState::On));
+    let marked = Moment { sequence: 99, captured: Duration::from_millis(33 * 99) };
+    assert_eq!(open.story.marks, [marked]);
+    let file = std::fs::read_dir(open.files.folder()).unwrap().map(|file| std::fs::read(file.unwrap().path()).unwrap());
+    let is_there = file.into_iter().any(|file| pictures::read(&file).iter().any(|shot| shot.head.sequence == 99));
+    assert!(is_there, "it is older than what is kept without a mark");
+    let scale = |number: u64| open.story.scale(Duration::from_millis(33 * number), Duration::from_millis(33 * number));
+    assert_eq!([scale(99), scale(100), scale(399)], [Some(0.1), None, None], "nobody was told a change of depth");
+}
+
+/// A picture is published before the status that says its size.
+#[test]
+fn the_first_picture_of_another_size_is_masked_where_its_own_screen_shows_the_name() {
+    const SMALL: &str = "name = \"small\"\nscreen = [64, 64]\nsector = [0, 16, 64, 48]\n[[text]]\nsays = \"patient\"\n\
+        area = [0, 0, 8, 8]\nidentifies = true\n";
+    let large =
+        SMALL.replace("small", "large").replace("[64, 64]", "[96, 96]").replace("[0, 0, 8, 8]", "[88, 0, 8, 8]");
+    let folder = tempfile::tempdir().unwrap();
+    let (mut recorder, _) = recorder(folder.path());
+    recorder.parts.profiles = Profiles::of([SMALL, &large].map(|toml| Profile::parse(toml).unwrap()).into());
+    recorder.parts.settings.mask_text = true;
+    let (stage, view) = view::channel();
+    let told = Status { exam: Some(exam(1, "P1")), ..Status::default() };
+    recorder.status(&told);
+    stage.status.send_replace(Arc::new(told));
+    let white = |sequence, side: u32| {
+        let shape = Shape::tight(PixelFormat::Grey, side, side, Colour::default());
+        let bytes = Arc::new(vec![255; (side * side) as usize]);
+        let captured = Duration::from_millis(33 * sequence);
+        Picture { sequence, captured, exam: 1, frame: Frame::new(shape, sequence, captured, bytes) }
+    };
+    for (sequence, side) in [(1, 64), (2, 64), (3, 96), (4, 64)] {
+        recorder.picture(&white(sequence, side), &view);
+    }
+    let open = recorder.open.as_ref().unwrap();
+    assert!(open.story.scenes.iter().all(|scene| scene.masked), "{:?}", open.story.scenes);
+    let file = std::fs::read(open.files.folder().join("00000000.pic")).unwrap();
+    let mut seen = Vec::new();
+    for shot in pictures::read(&file) {
+        let mut grey = Vec::new();
+        let [columns, rows] = shot.head.size;
+        convert::grey(&jpeg::frame(shot.jpeg.to_vec(), columns, rows), &mut grey).unwrap();
+        let name = if columns == 64 { 0 } else { 88 };
+        seen.push((columns, grey[name + 2] < 64, grey[usize::from(columns) * 40] > 192));
+    }
+    assert_eq!(seen, [(64, true, true), (64, true, true), (96, true, true), (64, true, true)]);
 }
 
 /// The disk was slow: when the recorder looks again, the exam of A has ended, that of B runs and its first picture is there.
@@ -123,7 +250,7 @@ async fn no_picture_of_the_next_patient_gets_into_the_recording_of_the_one_befor
     let (recorder, kept) = recorder(folder.path());
     let (stage, view) = view::channel();
     stage.status.send_replace(Arc::new(Status { exam: Some(exam(1, "A")), ..Status::default() }));
-    stage.pictures.send_replace(Some(Arc::new(picture(1, 1))));
+    stage.taken.send_replace(Some(Arc::new(picture(1, 1))));
     let shutdown = CancellationToken::new();
     let told = recorder.parts.told.subscribe();
     let running = tokio::spawn(recorder.run(view, shutdown.clone()));
@@ -131,7 +258,7 @@ async fn no_picture_of_the_next_patient_gets_into_the_recording_of_the_one_befor
     is_on.wait_for(|told| told.state == RecordingState::On).await.unwrap();
     // Without a point where the recorder could look in between.
     let ended = Arc::new([ended(exam(1, "A"))].into());
-    stage.pictures.send_replace(Some(Arc::new(picture(2, 3))));
+    stage.taken.send_replace(Some(Arc::new(picture(2, 3))));
     stage.status.send_replace(Arc::new(Status { exam: Some(exam(3, "B")), ended, ..Status::default() }));
     shutdown.cancel();
     running.await.unwrap();

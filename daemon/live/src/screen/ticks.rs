@@ -1,4 +1,7 @@
 //! Reads a depth scale: the distance of its ticks in pixels. Pure.
+//!
+//! A scanner draws marks (the focus) on its scale. One that covers the short ticks leaves the long ones, which are evenly spaced, too, and
+//! two to ten times as far apart: sizes would be too small by that factor, so where short ticks are left anywhere there is no scale.
 
 /// Fewer ticks are not taken for a scale.
 const LEAST_TICKS: usize = 4;
@@ -23,39 +26,73 @@ pub struct Ticks {
     pub spacing: f32,
 }
 
+/// By how much the ticks of one column may be closer than those of another one: from one long tick to the next.
+const FINER: std::ops::RangeInclusive<u8> = 2..=10;
+
+/// Bright rows of a column.
+#[derive(Debug, Default)]
+struct Runs {
+    /// Middle rows of those that are as thin as a tick.
+    thin: Vec<f32>,
+    /// First and last row of the others.
+    thick: Vec<[f32; 2]>,
+}
+
 /// The column with the most ticks in an area of grey levels, given row by row. `None` when no column has four evenly
-/// spaced ticks.
+/// spaced ticks, or when another column shows that ticks are closer.
 pub fn find(grey: &[u8], width: usize) -> Option<Ticks> {
     let (low, high) = grey.iter().fold((u8::MAX, u8::MIN), |(l, h), v| (l.min(*v), h.max(*v)));
     if width == 0 || high.saturating_sub(low) < CONTRAST {
         return None;
     }
     let level = low + (high - low) / 2;
-    let columns = (0..width).filter_map(|column| {
-        let rows = grey.get(column..)?.iter().step_by(width).map(|v| *v > level);
-        let (first, count, spacing) = regular(&runs(rows))?;
+    let columns: Vec<Runs> =
+        (0..width).map(|column| runs(grey.iter().skip(column).step_by(width).map(|v| *v > level))).collect();
+    let ticks = columns.iter().enumerate().filter(|(_, runs)| runs.thick.is_empty()).filter_map(|(column, runs)| {
+        let (first, count, spacing) = regular(&runs.thin)?;
         Some(Ticks { column, first, count, spacing })
     });
     // Of columns with equally many ticks, the first.
-    columns.reduce(|best, next| if next.count > best.count { next } else { best })
+    let best = ticks.reduce(|best, next| if next.count > best.count { next } else { best })?;
+    (!columns.iter().any(|runs| runs.is_finer(&best))).then_some(best)
 }
 
-/// Middle rows of the bright runs; empty when one run is too thick for a tick.
-fn runs(rows: impl Iterator<Item = bool>) -> Vec<f32> {
-    let mut middles = Vec::new();
+fn runs(rows: impl Iterator<Item = bool>) -> Runs {
+    let mut found = Runs::default();
     let mut length = 0;
     for (row, ink) in rows.chain([false]).enumerate() {
-        match ink {
-            true => length += 1,
-            false if length > THICKEST => return Vec::new(),
-            false if length > 0 => {
-                middles.push(row as f32 - (length as f32 + 1.0) / 2.0);
-                length = 0;
+        if ink {
+            length += 1;
+        } else if length > 0 {
+            let (first, last) = ((row - length) as f32, row as f32 - 1.0);
+            if length > THICKEST {
+                found.thick.push([first, last])
+            } else {
+                found.thin.push(f32::midpoint(first, last))
             }
-            false => {}
+            length = 0;
         }
     }
-    middles
+    found
+}
+
+impl Runs {
+    /// Whether here are ticks between those of `ticks`, where nothing covers them: at most of the rows at one of the fractions of
+    /// their distance.
+    fn is_finer(&self, ticks: &Ticks) -> bool {
+        let between = |parts: u8| {
+            let step = ticks.spacing / f32::from(parts);
+            let rows = (1..(ticks.count - 1) * usize::from(parts)).filter(move |i| i % usize::from(parts) != 0);
+            let free: Vec<f32> = rows.map(|i| ticks.first + i as f32 * step).filter(|row| !self.covers(*row)).collect();
+            let there = free.iter().filter(|row| self.thin.iter().any(|at| (at - *row).abs() <= OFF)).count();
+            step >= NEAREST && there > 0 && 2 * there >= free.len()
+        };
+        FINER.into_iter().any(between)
+    }
+
+    fn covers(&self, row: f32) -> bool {
+        self.thick.iter().any(|[first, last]| (first - OFF..=last + OFF).contains(&row))
+    }
 }
 
 /// First row, number and distance of the ticks, when all are evenly spaced.
@@ -98,6 +135,45 @@ mod tests {
             prop_assert!((ticks.spacing - spacing).abs() <= 1.0 / (ticks.count - 1) as f32, "{:?}", ticks);
             prop_assert!(ticks.column < 6, "the short ones too: {:?}", ticks);
         }
+    }
+
+    /// The focus: a triangle whose point is on the right, in the first six columns or more.
+    fn marked(mut grey: Vec<u8>, middle: usize, half: usize) -> Vec<u8> {
+        for column in 0..=half {
+            let reach = half - column;
+            (middle - reach..=middle + reach).for_each(|y| grey[y * 44 + column] = 200);
+        }
+        grey
+    }
+
+    proptest! {
+        /// Every second tick is long; the mark stands on a tick or between two.
+        #[test]
+        fn a_mark_on_the_scale_never_makes_sizes_a_fraction_of_what_they_are(
+            spacing in 14.0f32..110.0, middle in 20usize..590, half in 2usize..12,
+        ) {
+            let found = find(&marked(strip(616, spacing, 10, 200), middle, half), 44);
+            let is_true = |ticks: &Ticks| (ticks.spacing - spacing).abs() <= 0.05 * spacing;
+            prop_assert!(found.as_ref().is_none_or(is_true), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn under_a_focus_mark_the_long_ticks_alone_are_no_scale() {
+        let clean = strip(616, 40.0, 10, 200);
+        assert!((find(&clean, 44).unwrap().spacing - 40.0).abs() < 0.1);
+        assert_eq!(find(&marked(clean.clone(), 300, 6), 44), None, "between two ticks; 80 would be half of each size");
+        let mut bar = clean;
+        (90..500).for_each(|y| bar[y * 44..][..8].fill(200));
+        assert_eq!(find(&bar, 44), None, "a bar over most of the short ticks");
+    }
+
+    /// Many scanners draw the axis, too.
+    #[test]
+    fn ticks_beside_a_line_from_top_to_bottom_are_a_scale() {
+        let mut grey = strip(616, 40.0, 10, 200);
+        (0..616).for_each(|y| grey[y * 44] = 200);
+        assert!((find(&grey, 44).unwrap().spacing - 40.0).abs() < 0.1);
     }
 
     #[test]

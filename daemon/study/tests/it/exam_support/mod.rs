@@ -142,7 +142,9 @@ impl Stand {
         let before = self.bytes("pic");
         let captured = Duration::from_micros(n * 33_333);
         let frame = frame(n, captured);
-        self.stage.pictures.send_replace(Some(Arc::new(Picture { sequence: n, captured, exam: 0, frame })));
+        let picture = Arc::new(Picture { sequence: n, captured, exam: 0, frame });
+        self.stage.pictures.send_replace(Some(picture.clone()));
+        self.stage.taken.send_replace(Some(picture));
         until("the picture to be recorded", || self.bytes("pic") != before).await;
         if let Some(confidence) = sure {
             let overlay =
