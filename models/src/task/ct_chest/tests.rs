@@ -454,7 +454,7 @@ fn sim_a_chest_whose_patches_stay_on_a_card_has_the_findings_of_the_processor() 
     reads.thresholds = [(Channel::Nodule, Threshold::plain(0.8, 0.8, 4.0))].into();
     let planted = vec![([-70.0, 20.0, -30.0], 8.0), ([60.0, -30.0, 21.0], 10.0)];
     let chest = Chest { nodules: planted, spacing_mm: [1.4; 3], ..Chest::default() };
-    let mut found = |model: &mut dyn LoadedModel| {
+    let found = |model: &mut dyn LoadedModel| {
         let findings =
             run(&chest.volume(), &Acquisition::default(), &package, (model, &Cpu), &Unattended).unwrap().nodules;
         let Evaluated::Done(nodules) = findings else { panic!("{findings:?}") };
