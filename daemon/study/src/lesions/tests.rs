@@ -338,7 +338,12 @@ fn a_recall_whose_lesion_cannot_be_read_is_still_due() {
         .unwrap();
     let rows = its.recalls(date(2027, 2, 1), false);
     assert_eq!((rows[0].person.id.as_str(), rows[0].standing), ("p1", Standing::Overdue));
-    assert!(rows[0].why.contains("cannot be read"), "{}", rows[0].why);
+    assert!(rows[0].why.contains("cannot be read") && rows[0].why.contains("lower case"), "{}", rows[0].why);
+    // Another lesion has the ID as it was written.
+    its.record(&visit(someone(), date(2026, 3, 10), placed(Side::Right), 9.0));
+    let rows = its.recalls(date(2027, 2, 1), false);
+    assert_eq!(rows[0].person.id, "P1");
+    assert!(!rows[0].why.contains("lower case"), "{}", rows[0].why);
 }
 
 #[test]
