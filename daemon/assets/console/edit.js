@@ -34,6 +34,9 @@ export function changes(edit, found) {
   return `edited by ${edit.by}: ${Object.entries(edit.values).map(one).join(", ")}`;
 }
 
+// Of a mark in a mammogram the distance is the depth along the axis to the chest wall, not the way to the nipple.
+const labelOf = (field, found) => (field === "distance_mm" && "kind" in found ? "Behind the nipple (depth), mm" : FIELDS[field].label);
+
 export class EditForm {
   #inputs = new Map();
   #found;
@@ -72,7 +75,8 @@ export class EditForm {
   }
 
   #row(field, value) {
-    const { label, choices, least, most, step } = FIELDS[field];
+    const { choices, least, most, step } = FIELDS[field];
+    const label = labelOf(field, this.#found);
     // What was found does not become unknown, except the lobe when the finding lies on the other side.
     const isFound = this.#found[field] !== "";
     const choice = { ...(isFound && field !== "lobe" ? {} : { "": "not known" }), ...choices };
@@ -117,7 +121,7 @@ export class EditForm {
     const values = Object.fromEntries([...this.#inputs].map(([field, input]) => [field, input.value]).filter(([, value]) => value !== ""));
     const [long, short] = [values.long_mm, values.short_mm];
     const one = (long === undefined) !== (short === undefined);
-    if (wrong) this.#error.textContent = `${FIELDS[wrong.name].label}: ${wrong.validationMessage}`;
+    if (wrong) this.#error.textContent = `${labelOf(wrong.name, this.#found)}: ${wrong.validationMessage}`;
     else if (one || Number(short) > Number(long)) this.#error.textContent = "Give both axes, the longer one first.";
     else return this.#end(values, done);
     wrong?.focus();
