@@ -189,7 +189,7 @@ fn volume(packages: &Path, provider: &str) -> Outcome<()> {
     let [depth, rows, columns] = reads.input.patch;
     let size = [columns, rows, depth];
     let grid = Grid { dims: size.map(|n| n * 5 / 2), spacing_mm: [reads.input.spacing_mm; 3] };
-    let hu = (0..grid.len()).map(|i| ((i * 2_654_435_761 >> 9) % 1400) as i16 - 1000).collect::<Vec<i16>>();
+    let hu = (0..grid.len()).map(|i| (((i * 2_654_435_761) >> 9) % 1400) as i16 - 1000).collect::<Vec<i16>>();
     let pass = Pass {
         grid: &grid,
         hu: &Arc::new(hu),

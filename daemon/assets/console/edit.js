@@ -34,6 +34,9 @@ export function changes(edit, found) {
   return words.edit.by(edit.by, Object.entries(edit.values).map(one).join(words.pages.comma));
 }
 
+// Of a mark in a mammogram the distance is the depth along the axis to the chest wall, not the way to the nipple.
+const labelOf = (field, found) => (field === "distance_mm" && "kind" in found ? words.edit.depth : words.edit.fields[field]);
+
 export class EditForm {
   #inputs = new Map();
   #found;
@@ -73,6 +76,7 @@ export class EditForm {
 
   #row(field, value) {
     const { choices, least, most, step } = FIELDS[field];
+    const label = labelOf(field, this.#found);
     // What was found does not become unknown, except the lobe when the finding lies on the other side.
     const isFound = this.#found[field] !== "";
     const choice = [...(isFound && field !== "lobe" ? [] : [""]), ...(choices ?? [])];
@@ -84,7 +88,7 @@ export class EditForm {
     input.required = isFound;
     input.addEventListener("change", () => this.#together(field));
     this.#inputs.set(field, input);
-    return element("label", {}, element("span", {}, words.edit.fields[field], element("small", { textContent: ` ${words.edit.found(said(field, this.#found[field]))}` })), input);
+    return element("label", {}, element("span", {}, label, element("small", { textContent: ` ${words.edit.found(said(field, this.#found[field]))}` })), input);
   }
 
   #fill(values) {
@@ -117,7 +121,7 @@ export class EditForm {
     const values = Object.fromEntries([...this.#inputs].map(([field, input]) => [field, input.value]).filter(([, value]) => value !== ""));
     const [long, short] = [values.long_mm, values.short_mm];
     const one = (long === undefined) !== (short === undefined);
-    if (wrong) this.#error.textContent = [words.edit.fields[wrong.name], wrong.validationMessage].join(words.pages.colon);
+    if (wrong) this.#error.textContent = [labelOf(wrong.name, this.#found), wrong.validationMessage].join(words.pages.colon);
     else if (one || Number(short) > Number(long)) this.#error.textContent = words.edit.axes;
     else return this.#end(values, done);
     wrong?.focus();

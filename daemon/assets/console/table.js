@@ -102,6 +102,7 @@ export const TABLE = {
     fields: { type: ["Type", "类型"], kind: ["What it is", "性质"], side: ["Side", "侧别"], lobe: ["Lobe", "肺叶"], rib: ["Rib", "肋骨"], long_mm: ["Long axis, mm", "长径，mm"], short_mm: ["Short axis, mm", "短径，mm"],
       clock: ["O'clock", "钟点方位"], distance_mm: ["From the nipple, mm", "距乳头，mm"], shape: ["Shape", "形状"], orientation: ["Orientation", "方位"], margin: ["Margin", "边缘"], echo: ["Echo pattern", "回声"],
       posterior: ["Behind it", "后方回声"] },
+    depth: ["Behind the nipple (depth), mm", "乳头后方（深度），mm"],
     choices: {
       solid: ["solid", "实性"], part_solid: ["part solid", "部分实性"], ground_glass: ["ground glass", "磨玻璃"], calcified: ["calcified", "钙化"],
       mass: ["mass", "肿块"], calcifications: ["calcifications", "钙化"], asymmetry: ["asymmetry", "不对称"], distortion: ["distortion", "结构扭曲"], right: ["right", "右"], left: ["left", "左"],

@@ -148,8 +148,9 @@ async fn collect(
 /// What came of the interval, in a line for the engineer.
 fn told(recorded: &Recorded) -> String {
     let about = interval::summary(recorded);
-    let number =
-        |name: &str| about[name].as_u64().map_or("an unknown number of".to_owned(), |number| number.to_string());
+    let number = |name: &str| {
+        about[name].as_u64().map_or_else(|| "an unknown number of".to_owned(), |number| number.to_string())
+    };
     let mut text = format!(
         "Marker {}, {}: {} calls accepted, {} refused; {} events; {} lines of the log.",
         recorded.code,

@@ -28,7 +28,7 @@ pub enum Unsafe {
     Derived,
     #[error("it has no ultrasound regions that tell where the image is and where text is")]
     NoRegions,
-    #[error("its ultrasound regions cover the whole screen, text too")]
+    #[error("its ultrasound regions cover the whole screen or its upper edge, where the name is written")]
     RegionsEverywhere,
     #[error("pictures of its kind have text in them")]
     Kind,
@@ -81,16 +81,32 @@ const ULTRASOUND: [&str; 2] = [uids::ULTRASOUND_IMAGE_STORAGE, uids::ULTRASOUND_
 
 /// Regions that cover more than this share of the screen leave no place for the text around the image.
 const WHOLE: f64 = 0.95;
+/// A name stands in the upper rows: this share of them.
+const BANNER: f64 = 0.05;
+/// Regions that reach into those rows over more than this share of the width may have the name inside.
+const BANNER_WIDTH: f64 = 1.0 / 3.0;
 
-/// `area`: where a person says that the image is; used where the header does not tell.
+/// `area`: where a person says that the image is; where the header tells it, too, only what lies in both stays.
 ///
 /// # Errors
 /// Why nothing can be known.
 pub(super) fn judge(set: &InMemDicomObject, area: Option<[u32; 4]>) -> Result<Plan, Unsafe> {
-    by_header(set).or_else(|why| {
-        let Some(area) = area else { return Err(why) };
-        clipped(set, area).map(|area| Plan::Within(vec![area])).ok_or(Unsafe::AreaOutside)
-    })
+    let plan = by_header(set);
+    let Some(area) = area else { return plan };
+    if matches!(plan, Ok(Plan::AsItIs)) {
+        return plan;
+    }
+    let area = clipped(set, area).ok_or(Unsafe::AreaOutside)?;
+    let regions = if is_ultrasound(set) { pictures(set) } else { Vec::new() };
+    if regions.is_empty() {
+        return Ok(Plan::Within(vec![area]));
+    }
+    let both: Vec<[u32; 4]> = regions.into_iter().filter_map(|region| common(region, area)).collect();
+    if both.is_empty() { Err(Unsafe::AreaOutside) } else { Ok(Plan::Within(both)) }
+}
+
+fn is_ultrasound(set: &InMemDicomObject) -> bool {
+    text(set, tags::SOP_CLASS_UID).is_some_and(|class| ULTRASOUND.contains(&class.as_str()))
 }
 
 fn by_header(set: &InMemDicomObject) -> Result<Plan, Unsafe> {
@@ -98,7 +114,7 @@ fn by_header(set: &InMemDicomObject) -> Result<Plan, Unsafe> {
     let said = text(set, tags::BURNED_IN_ANNOTATION).unwrap_or_default();
     let (yes, no) = (said.trim() == "YES", said.trim() == "NO");
     let class = class.as_str();
-    if ULTRASOUND.contains(&class) {
+    if is_ultrasound(set) {
         return within_regions(set, no);
     }
     let kinds = RECONSTRUCTED.contains(&class) || SAYING.contains(&class);
@@ -113,18 +129,36 @@ fn by_header(set: &InMemDicomObject) -> Result<Plan, Unsafe> {
 }
 
 /// Only pictures of tissue: curves and scales have text beside them.
+fn pictures(set: &InMemDicomObject) -> Vec<[u32; 4]> {
+    let all = regions::of(set);
+    let pictures = all.iter().filter(|one| matches!(one.shows, Shows::Tissue | Shows::ColourFlow));
+    pictures.filter_map(|one| clipped(set, one.bounds)).collect()
+}
+
 fn within_regions(set: &InMemDicomObject, said_no: bool) -> Result<Plan, Unsafe> {
-    let pictures = regions::of(set).into_iter().filter(|one| matches!(one.shows, Shows::Tissue | Shows::ColourFlow));
-    let areas: Vec<[u32; 4]> = pictures.filter_map(|one| clipped(set, one.bounds)).collect();
+    let areas = pictures(set);
     let [columns, rows] = size(set);
     let whole = f64::from(columns) * f64::from(rows) * WHOLE;
-    // A name stands at the upper edge: no region that begins there leaves it outside.
-    let at_the_top = covered(&areas, [0, columns], [0, 1]) > WHOLE * f64::from(columns);
-    match covered(&areas, [0, columns], [0, rows]) > whole || at_the_top {
+    match covered(&areas, [0, columns], [0, rows]) > whole || has_banner(&areas, [columns, rows]) {
         _ if areas.is_empty() => Err(Unsafe::NoRegions),
         true if !said_no => Err(Unsafe::RegionsEverywhere),
         _ => Ok(Plan::Within(areas)),
     }
+}
+
+/// Whether these areas may hold the line with the name. Some scanners count from 1 and some have a panel at the side, so it is
+/// neither the first row alone nor the whole width.
+fn has_banner(areas: &[[u32; 4]], [columns, rows]: [u32; 2]) -> bool {
+    let band = f64::from(rows) * BANNER;
+    let reaching = areas.iter().filter(|[_, top, _, _]| f64::from(*top) < band);
+    let shadows: Vec<[u32; 4]> = reaching.map(|[left, _, right, _]| [*left, 0, *right, 1]).collect();
+    covered(&shadows, [0, columns], [0, 1]) > BANNER_WIDTH * f64::from(columns)
+}
+
+fn common(one: [u32; 4], other: [u32; 4]) -> Option<[u32; 4]> {
+    let (left, top) = (one[0].max(other[0]), one[1].max(other[1]));
+    let (right, bottom) = (one[2].min(other[2]), one[3].min(other[3]));
+    (left < right && top < bottom).then_some([left, top, right, bottom])
 }
 
 /// How many pixels of a part of the picture these areas cover together.

@@ -424,6 +424,36 @@ fn what_may_have_writing_in_it_is_refused_unless_somebody_says_where_the_image_i
     }
 }
 
+/// Promise: a region that has the line with the name inside is not trusted, and a person's area makes any region smaller.
+#[test]
+fn a_name_in_the_upper_rows_of_a_region_is_refused_and_cut_off_by_an_area() {
+    let screen = |corners| {
+        let mut set = ultrasound();
+        for (tag, value) in [(tags::ROWS, 768u16), (tags::COLUMNS, 1024)] {
+            set.put(DataElement::new(tag, VR::US, PrimitiveValue::from(value)));
+        }
+        let mut pixels = vec![90u8; 1024 * 768];
+        pixels[1024 * 5..1024 * 25].fill(255);
+        set.put(DataElement::new(tags::PIXEL_DATA, VR::OB, PrimitiveValue::U8(pixels.into())));
+        with_region(&mut set, corners);
+        file(&set)
+    };
+    let regions = [[0, 1, 1023, 719], [0, 0, 899, 767], [0, 0, 959, 767], [0, 20, 1023, 719]];
+    for corners in regions {
+        let refused = copy(&screen(corners), &case(), None);
+        assert!(matches!(refused, Err(Error::Unsafe(Unsafe::RegionsEverywhere))), "{corners:?}");
+    }
+    // The one that begins below those rows is trusted by itself, and an area makes it smaller all the same.
+    for corners in regions.into_iter().chain([[100, 50, 900, 700]]) {
+        let copy = copy(&screen(corners), &case(), Some([0, 60, 1024, 768])).unwrap();
+        let set = parse::whole(&copy.part10).unwrap().into_inner();
+        let pixels = set.element(tags::PIXEL_DATA).unwrap().to_bytes().unwrap().into_owned();
+        assert!(pixels[..1024 * 60].iter().all(|value| *value == 0), "{corners:?}");
+        assert_eq!(pixels[1024 * 60 + 500], 90, "{corners:?}");
+    }
+    assert!(copy(&screen([100, 50, 900, 700]), &case(), None).unwrap().masked);
+}
+
 #[test]
 fn what_is_no_image_is_no_part_of_it() {
     let mut set = ultrasound();

@@ -2,6 +2,7 @@
 //! place, size and suggested category. Text is English (decision 0013).
 
 use models::findings::Side;
+use models::review::edit::Field;
 use models::task::us_breast::assessment::Category;
 use models::task::us_breast::terms::Term;
 
@@ -19,7 +20,7 @@ use crate::object::{BREAST, Context};
 use crate::site::hour_code;
 use crate::words::breast::{coverage, rules};
 use crate::words::{Language, Words, capital};
-use crate::{Error, ResultObject, groups, sr};
+use crate::{Error, ResultObject, groups, sr, stills};
 
 /// The report; `own` are objects of ours that it refers to.
 ///
@@ -76,7 +77,7 @@ fn data(exam: &Examination<'_>) -> Option<Item> {
     let sides = sides.filter(|sides| !sides.is_empty())?;
     let of = |side: Side| {
         let own: Vec<&Found<'_>> = exam.lesions.iter().filter(|one| one.place.side == Some(side)).collect();
-        (!own.is_empty()).then(|| findings(side, &own))
+        (!own.is_empty()).then(|| findings(exam, side, &own))
     };
     let laterality = match (sides.contains(&Side::Right), sides.contains(&Side::Left)) {
         (true, true) => BOTH_BREASTS,
@@ -99,25 +100,35 @@ fn procedure(laterality: Code) -> Item {
 }
 
 /// TID 4206.
-fn findings(side: Side, own: &[&Found<'_>]) -> Item {
+fn findings(exam: &Examination<'_>, side: Side, own: &[&Found<'_>]) -> Item {
     let laterality = if side == Side::Right { RIGHT_BREAST } else { LEFT_BREAST };
-    Item::container(FINDINGS, Some("4206")).with(procedure(laterality)).with_all(own.iter().map(|one| coded(one)))
+    Item::container(FINDINGS, Some("4206")).with(procedure(laterality)).with_all(own.iter().map(|one| coded(exam, one)))
 }
 
 /// As far as the template has codes; the summary has all of it in words. Its set of findings has a mass that is called
 /// mammographic, and no other that is neither solid nor a cyst.
-fn coded(one: &Found<'_>) -> Item {
+fn coded(exam: &Examination<'_>, one: &Found<'_>) -> Item {
+    let edit = exam.marked.and_then(|marked| marked.edit(&stills::id(one.lesion.id)));
+    let given = |field: Field, item: Item| {
+        let is_given = edit.is_some_and(|edit| edit.values.contains_key(&field));
+        if is_given { groups::chosen(item) } else { item }
+    };
     let number = |name: Code, value: f64| Item::number(name, value, 1, MILLIMETRE).related(Relation::HasProperties);
     let [long, short] = [0, 1].map(|axis| one.lesion.size_mm.map(|size| f64::from(size[axis])));
     let illustration =
         one.picture.as_ref().map(|picture| Item::new(Relation::InferredFrom, BEST_ILLUSTRATION, picture.value()));
     Item::code(Relation::Contains, FINDING, BREAST_MASS)
         .with_all(one.suggested.as_ref().ok().map(|suggested| category(suggested.category)))
-        .with_all(one.place.clock.and_then(hour_code).map(|hour| Item::code(Relation::HasProperties, CLOCK_FACE, hour)))
-        .with_all(long.map(|mm| number(LONG_AXIS, mm)))
-        .with_all(short.map(|mm| number(SHORT_AXIS, mm)))
-        .with_all(one.place.distance_mm.map(|mm| number(DISTANCE_FROM_NIPPLE, mm)))
-        .with_all(one.terms.known().filter_map(term))
+        .with_all(
+            one.place
+                .clock
+                .and_then(hour_code)
+                .map(|hour| given(Field::Clock, Item::code(Relation::HasProperties, CLOCK_FACE, hour))),
+        )
+        .with_all(long.map(|mm| given(Field::LongMm, number(LONG_AXIS, mm))))
+        .with_all(short.map(|mm| given(Field::ShortMm, number(SHORT_AXIS, mm))))
+        .with_all(one.place.distance_mm.map(|mm| given(Field::DistanceMm, number(DISTANCE_FROM_NIPPLE, mm))))
+        .with_all(one.terms.known().filter_map(|known| Some(given(field(known), term(known)?))))
         .with_all(illustration)
 }
 
@@ -133,6 +144,16 @@ fn category(category: Category) -> Item {
         ASSESSED_BY,
         SUGGESTED_BY_SOFTWARE,
     ))
+}
+
+fn field(term: Term) -> Field {
+    match term {
+        Term::Shape(_) => Field::Shape,
+        Term::Orientation(_) => Field::Orientation,
+        Term::Margin(_) => Field::Margin,
+        Term::Echo(_) => Field::Echo,
+        Term::Posterior(_) => Field::Posterior,
+    }
 }
 
 fn term(term: Term) -> Option<Item> {

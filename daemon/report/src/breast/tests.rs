@@ -3,6 +3,7 @@
 use jiff::civil::date;
 use models::findings::Side;
 use models::lesion::followed::Earlier;
+use models::review::edit::{Edit, Field, Values};
 use models::review::marks::{Marked, Refused};
 use models::review::{Decided, Decision, Document, Review};
 
@@ -243,4 +244,34 @@ fn a_review_signs_no_category_and_is_told_where_the_category_is() {
     for one in &objects {
         assert!(before.iter().all(|other| other.sop_uid != one.sop_uid), "{}", one.kind);
     }
+}
+
+/// Promise: a size and a descriptor that a person gave are marked as a person's, and nothing else is.
+#[test]
+fn what_a_person_gave_is_marked_as_chosen_in_the_breast_report() {
+    let mut stills = Stills { unread: Vec::new(), ..known() };
+    stills.list("us-breast 0.3.0 ab".into());
+    let given = [(Field::LongMm, "18.0"), (Field::ShortMm, "9.0"), (Field::Shape, "round")];
+    let values: Values = given.into_iter().map(|(field, value)| (field, value.to_owned())).collect();
+    let decisions = stills.marked.listed.iter().map(|one| {
+        let edit = (one.id == "lesion-1").then(|| Edit { by: "Li Ming".into(), values: values.clone() });
+        let decision = if edit.is_some() { Decision::Edited } else { Decision::Accepted };
+        Decided { listed: one.clone(), decision, comment: String::new(), edit }
+    });
+    let predecessor =
+        Document { study_uid: "1.2".into(), series_uid: "1.3".into(), sop_class: "1.4".into(), sop_uid: "1.5".into() };
+    stills.marked.review = Some(Review {
+        by: "Li Ming".into(),
+        utc: "2026-11-30T08:00:00.000Z".into(),
+        package: "us-breast 0.3.0 ab".into(),
+        decisions: decisions.collect(),
+        predecessor,
+    });
+    stills.take_out();
+    let chosen = |stills: &Stills| {
+        let objects = written(stills);
+        let report = objects.iter().find(|object| object.kind == "breast-report").unwrap();
+        report.part10.windows(11).filter(|window| *window == b"User chosen").count()
+    };
+    assert_eq!((chosen(&known()), chosen(&stills)), (0, 3));
 }

@@ -177,13 +177,18 @@ pub fn recalls(connection: &Connection, wanted: &Wanted, today: Date) -> Result<
 
 /// Said of a recall whose lesion cannot be read, for example after the database was lost: the patient is due all the same.
 const NO_LESION: &str = "what was seen of this lesion cannot be read any more";
+/// Said where nothing else has the ID as it was written, since a program that looks for it may mind.
+const PLAIN_ID: &str = "the Patient ID is given in lower case, as it is compared";
 
 fn row(book: &Book, patient: &str, recall: Recall, today: Date) -> RecallRow {
     let lesion = book.lesion(recall.lesion);
-    let person = || Person { id: patient.to_owned(), ..Person::default() };
+    let written = book.sightings().next().map(|seen| seen.sighting.person.id.clone());
+    let is_plain = lesion.is_none() && written.is_none();
+    let person = || Person { id: written.unwrap_or_else(|| patient.to_owned()), ..Person::default() };
     let place = lesion.as_ref().map(|lesion| lesion.place.clone()).unwrap_or_default();
     let last = lesion.as_ref().and_then(|lesion| lesion.visits.last());
-    let why = [recall.why.as_str(), if lesion.is_none() { NO_LESION } else { "" }];
+    let why =
+        [recall.why.as_str(), if lesion.is_none() { NO_LESION } else { "" }, if is_plain { PLAIN_ID } else { "" }];
     let why = why.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ");
     let standing = recall.standing(today);
     let closed = recall.closed.as_ref();

@@ -305,6 +305,29 @@ fn what_is_taken_back_reopens_its_recall_and_counts_again_when_it_is_said_again(
 }
 
 /// The database and its copy were lost, and the line of the lesion has rotted in the file beside them.
+/// Promise: no receiver takes the recall of one woman for that of another, whatever numbers two boxes gave them.
+#[test]
+fn recalls_of_two_boxes_share_no_identifier() {
+    let of = |who: Person| {
+        let mut its = Box::new();
+        its.record(&visit(who, date(2026, 1, 10), placed(Side::Left), 20.0));
+        its.enter(&recall(1, date(2027, 1, 10)), date(2026, 1, 11)).unwrap();
+        let bundle = super::export::fhir::bundle(&its.recalls(date(2026, 2, 1), false), "2026-02-01T00:00:00Z");
+        let mut own = Vec::new();
+        for entry in bundle["entry"].as_array().unwrap() {
+            own.push(entry["fullUrl"].to_string());
+            if entry["resource"]["resourceType"] != "Patient" {
+                own.push(entry["resource"]["identifier"].to_string());
+            }
+        }
+        own
+    };
+    let (first, second) = (of(someone()), of(person("Li^Si", "19650303")));
+    assert_eq!((first.len(), second.len()), (5, 5));
+    assert!(first.iter().all(|one| !second.contains(one)), "{first:?} {second:?}");
+    assert_eq!(first, of(someone()), "the same list makes nothing twice");
+}
+
 #[test]
 fn a_recall_whose_lesion_cannot_be_read_is_still_due() {
     let mut its = Box::new();
@@ -315,7 +338,12 @@ fn a_recall_whose_lesion_cannot_be_read_is_still_due() {
         .unwrap();
     let rows = its.recalls(date(2027, 2, 1), false);
     assert_eq!((rows[0].person.id.as_str(), rows[0].standing), ("p1", Standing::Overdue));
-    assert!(rows[0].why.contains("cannot be read"), "{}", rows[0].why);
+    assert!(rows[0].why.contains("cannot be read") && rows[0].why.contains("lower case"), "{}", rows[0].why);
+    // Another lesion has the ID as it was written.
+    its.record(&visit(someone(), date(2026, 3, 10), placed(Side::Right), 9.0));
+    let rows = its.recalls(date(2027, 2, 1), false);
+    assert_eq!(rows[0].person.id, "P1");
+    assert!(!rows[0].why.contains("lower case"), "{}", rows[0].why);
 }
 
 #[test]

@@ -75,7 +75,7 @@ impl Course {
         }
         self.was_away |= daemon != ANSWERS;
         self.daemon = daemon;
-        self.owner = sight.owner.or(self.owner.take());
+        self.owner = sight.owner.or_else(|| self.owner.take());
         // Of a daemon that does not answer nothing is known: that is no change of its states.
         if sight.states.is_empty() {
             return;

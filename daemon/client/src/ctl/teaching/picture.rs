@@ -2,7 +2,8 @@
 
 use dicom::pixels::colour::Conversion;
 use dicom::pixels::pictures::{Pictures, Samples};
-use dicom::regions;
+use dicom::regions::{self, Region, Shows};
+use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 
@@ -15,6 +16,8 @@ const SOFT: [f64; 2] = [40.0, 400.0];
 const LUNG_BELOW: f64 = -300.0;
 /// How far the surroundings go, pixels.
 const AROUND: usize = 6;
+/// Scales of regions that differ by no more than this share are one.
+const SAME_SCALE: f64 = 0.01;
 
 #[derive(Debug, Clone)]
 pub struct Picture {
@@ -51,7 +54,7 @@ pub fn draw(part10: &[u8], chosen: &Chosen) -> Result<Picture, String> {
         conversion.convert(&samples, size[0] as usize, &mut bytes);
         bytes
     };
-    Ok(Picture { size, rgb, mm: millimetres(&pictures.data_set) })
+    Ok(Picture { size, rgb, mm: millimetres(&pictures.data_set, chosen) })
 }
 
 fn hounsfield(samples: &Samples, pictures: &Pictures) -> Vec<f64> {
@@ -116,12 +119,51 @@ fn is_edge(inside: &[bool], columns: usize, at: usize) -> bool {
     inside[at] && !(left && right && next(at.checked_sub(columns)) && next(Some(at + columns)))
 }
 
-fn millimetres(set: &InMemDicomObject) -> Option<[f64; 2]> {
-    let floats = |tag| set.element_opt(tag).ok().flatten().and_then(|element| element.to_multi_float64().ok());
-    let spacing = floats(tags::PIXEL_SPACING).or_else(|| floats(tags::IMAGER_PIXEL_SPACING));
-    let spacing = spacing.filter(|mm| mm.len() == 2).map(|mm| [mm[1], mm[0]]);
-    let of_region = || regions::of(set).iter().find_map(|region| region.mm);
-    spacing.or_else(of_region).filter(|mm| mm.iter().all(|mm| mm.is_finite() && *mm > 0.0))
+/// Of an ultrasound picture the scale of the region that has all the marks: the halves of a screen may differ in depth. None where
+/// that is not one scale.
+fn millimetres(set: &InMemDicomObject, chosen: &Chosen) -> Option<[f64; 2]> {
+    let pair = |tag| {
+        let values = floats(set, tag);
+        Some([*values.get(1)?, *values.first()?])
+    };
+    // On the detector the body is larger than it is.
+    let factor = floats(set, tags::ESTIMATED_RADIOGRAPHIC_MAGNIFICATION_FACTOR).first().copied();
+    let factor = factor.filter(|factor| factor.is_finite() && *factor >= 1.0).unwrap_or(1.0);
+    let on_detector = || Some(pair(tags::IMAGER_PIXEL_SPACING)?.map(|mm| mm / factor));
+    let spacing = match regions::of(set) {
+        regions if regions.is_empty() && is_mammogram(set) => on_detector().or_else(|| pair(tags::PIXEL_SPACING)),
+        regions if regions.is_empty() => pair(tags::PIXEL_SPACING).or_else(on_detector),
+        regions => of_regions(&regions, chosen),
+    };
+    spacing.filter(|mm| mm.iter().all(|mm| mm.is_finite() && *mm > 0.0))
+}
+
+/// Pixel Spacing of a mammogram may be that of the detector, without saying so.
+fn is_mammogram(set: &InMemDicomObject) -> bool {
+    let modality = set.element_opt(tags::MODALITY).ok().flatten();
+    modality.and_then(|element| element.to_str().ok()).is_some_and(|modality| modality.trim() == "MG")
+}
+
+fn floats(set: &InMemDicomObject, tag: Tag) -> Vec<f64> {
+    let element = set.element_opt(tag).ok().flatten();
+    element.and_then(|element| element.to_multi_float64().ok()).unwrap_or_default()
+}
+
+fn of_regions(regions: &[Region], chosen: &Chosen) -> Option<[f64; 2]> {
+    let columns = chosen.size[0].max(1);
+    let runs = || chosen.marks.iter().flat_map(|mark| &mark.runs);
+    let ends = || runs().flat_map(|[first, length]| [*first, first.saturating_add(length.saturating_sub(1))]);
+    let touches = |[left, top, right, bottom]: [u32; 4], at: u32| {
+        let (x, y) = (at % columns, at / columns);
+        (left..right).contains(&x) && (top..bottom).contains(&y)
+    };
+    let is_tissue = |region: &&Region| matches!(region.shows, Shows::Tissue | Shows::ColourFlow);
+    let own: Vec<&Region> =
+        regions.iter().filter(is_tissue).filter(|region| ends().any(|at| touches(region.bounds, at))).collect();
+    let first = own.first()?.mm?;
+    let is_alike = |mm: [f64; 2]| mm.iter().zip(first).all(|(one, other)| (one - other).abs() <= SAME_SCALE * other);
+    let are_inside = ends().all(|at| own.iter().any(|region| touches(region.bounds, at)));
+    (are_inside && own.iter().all(|region| region.mm.is_some_and(is_alike))).then_some(first)
 }
 
 /// # Errors
@@ -139,6 +181,9 @@ pub fn png(size: [u32; 2], rgb: &[u8]) -> Result<Vec<u8>, String> {
 
 #[cfg(test)]
 mod tests {
+    use dicom_core::value::PrimitiveValue;
+    use dicom_core::{DataElement, VR};
+
     use super::super::outline::Mark;
     use super::*;
 
@@ -165,5 +210,35 @@ mod tests {
         assert_eq!(window(&[-850.0; 400], &chosen), LUNG);
         assert_eq!(window(&[30.0; 400], &chosen), SOFT);
         assert_eq!((grey(-5000.0, LUNG), grey(-600.0, LUNG), grey(3000.0, SOFT)), (0, 128, 255));
+    }
+
+    fn marked(at: [u32; 2]) -> Chosen {
+        let marks = vec![Mark { label: String::new(), colour: [0; 3], runs: vec![at] }];
+        Chosen { sop_uid: String::new(), frame: 1, size: [20, 10], marks }
+    }
+
+    #[test]
+    fn a_miss_is_measured_with_the_scale_of_the_region_that_has_the_marks() {
+        let half =
+            |left, right, mm: f64| Region { shows: Shows::Tissue, bounds: [left, 0, right, 10], mm: Some([mm; 2]) };
+        let regions = [half(0, 10, 0.08), half(10, 20, 0.04)];
+        assert_eq!(of_regions(&regions, &marked([42, 3])), Some([0.08; 2]));
+        assert_eq!(of_regions(&regions, &marked([52, 3])), Some([0.04; 2]));
+        assert_eq!(of_regions(&regions, &marked([48, 5])), None, "in both");
+        assert_eq!(of_regions(&[half(0, 10, 0.08)], &marked([52, 3])), None, "outside");
+    }
+
+    #[test]
+    fn a_magnified_picture_is_measured_in_the_breast() {
+        let mut set = InMemDicomObject::new_empty();
+        set.put(DataElement::new(tags::MODALITY, VR::CS, PrimitiveValue::from("MG")));
+        for (tag, values) in [
+            (tags::IMAGER_PIXEL_SPACING, vec![0.09, 0.18]),
+            (tags::ESTIMATED_RADIOGRAPHIC_MAGNIFICATION_FACTOR, vec![1.8]),
+        ] {
+            set.put(DataElement::new(tag, VR::DS, PrimitiveValue::F64(values.into())));
+        }
+        let mm = millimetres(&set, &marked([0, 1])).unwrap();
+        assert!((mm[0] - 0.1).abs() < 1e-9 && (mm[1] - 0.05).abs() < 1e-9, "{mm:?}");
     }
 }

@@ -18,16 +18,17 @@ pub fn bundle(rows: &[RecallRow], utc: &str) -> Value {
     let mut entries = Vec::new();
     let mut there = BTreeSet::new();
     for row in rows {
-        let (patient, lesion) = (patient_urn(&row.person), urn(&["lesion", &row.lesion.to_string(), &row.person.id]));
+        let patient = patient_urn(&row.person);
+        let lesion = urn(&["lesion", &row.lesion.to_string(), &patient]);
         if there.insert(patient.clone()) {
             entries.push(json!({ "fullUrl": patient, "resource": of_person(&row.person) }));
         }
         if row.last_date.is_some() && there.insert(lesion.clone()) {
-            entries.push(json!({ "fullUrl": lesion, "resource": observation(row, &patient) }));
+            entries.push(json!({ "fullUrl": lesion, "resource": observation(row, &lesion, &patient) }));
         }
         let focus = there.contains(&lesion).then_some(lesion.as_str());
-        let task = urn(&["recall", &row.id.to_string(), &row.person.id]);
-        entries.push(json!({ "fullUrl": task, "resource": of_recall(row, &patient, focus) }));
+        let task = urn(&["recall", &row.id.to_string(), &row.entered.to_string(), &patient]);
+        entries.push(json!({ "fullUrl": task, "resource": of_recall(row, &task, &patient, focus) }));
     }
     let mut bundle = json!({ "resourceType": "Bundle", "type": "collection", "timestamp": utc });
     // An empty array is no FHIR.
@@ -35,6 +36,11 @@ pub fn bundle(rows: &[RecallRow], utc: &str) -> Value {
         bundle["entry"] = Value::Array(entries);
     }
     bundle
+}
+
+/// Numbers are given anew by every box, and after a loss of the database: a receiver that looks for them would join women.
+fn identifier(own: &str) -> Value {
+    json!([{ "system": "urn:ietf:rfc:3986", "value": own }])
 }
 
 /// The same for the same thing, so that a list that is read twice makes nothing twice.
@@ -91,10 +97,10 @@ fn of_person(person: &Person) -> Value {
 }
 
 /// The last longest diameter of the lesion. Body site and measurement in SNOMED CT as in the reports; units in UCUM.
-fn observation(row: &RecallRow, patient: &str) -> Value {
+fn observation(row: &RecallRow, own: &str, patient: &str) -> Value {
     let mut found = json!({
         "resourceType": "Observation",
-        "identifier": [{ "system": "urn:scanside:lesion", "value": row.lesion.to_string() }],
+        "identifier": identifier(own),
         "status": "preliminary",
         "code": { "coding": [{ "system": "http://snomed.info/sct", "code": "103339001", "display": "Long axis" }] },
         "subject": { "reference": patient },
@@ -134,7 +140,7 @@ fn site(row: &RecallRow) -> Value {
     if said.is_empty() { json!({ "coding": [coding] }) } else { json!({ "coding": [coding], "text": said.join(", ") }) }
 }
 
-fn of_recall(row: &RecallRow, patient: &str, focus: Option<&str>) -> Value {
+fn of_recall(row: &RecallRow, own: &str, patient: &str, focus: Option<&str>) -> Value {
     let status = match row.standing {
         Standing::Done => "completed",
         Standing::Cancelled => "cancelled",
@@ -143,7 +149,7 @@ fn of_recall(row: &RecallRow, patient: &str, focus: Option<&str>) -> Value {
     let modality = if row.modality.is_empty() { "any modality" } else { &row.modality };
     let mut task = json!({
         "resourceType": "Task",
-        "identifier": [{ "system": "urn:scanside:recall", "value": row.id.to_string() }],
+        "identifier": identifier(own),
         "status": status,
         "businessStatus": { "text": row.standing.as_str() },
         "intent": "order",
