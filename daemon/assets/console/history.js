@@ -104,7 +104,7 @@ export class History {
   }
 
   show() {
-    const { id, person, place, visits, notes, recalls, sightings, change, response, suggestion, undecided, rule, simulated } = this.lesion;
+    const { id, person, place, visits, notes, recalls, sightings, change, response, suggestion, undecided, simulated } = this.lesion;
     by("patient-name").textContent = readable(person.name) || words.pages.noName;
     by("patient-facts").textContent = [person.id, person.birth_date && words.pages.born(dated(person.birth_date)), sex(person.sex)].filter(Boolean).join(" · ");
     by("mark").hidden = !simulated;
@@ -118,8 +118,8 @@ export class History {
     }
     if (response) {
       const at = ({ longest_mm: size, date }) => said.at(mm(size), date);
-      const why = response.why ? ` (${response.why.replaceAll("_", " ")})` : said.range(at(response.baseline), at(response.nadir));
-      facts.push(element("span", { textContent: said.treated(`${response.category}${why}`) }), element("small", { className: "weak", textContent: rule }));
+      const why = response.why ? ` (${said.unjudged[response.why] ?? response.why})` : said.range(at(response.baseline), at(response.nadir));
+      facts.push(element("span", { textContent: said.treated(`${response.category}${why}`) }), element("small", { className: "weak", textContent: said.rule }));
     }
     by("lesion-facts").replaceChildren(...facts);
     this.draw(visits, notes);

@@ -175,6 +175,13 @@ export const TABLE = {
     care: ["Biopsy and treatment", "活检与治疗"], recalls: ["Recalls", "随访"], enter: ["Enter", "登记"], what: ["What", "内容"],
     since: [(date, sizes, percent, volume) => `Since ${date}: ${sizes}${percent}${volume}.`, (date, sizes, percent, volume) => `自 ${date}：${sizes}${percent}${volume}。`],
     volume: [(ml) => `, volume ${ml} ml`, (ml) => `，体积 ${ml} ml`], treated: [(said) => ` Under treatment: ${said}.`, (said) => ` 治疗中：${said}。`],
+    unjudged: {
+      no_baseline: ["not measured before the treatment", "治疗前未测量"], nothing_since: ["not measured since the treatment began", "治疗开始后未测量"],
+      methods: ["measured by other methods before the treatment", "治疗前仅用其他方法测量"], too_small: ["smaller than 10 mm at baseline", "基线时小于 10 mm"],
+      old_baseline: ["measured last more than four weeks before the treatment", "最近一次测量早于治疗前四周"],
+    },
+    rule: ["Thresholds of RECIST 1.1 applied to this lesion alone; RECIST 1.1 judges all target lesions together and does not accept ultrasound as a method of measurement.",
+      "仅对该病灶应用 RECIST 1.1 阈值；RECIST 1.1 综合评价所有靶病灶，且不接受超声作为测量方法。"],
     at: [(size, date) => `${size} on ${date}`, (size, date) => `${date} 为 ${size}`], range: [(baseline, nadir) => ` (baseline ${baseline}, smallest ${nadir})`, (baseline, nadir) => `（基线 ${baseline}，最小 ${nadir}）`],
     noNotes: ["Nothing is entered.", "没有登记。"], noRecall: ["No recall is entered.", "没有登记随访。"], never: ["It was never measured.", "从未测量。"],
     line: [(line, by) => ` entry ${line}, by ${by}`, (line, by) => ` 登记 ${line}，${by}`], recallLine: [(line, by) => ` recall ${line}, by ${by}`, (line, by) => ` 随访 ${line}，${by}`],
