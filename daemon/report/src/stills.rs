@@ -135,6 +135,8 @@ pub struct Unread {
     /// Instance number.
     pub number: Option<i64>,
     pub why: NotRead,
+    /// Which breast it shows, as its header says.
+    pub side: Option<Side>,
     /// Another area of it, or another frame, was looked at.
     pub in_part: bool,
 }
@@ -343,9 +345,16 @@ pub(crate) mod tests {
                     sop_instance_uid: "1.2.3.3".into(),
                     number: Some(3),
                     why: NotRead::Painted { percent: 9 },
+                    side: None,
                     in_part: false,
                 },
-                Unread { sop_instance_uid: "1.2.3.4".into(), number: None, why: NotRead::ColourFlow, in_part: true },
+                Unread {
+                    sop_instance_uid: "1.2.3.4".into(),
+                    number: None,
+                    why: NotRead::ColourFlow,
+                    side: None,
+                    in_part: true,
+                },
             ],
             keys: vec![KeyPicture { image: 1, frame: Some(17), sector, grey: vec![99; 1600] }],
             marked: Marked::default(),
@@ -386,6 +395,7 @@ pub(crate) mod tests {
             sop_instance_uid: "1.2.3.5".into(),
             number: None,
             why: why.clone(),
+            side: None,
             in_part: false,
         };
         let stills = Stills { unread: reasons.iter().map(unread).collect(), ..stills() };

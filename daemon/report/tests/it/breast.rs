@@ -258,6 +258,7 @@ fn stills() -> Stills {
             sop_instance_uid: "1.2.3.4".into(),
             number: Some(4),
             why: NotRead::ColourFlow,
+            side: None,
             in_part: false,
         }],
         keys: vec![KeyPicture { image: 0, frame: None, sector: Sector { x: 0, y: 0, width: 320, height: 240 }, grey }],

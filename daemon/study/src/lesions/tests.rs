@@ -1,5 +1,7 @@
 //! Visits, decisions and recalls over the years, on a real database.
 
+mod shown;
+
 use custody::store::{Durability, Store, events};
 use dicom::header::Header;
 use jiff::civil::{Date, date};

@@ -9,7 +9,7 @@ use models::lesion::sighting::{By, InView, Method, Person, Place, Projection, Sh
 use models::review::marks::Marked;
 use models::task::mg_breast::marks::{Mark, MarkedView, Marks};
 use models::task::us_breast::lesion::Lesion;
-use report::stills::{self, Stills};
+use report::stills::{self, StillImage, StillLesion, Stills};
 use report::views::marks;
 
 /// One visit of a patient. It counts as an exam also when nothing was seen.
@@ -23,7 +23,7 @@ pub struct Visit {
     pub source: String,
     /// Which breasts the pictures show; empty: they do not all say it.
     pub sides: Vec<Side>,
-    /// Whoever scanned named these, and may have looked at the other breast without saying so.
+    /// Perhaps the other breast, too: whoever scanned may have looked at it without saying so, or nothing was read in its images.
     pub may_show_more: bool,
     /// It was neither cut short nor made without a model.
     pub is_whole: bool,
@@ -160,7 +160,7 @@ impl Visit {
     /// Lesions in stored images.
     #[must_use]
     pub fn with_stills(mut self, stills: &Stills, common: Common<'_>) -> Self {
-        let of = |one: &report::stills::StillLesion| {
+        let of = |one: &StillLesion| {
             let image = stills.images.get(one.image)?;
             let shown = Shown {
                 object_uid: image.sop_instance_uid.clone(),
@@ -173,8 +173,12 @@ impl Visit {
             Some(self.sighting(common, stills.place(one), axes, shown))
         };
         self.sightings = stills.lesions.iter().filter_map(of).collect();
-        let sides = stills.images.iter().map(|image| image.side).collect::<Option<Vec<Side>>>();
+        let sides = shown_by(stills).into_iter().collect::<Option<Vec<Side>>>();
         self.sides = sides.unwrap_or_default();
+        // The other images with that header were perhaps labelled as wrongly.
+        self.is_whole &= !corrected(stills).any(|side| self.sides.contains(&side));
+        let mut unread = stills.unread.iter().filter(|one| !one.in_part);
+        self.may_show_more |= unread.any(|one| one.side.is_none_or(|side| !self.sides.contains(&side)));
         self.simulated = common.simulated;
         self
     }
@@ -209,6 +213,22 @@ impl Visit {
         let axes = unless_edited(marked, &marks::id(mark.number), rounded(&mark.size_mm));
         self.sighting(common, place, axes, shown)
     }
+}
+
+/// Which breasts the images that were looked at show. A person who corrects the side of a lesion corrects that of its image.
+fn shown_by(stills: &Stills) -> Vec<Option<Side>> {
+    let of = |(index, image): (usize, &StillImage)| {
+        let lesions = stills.lesions.iter().filter(move |one| one.image == index);
+        let said: Vec<Option<Side>> = lesions.map(|one| stills.place(one).side).collect();
+        if said.is_empty() { vec![image.side] } else { said }
+    };
+    stills.images.iter().enumerate().flat_map(of).collect()
+}
+
+/// The sides that headers name and a person has corrected.
+fn corrected(stills: &Stills) -> impl Iterator<Item = Side> {
+    let header = |one: &StillLesion| stills.images.get(one.image).and_then(|image| image.side);
+    stills.lesions.iter().filter_map(move |one| header(one).filter(|side| stills.place(one).side != Some(*side)))
 }
 
 fn side_of(view: &MarkedView) -> Side {

@@ -68,7 +68,8 @@ pub(super) fn look(
 }
 
 fn unread(header: &Header, why: NotRead, in_part: bool) -> Unread {
-    Unread { sop_instance_uid: header.sop_instance_uid.clone(), number: header.instance_number, why, in_part }
+    let side = visit::side(&header.projection.laterality);
+    Unread { sop_instance_uid: header.sop_instance_uid.clone(), number: header.instance_number, why, side, in_part }
 }
 
 /// Why one image was not looked at to its end.
