@@ -25,7 +25,11 @@ const title = (id) => {
   const name = [words.findings.names[kind] ?? kind.replaceAll("-", " "), number].filter(Boolean).join(" ");
   return name[0].toUpperCase() + name.slice(1);
 };
-const segmentTitle = (label) => (slug(label).replace(/-\d+$/, "") in words.findings.names ? title(slug(label)) : label);
+// A lobe whose fissure was not seen is estimated.
+const segmentTitle = (label) => {
+  const [, id, isEstimated] = /^(.*?)(-estimated)?$/.exec(slug(label).replace(/-$/, ""));
+  return id.replace(/-\d+$/, "") in words.findings.names ? `${title(id)}${isEstimated ? words.findings.estimated : ""}` : label;
+};
 
 export class FindingList {
   #goTo;

@@ -88,6 +88,7 @@ export const TABLE = {
     signed: [(accepted, edited, rejected) => `Signed: ${accepted} accepted, ${edited ? `${edited} edited, ` : ""}${rejected} rejected. The results are written again.`,
       (accepted, edited, rejected) => `已签署：接受 ${accepted} 项，${edited ? `修改 ${edited} 项，` : ""}否定 ${rejected} 项。结果正在重新写入。`],
     notSigned: [(why) => `The review of the series that was shown before was not signed: ${why}`, (why) => `先前显示的序列的审阅未能签署：${why}`],
+    estimated: [" (estimated)", "（估计）"],
     // By id, without its number; also the names of segments.
     names: {
       nodule: ["nodule", "结节"], mass: ["mass", "肿块"], "rib-fracture": ["rib fracture", "肋骨骨折"], bronchiectasis: ["bronchiectasis", "支气管扩张"],

@@ -15,7 +15,7 @@ use crate::support::Records;
 use crate::words::in_chinese;
 
 /// Name and descriptions of the phantom.
-const OWN: &str = "phantom|chest|thorax|thin|thick|axial";
+const OWN: &str = "phantom|chest|thorax|thin|thick|axial|lung|topogram";
 const PATIENCE: Duration = Duration::from_secs(30);
 pub const SETTLED_WITHIN: Duration = Duration::from_secs(240);
 const COLUMNS: usize = 96;
