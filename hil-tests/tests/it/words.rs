@@ -13,7 +13,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const SIZES: [(u32, u32); 3] = [(1400, 900), (1024, 768), (768, 1024)];
 
 /// Words that are the same in both languages: units, formats, keys, names of things that have no other.
-const SAME: &str = "scanside|pdf|csv|fhir|page|down|home|end|esc|shift|fleischner|mlo|mpr|scansidectl|patient|mg_marks|recist";
+const SAME: &str =
+    "scanside|pdf|csv|fhir|page|down|home|end|esc|shift|fleischner|mlo|mpr|scansidectl|patient|mg_marks|recist";
 
 /// Words of people that are not Chinese: in what is shown, in what is read out, in the title. What the box says in English is marked as English.
 const FOREIGN: &str = "(() => {

@@ -352,10 +352,10 @@ fn study(
         Pictures::new(stored.collect(), picture_bytes(parts)).marking(parts.settings.analyze.mg_marks)
     });
     let review: Option<MarkReview> = signed(connection, job)?;
-    // A mammography is a visit only where its pictures are looked at.
+    // A mammography is a visit also where its pictures are not looked at: who was due has come.
     let source = source_of_task(&first.header.study_instance_uid, task.name());
-    let visit = pictures.as_ref().and_then(|_| visit::of_header(&first.header, "MG", source, arrived(&first)));
-    let history = visit.clone().and_then(|visit| History::read(connection, visit));
+    let visit = visit::of_header(&first.header, "MG", source, arrived(&first));
+    let history = visit.clone().filter(|_| pictures.is_some()).and_then(|visit| History::read(connection, visit));
     let subject = Subject {
         tasks: &[task],
         header: &first.header,
@@ -377,8 +377,8 @@ fn study(
     };
     let examined = examine::examine(engine, &parts.settings.device, &subject, control)?;
     let timings_ms = examined.timings_ms.clone();
-    let marks = examined.outcome.views().and_then(|views| views.marks.as_ref()).zip(examined.outcome.marked());
-    let visit = marks.and_then(|(marks, marked)| Some(visit?.with_marks(marks, marked, common(&examined))));
+    let views = examined.outcome.views();
+    let visit = views.and_then(|views| Some(visit?.with_views(views, examined.outcome.marked(), common(&examined))));
     write(parts, job, &examined, begun, timings_ms, visit)?;
     Ok(Carried { verdict: examined.verdict, beside: None })
 }

@@ -77,19 +77,20 @@ pub fn record(transaction: &Transaction<'_>, visit: &Visit) -> Result<Recorded, 
 pub fn take_back(transaction: &Transaction<'_>, source: &str) -> Result<bool, store::Error> {
     let patients = lesions::patients_of_source(transaction, source)?;
     for patient in &patients {
-        withdraw(transaction, source, patient)?;
+        withdraw(transaction, source, patient, "its exam is no longer analysed, or was taken back")?;
     }
     Ok(!patients.is_empty())
 }
 
-fn withdraw(transaction: &Transaction<'_>, source: &str, patient: &str) -> Result<(), store::Error> {
+/// `why`: of the recalls that are open again.
+fn withdraw(transaction: &Transaction<'_>, source: &str, patient: &str, why: &str) -> Result<(), store::Error> {
     let book = book(transaction, patient)?;
     for seen in of_source(&book, source).filter(|seen| !seen.retracted) {
         write(transaction, patient, "", &Entry::NotAgain { of: seen.id })?;
     }
     for turn in book.turns_without(source) {
         if let Turn::Undo { line, recall } = turn {
-            undo(transaction, source, patient, line, recall)?;
+            undo(transaction, source, patient, [line, recall], why)?;
         }
     }
     let touched: BTreeSet<u64> = of_source(&book, source).filter_map(|seen| seen.lesion).collect();
@@ -128,7 +129,8 @@ fn turn(transaction: &Transaction<'_>, visit: &Visit, patient: &str, turns: Vec<
                 (recall, Entry::Came { recall, date, study_uid, source }, "an exam has come that may be the one")
             }
             Turn::Undo { line, recall } => {
-                undo(transaction, &source, patient, line, recall)?;
+                let why = "the exam, as it is analysed now, does not surely show the breast of its patient";
+                undo(transaction, &source, patient, [line, recall], why)?;
                 continue;
             }
         };
@@ -143,12 +145,12 @@ fn undo(
     transaction: &Transaction<'_>,
     source: &str,
     patient: &str,
-    line: u64,
-    recall: u64,
+    [line, recall]: [u64; 2],
+    why: &str,
 ) -> Result<(), store::Error> {
-    let entry = Entry::Withdraw { line, reason: "the exam is of another patient or breast".to_owned() };
+    let entry = Entry::Withdraw { line, reason: why.to_owned() };
     write_of(transaction, patient, "", &entry, source)?;
-    events::record(transaction, &format!("recall/{recall}"), entry.kind(), "the exam that was taken for it is another")
+    events::record(transaction, &format!("recall/{recall}"), entry.kind(), why)
 }
 
 /// What a repeated analysis says of the sightings of the first one; returns those that are new.
@@ -204,7 +206,7 @@ fn is_one(a: &Person, b: &Person) -> bool {
 fn elsewhere(transaction: &Transaction<'_>, visit: &Visit, patient: &str) -> Result<(), store::Error> {
     for other in lesions::patients_of_source(transaction, &visit.source)? {
         if other != patient {
-            withdraw(transaction, &visit.source, &other)?;
+            withdraw(transaction, &visit.source, &other, "the exam is of another patient")?;
         }
     }
     Ok(())

@@ -7,6 +7,7 @@ use jiff::civil::Date;
 use models::findings::Side;
 use models::lesion::sighting::{By, InView, Method, Person, Place, Projection, Shown, Sighting};
 use models::review::marks::Marked;
+use models::task::mammography_views::{MammographyViews, StandardView};
 use models::task::mg_breast::marks::{Mark, MarkedView, Marks};
 use models::task::us_breast::lesion::Lesion;
 use report::stills::{self, StillImage, StillLesion, Stills};
@@ -193,6 +194,29 @@ impl Visit {
         self
     }
 
+    /// A mammography. Its headers say which breasts were imaged; where its pictures were looked at for marks, these say more.
+    /// `marked`: what a person has decided about marks.
+    #[must_use]
+    pub fn with_views(self, views: &MammographyViews, marked: Option<&Marked>, common: Common<'_>) -> Self {
+        let found: Vec<StandardView> = views.found.iter().map(|found| found.view).collect();
+        let (seen, doubtful) = match views.marks.as_ref() {
+            Some(marks) => {
+                let seen = marks.views.iter().map(|view| view.view).collect();
+                (seen, marks.withheld.iter().map(|withheld| withheld.view).collect())
+            }
+            None => (found, Vec::new()),
+        };
+        let mut visit = match (&views.marks, marked) {
+            (Some(marks), Some(marked)) => self.with_marks(marks, marked, common),
+            _ => self,
+        };
+        visit.sides = seen.into_iter().map(side_in).collect();
+        let mut parts = doubtful.into_iter().chain(views.in_parts.iter().map(|parts| parts.view)).map(side_in);
+        visit.may_show_more |= parts.any(|side| !visit.sides.contains(&side));
+        visit.simulated = common.simulated;
+        visit
+    }
+
     fn mark(&self, view: &MarkedView, mark: &Mark, marked: &Marked, common: Common<'_>) -> Sighting {
         let place = Place {
             side: Some(side_of(view)),
@@ -232,7 +256,11 @@ fn corrected(stills: &Stills) -> impl Iterator<Item = Side> {
 }
 
 fn side_of(view: &MarkedView) -> Side {
-    if view.view.is_right() { Side::Right } else { Side::Left }
+    side_in(view.view)
+}
+
+fn side_in(view: StandardView) -> Side {
+    if view.is_right() { Side::Right } else { Side::Left }
 }
 
 /// `L` or `R` of a header.

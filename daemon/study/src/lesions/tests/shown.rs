@@ -1,5 +1,8 @@
 //! What an exam surely shows, and what only its headers or a person say of it.
 
+use models::task::mammography_views::{MammographyViews, ViewFound, ViewInParts};
+use models::task::mg_breast::marks::WithheldView;
+use models::task::mg_breast::withheld::Withheld;
 use report::stills::{NotRead, Unread};
 
 use super::*;
@@ -90,4 +93,61 @@ fn a_breast_whose_images_were_not_read_is_proposed_and_not_left_overdue() {
     assert!(!empty("US", due).with_stills(&of(Side::Left), COMMON).may_show_more);
     its.record(&empty("US", due).with_stills(&of(Side::Right), COMMON));
     assert_eq!(state(&its, due), [(Some(Side::Left), true, false), (Some(Side::Right), false, true)]);
+}
+
+fn views(found: &[StandardView]) -> MammographyViews {
+    let of = |view: &StandardView| ViewFound {
+        view: *view,
+        sop_instance_uid: format!("1.2.{}", view.name()),
+        for_presentation: true,
+        candidates: 1,
+    };
+    MammographyViews {
+        found: found.iter().map(of).collect(),
+        in_parts: Vec::new(),
+        missing: Vec::new(),
+        pictures: Vec::new(),
+        marks: None,
+    }
+}
+
+#[test]
+fn a_mammography_without_marks_meets_the_recall_of_a_breast_that_it_shows() {
+    let (mut its, due) = both();
+    let right = views(&[StandardView::RightCc, StandardView::RightMlo]);
+    its.record(&empty("MG", due).with_views(&right, None, COMMON));
+    assert_eq!(state(&its, due), [(Some(Side::Left), false, false), (Some(Side::Right), true, false)]);
+    let (mut its, due) = both();
+    let recorded = its.record(&empty("MG", due).with_views(&views(&StandardView::ALL), None, COMMON));
+    assert_eq!(recorded.met, 2);
+}
+
+#[test]
+fn a_breast_that_was_taken_in_parts_or_withheld_from_the_network_is_proposed() {
+    let right = [StandardView::RightCc, StandardView::RightMlo];
+    let parts = MammographyViews {
+        in_parts: vec![ViewInParts { view: StandardView::LeftCc, parts: Vec::new() }],
+        ..views(&right)
+    };
+    let marked = |view| MarkedView {
+        view,
+        sop_instance_uid: "1.2".into(),
+        stage: Stage::OneView,
+        mm_per_pixel: 0.1,
+        marks: Vec::new(),
+        candidates: Vec::new(),
+    };
+    let marks = Marks {
+        views: right.map(marked).into(),
+        withheld: vec![WithheldView { view: StandardView::LeftCc, why: Withheld::NotRead }],
+        right: Some(0.1),
+        left: None,
+        case: Some(0.1),
+    };
+    let withheld = MammographyViews { marks: Some(marks), ..views(&StandardView::ALL) };
+    for views in [parts, withheld] {
+        let (mut its, due) = both();
+        its.record(&empty("MG", due).with_views(&views, Some(&Marked::default()), COMMON));
+        assert_eq!(state(&its, due), [(Some(Side::Left), false, true), (Some(Side::Right), true, false)], "{views:?}");
+    }
 }
