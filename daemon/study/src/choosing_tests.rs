@@ -193,7 +193,7 @@ fn a_thick_series_waits_for_a_better_one_and_while_one_is_being_received() {
 fn when_the_chosen_series_cannot_be_used_the_next_best_is_read() {
     let unit = Unit::new();
     let (thick, sharp, smooth) =
-        (unit.arrive(3, 5.0, "B31f"), unit.arrive(4, 1.0, "B70f"), unit.arrive(5, 1.0, "B31f"));
+        (unit.arrive(3, 8.0, "B31f"), unit.arrive(4, 1.0, "B70f"), unit.arrive(5, 1.0, "B31f"));
     unit.refuse(smooth);
     assert!(unit.is_queued(sharp), "{:?}", unit.state(sharp));
     assert!(unit.is_left_to(thick, 4), "{:?}", unit.state(thick));

@@ -232,7 +232,7 @@ const BREAST: &str = "(() => {
       hanging: { places: [place('R CC', image(30, 'R CC')), ...['L CC', 'R MLO', 'L MLO'].map((name) => place(name))], others: [image(31, 'R CC, spot')] },
       marked: { package: '', listed: [mark(1), mark(2)], notes: [], learnt: 'learnt from phantoms', report: { sop_uid: '1.5.30' } } });
     const told = { rows: 8, columns: 8, factor: 1, mm: 0.1, turn: { transposed: false, mirrored: false, upended: false }, film: false, implant: false,
-      partial: false, named: [1, 0], window: [100, 200], ends: [0, 200], greys: [0, 1] };
+      partial: false, named: [1, 0], window: [100, 200], ends: [0, 200], greys: [0, 1], looks: [] };
     const text = new TextEncoder().encode(JSON.stringify(told));
     const bytes = new Uint8Array(4 + text.length + 128).fill(1);
     new DataView(bytes.buffer).setUint32(0, text.length, true);
