@@ -408,7 +408,7 @@ impl Book {
         let mut notes: Vec<Note> = self.notes.iter().filter(|note| self.now(note.lesion) == id).cloned().collect();
         notes.sort_by_key(|note| (note.date, note.id));
         let begun = notes.iter().rfind(|note| note.kind == "treat").map(|note| note.date);
-        let malignant = notes.iter().find(|note| note.outcome == Some(Outcome::Malignant)).map(|note| note.date);
+        let malignant = notes.iter().rfind(|note| note.outcome == Some(Outcome::Malignant)).map(|note| note.date);
         let recalls: Vec<Recall> = self.recalls().filter(|recall| recall.lesion == id).collect();
         let asked = recalls.iter().any(|recall| recall.closed.is_none());
         let mammograms = counted().filter(|seen| seen.method.modality == "MG").map(|seen| seen.date);

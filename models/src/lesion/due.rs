@@ -119,12 +119,19 @@ pub struct Suggestion {
 pub const AFTER_CANCER: &str =
     "NICE guideline NG101: mammography every year for five years after early breast cancer or DCIS";
 
-/// After a malignant result of this day; `last`: the last mammography. There is no rule for other lesions that is free to use:
-/// the lexicon that has one is copyrighted, so a person enters the interval.
+/// A mammography that is not more months before the end of the five years is the last of them: the rule does not say, this is
+/// our choice.
+const LAST_MONTHS: u16 = 6;
+
+/// After the last malignant result, of this day; `last`: the last mammography. There is no rule for other lesions that is free
+/// to use: the lexicon that has one is copyrighted, so a person enters the interval.
 pub fn suggestion(malignant: Option<Date>, last: Option<Date>) -> Option<Suggestion> {
     let malignant = malignant?;
     let years = |number| Interval { number, unit: Unit::Years };
-    let due = years(1).after(last.filter(|last| *last >= malignant).unwrap_or(malignant));
+    let from = last.filter(|last| *last >= malignant).unwrap_or(malignant);
     let end = years(5).after(malignant);
-    (due <= end).then_some(Suggestion { due, modality: "MG", rule: AFTER_CANCER })
+    // Each exam that came late has moved the next one: the fifth is due all the same.
+    let due = years(1).after(from).min(end);
+    let is_over = Interval { number: LAST_MONTHS, unit: Unit::Months }.after(from) >= end;
+    (!is_over).then_some(Suggestion { due, modality: "MG", rule: AFTER_CANCER })
 }

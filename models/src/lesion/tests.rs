@@ -196,7 +196,7 @@ fn only_after_a_malignant_result_is_there_a_rule_and_for_five_years() {
     assert_eq!(due(Some(date(2026, 2, 1))), Some(date(2027, 2, 1)));
     assert_eq!(due(Some(date(2025, 12, 1))), Some(date(2027, 1, 10)), "a mammography before it does not count");
     assert_eq!(due(None), Some(date(2027, 1, 10)));
-    assert_eq!(due(Some(date(2030, 6, 1))), None);
+    assert_eq!(due(Some(date(2030, 8, 1))), None, "less than half a year before the end");
     let mut lines = two_years();
     let malignant = Entry::Result { lesion: 1, date: first(), outcome: Outcome::Malignant, text: String::new() };
     lines.push(line(3, "Li Ming", malignant));
@@ -207,6 +207,22 @@ fn only_after_a_malignant_result_is_there_a_rule_and_for_five_years() {
     assert_eq!(Book::of(&lines).lesion(1).unwrap().suggestion, None, "somebody has asked for one");
     lines.push(line(5, "Li Ming", done(4, date(2026, 12, 20), "")));
     assert_eq!(found(&lines).due, date(2027, 12, 20));
+}
+
+#[test]
+fn exams_that_come_late_do_not_cost_the_mammography_of_the_fifth_year() {
+    let malignant = date(2021, 3, 1);
+    let due = |last| suggestion(Some(malignant), Some(last)).map(|found| found.due);
+    let end = date(2026, 3, 1);
+    assert_eq!(due(date(2024, 3, 12)), Some(date(2025, 3, 12)));
+    assert_eq!((due(date(2025, 3, 15)), due(date(2025, 8, 31))), (Some(end), Some(end)));
+    assert_eq!((due(date(2025, 9, 1)), due(date(2026, 2, 20)), due(date(2027, 3, 1))), (None, None, None));
+    // It came back: the five years begin again.
+    let result = |date| Entry::Result { lesion: 1, date, outcome: Outcome::Malignant, text: String::new() };
+    let mut lines = two_years();
+    lines.extend([line(3, "Li Ming", result(first())), line(4, "Li Ming", result(date(2032, 6, 1)))]);
+    let found = Book::of(&lines).lesion(1).unwrap().suggestion.map(|found| found.due);
+    assert_eq!(found, Some(date(2033, 6, 1)));
 }
 
 /// Lesion 1 of January 2026 and a sighting of 2027 that may be it.
