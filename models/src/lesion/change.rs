@@ -8,7 +8,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::due;
-use super::sighting::{Method, Sighting};
+use super::sighting::{By, Method, Sighting};
 
 /// To be shown beside every category.
 pub const RULE: &str = "thresholds of RECIST 1.1 applied to this lesion alone; RECIST 1.1 judges all target lesions \
@@ -91,7 +91,8 @@ pub struct Response {
     pub nadir: Option<Visit>,
 }
 
-/// One for each day and method, oldest first. What was not measured is none.
+/// One for each day and method, oldest first. Of one day a person's measurement comes last, before it the methods by name: not
+/// the analysis that ended last decides what is shown. What was not measured is none.
 pub fn visits<'a>(sightings: impl IntoIterator<Item = &'a Sighting>) -> Vec<Visit> {
     let mut visits: Vec<Visit> = Vec::new();
     for seen in sightings {
@@ -110,18 +111,28 @@ pub fn visits<'a>(sightings: impl IntoIterator<Item = &'a Sighting>) -> Vec<Visi
             None => visits.push(new),
         }
     }
-    visits.sort_by_key(|visit| visit.date);
+    visits.sort_by(|a, b| order(a).cmp(&order(b)));
     visits
+}
+
+fn order(visit: &Visit) -> (Date, bool, &str) {
+    (visit.date, visit.method.by == By::Person, &visit.method.modality)
 }
 
 fn larger(a: Option<f64>, b: Option<f64>) -> Option<f64> {
     a.into_iter().chain(b).reduce(f64::max)
 }
 
-/// From the last earlier visit by the same method to the last one. `None` when there is none.
+/// The visits of the last day, by each method one, the last first. Of an earlier day none is taken: it would be shown as now.
+fn of_last_day(visits: &[Visit]) -> impl Iterator<Item = &Visit> {
+    let day = visits.last().map(|visit| visit.date);
+    visits.iter().rev().take_while(move |visit| Some(visit.date) == day)
+}
+
+/// To the last visit from the last earlier one by the same method. `None` when there is none for any method of that day.
 pub fn last_change(visits: &[Visit]) -> Option<Change> {
-    let (now, before) = visits.split_last()?;
-    let then = before.iter().rfind(|then| then.date < now.date && then.method.is_same(&now.method))?;
+    let before = |now: &Visit| visits.iter().rfind(|then| then.date < now.date && then.method.is_same(&now.method));
+    let (then, now) = of_last_day(visits).find_map(|now| before(now).map(|then| (then, now)))?;
     Some(Change {
         from: then.date,
         to: now.date,
@@ -135,13 +146,25 @@ fn percent(then: f64, now: f64) -> Option<f64> {
     (then > 0.0).then(|| (now - then) / then * 100.0)
 }
 
-/// The category of the last visit under a treatment that began on `begun`. `visits`: oldest first.
+fn not(why: Why) -> Response {
+    Response { category: Category::NotEvaluable, why: Some(why), baseline: None, nadir: None }
+}
+
+/// The category of the last day under a treatment that began on `begun`. `visits`: as of [`visits`]. Of several methods of that
+/// day the last one that can be judged counts; if none can, the last one says why.
 pub fn response(visits: &[Visit], begun: Date) -> Response {
-    let not = |why| Response { category: Category::NotEvaluable, why: Some(why), baseline: None, nadir: None };
     if !visits.iter().any(|visit| visit.date <= begun && !visit.gone) {
         return not(Why::NoBaseline);
     }
-    let Some(now) = visits.iter().rfind(|visit| visit.date > begun) else { return not(Why::NothingSince) };
+    let judged: Vec<Response> =
+        of_last_day(visits).filter(|now| now.date > begun).map(|now| response_of(visits, now, begun)).collect();
+    let by_method = judged.iter().find(|one| one.why.is_none());
+    // That a method has a baseline which is of no use says more than that another one has none.
+    let has_baseline = || judged.iter().find(|one| one.why != Some(Why::Methods));
+    by_method.or_else(has_baseline).or(judged.first()).cloned().unwrap_or_else(|| not(Why::NothingSince))
+}
+
+fn response_of(visits: &[Visit], now: &Visit, begun: Date) -> Response {
     let own = || visits.iter().filter(|visit| visit.method.is_same(&now.method) && visit.date < now.date);
     let Some(baseline) = own().rfind(|visit| visit.date <= begun && !visit.gone) else { return not(Why::Methods) };
     if due::days(baseline.date, begun) > BASELINE_DAYS {

@@ -149,6 +149,31 @@ fn what_was_measured_otherwise_is_not_evaluable() {
 }
 
 #[test]
+fn two_methods_on_one_day_give_the_same_whichever_was_analysed_last() {
+    let (old, now) = (first(), date(2026, 4, 1));
+    let by = |day, modality: &str, by: By, mm: f64| {
+        let method = Method { modality: modality.into(), by };
+        Sighting { method, ..seen(day, Place::default(), &[mm]) }
+    };
+    let net = || By::Software("net 1".into());
+    let before = by(old, "US", net(), 20.0);
+    let (us, mg, person) = (by(now, "US", net(), 12.0), by(now, "MG", net(), 15.0), by(now, "MG", By::Person, 16.0));
+    for order in [[&us, &mg, &person], [&person, &us, &mg], [&mg, &person, &us]] {
+        let course = visits([&before].into_iter().chain(order));
+        let found = response(&course, date(2026, 2, 1));
+        assert_eq!((found.category, found.why), (Category::Partial, None), "{order:?}");
+        assert_eq!(last_change(&course).unwrap().longest_mm, [20.0, 12.0]);
+        assert_eq!(course.last().unwrap().longest_mm, 16.0, "what a person measured is shown as the last size");
+    }
+    // What is by no method of before is not evaluable, also when it is by two; an older day is never taken for it.
+    let later = date(2026, 6, 1);
+    let (mg, person) = (by(later, "MG", net(), 15.0), by(later, "CT", By::Person, 16.0));
+    let course = visits([&before, &us, &mg, &person]);
+    assert_eq!(response(&course, date(2026, 2, 1)).why, Some(Why::Methods));
+    assert_eq!(last_change(&course), None);
+}
+
+#[test]
 fn the_volume_is_that_of_an_ellipsoid_with_three_axes_and_of_several_pictures_the_longest_counts() {
     let sphere = seen(first(), Place::default(), &[10.0, 10.0, 10.0]);
     assert!((sphere.volume_ml().unwrap() - std::f64::consts::FRAC_PI_6).abs() < 1e-9);
