@@ -4,12 +4,16 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use custody::event::Event;
+use custody::instance::Instance;
 use custody::series::SeriesState;
 use custody::series::state::SeriesEvent;
 use custody::store::jobs::{self, JobRow};
 use custody::store::results::{self, ResultRow};
 use custody::store::reviews::{self, Fate};
-use custody::store::{self, Durability, StoreFault, deliveries, events, instances, members, rejections, series, steps};
+use custody::store::series::SeriesRow;
+use custody::store::{
+    self, Durability, StoreFault, deliveries, events, instances, lesions, members, rejections, series, steps,
+};
 use dicom::kind::SeriesKind;
 use dicom::test_object;
 use hal::backoff::Pauses;
@@ -155,7 +159,10 @@ pub(crate) fn is_test_object(connection: &Connection, study_uid: &str) -> store:
 /// is to be noted.
 fn noted(transaction: &Transaction<'_>, job: &JobRow, visit: Option<&Visit>) -> Result<Option<Recorded>, store::Error> {
     let note = |transaction: &Transaction<'_>| match visit {
-        Some(visit) => record::record(transaction, visit).map(Some),
+        Some(visit) => {
+            let has_gone = has_gone(transaction, job)?;
+            record::record(transaction, &Visit { has_gone, ..visit.clone() }).map(Some)
+        }
         None => Ok(taken_back(transaction, job)?.then(Recorded::default)),
     };
     let error = match store::apart(transaction, note)? {
@@ -167,10 +174,33 @@ fn noted(transaction: &Transaction<'_>, job: &JobRow, visit: Option<&Visit>) -> 
     Ok(None)
 }
 
+/// Whether pictures that an earlier analysis may have looked at were evicted or damaged, and did not come again.
+fn has_gone(transaction: &Transaction<'_>, job: &JobRow) -> Result<bool, store::Error> {
+    let (mut came, mut here) = (BTreeSet::new(), BTreeSet::new());
+    let uid = |instance: Instance| instance.header.sop_instance_uid;
+    if job.task.is_some() {
+        for member in members::of_job(transaction, job.id)? {
+            came.extend(instances::get(transaction, member.instance_id)?.map(uid));
+            here.extend(instances::get_here(transaction, member.instance_id)?.map(uid));
+        }
+    } else if let Some(SeriesRow { key, .. }) = series::get(transaction, job.series_id)? {
+        let (study_uid, series_uid) = (&key.study_uid, &key.series_uid);
+        came.extend(instances::ever_of_series(transaction, study_uid, series_uid)?.into_iter().map(uid));
+        came.extend(instances::damaged_of_series(transaction, study_uid, series_uid)?.into_iter().map(uid));
+        here.extend(instances::of_series(transaction, study_uid, series_uid)?.into_iter().map(uid));
+    }
+    Ok(!came.is_subset(&here))
+}
+
 /// What an earlier analysis said of lesions, when nothing comes of this one.
 fn taken_back(transaction: &Transaction<'_>, job: &JobRow) -> Result<bool, store::Error> {
     let Some(row) = series::get(transaction, job.series_id)? else { return Ok(false) };
-    record::take_back(transaction, &source_of(&row.key, row.kind, job.task.as_deref()))
+    let source = source_of(&row.key, row.kind, job.task.as_deref());
+    // What is left says nothing of what is gone. Asked only where something was said: most series are of no breast.
+    if lesions::patients_of_source(transaction, &source)?.is_empty() || has_gone(transaction, job)? {
+        return Ok(false);
+    }
+    record::take_back(transaction, &source)
 }
 
 /// Whether what was told before the review that this job applied is wrong: the review rejects or edits a finding, or an earlier one that was
@@ -368,8 +398,11 @@ pub(super) fn series_events(parts: &StudyParts, connection: &Connection, job: &J
 
 #[cfg(test)]
 mod tests {
+    use custody::instance::{Location, Origin};
     use custody::series::SeriesKey;
     use custody::store::Store;
+    use custody::store::instances::InstanceState;
+    use dicom::header::Header;
 
     use super::*;
 
@@ -426,6 +459,45 @@ mod tests {
             }
             assert_eq!(said, expected);
         }
+    }
+
+    #[test]
+    fn a_picture_is_gone_that_was_evicted_or_damaged_until_it_comes_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("scanside.db")).unwrap();
+        let mut connection = store.connect(Durability::Full).unwrap();
+        let transaction = connection.transaction().unwrap();
+        let key = SeriesKey { study_uid: "1.2".into(), series_uid: "1.3".into() };
+        let now = store::now_utc();
+        let (row, _) = series::opened(&transaction, &key, "US", SeriesKind::Ultrasound, 1, &now).unwrap();
+        let version = series::completed(&transaction, row.id, "closed", &now).unwrap();
+        let job = jobs::enqueue(&transaction, row.id, version, &now).unwrap();
+        let job = jobs::get(&transaction, job).unwrap().unwrap();
+        let gone_with = |sop_uid: &str, state| {
+            let header = Header {
+                sop_instance_uid: sop_uid.into(),
+                study_instance_uid: key.study_uid.clone(),
+                series_instance_uid: key.series_uid.clone(),
+                ..Header::default()
+            };
+            let image = instances::New {
+                header: &header,
+                header_json: &serde_json::to_string(&header).unwrap(),
+                location: &Location::File { file: "large/1".into(), length: 1 },
+                record_segment: None,
+                sha256: "",
+                state,
+                reason: None,
+                received_utc: &now,
+                origin: &Origin::default(),
+            };
+            instances::insert(&transaction, &image).unwrap();
+            has_gone(&transaction, &job).unwrap()
+        };
+        assert!(!gone_with("1.4.1", InstanceState::Kept));
+        assert!(gone_with("1.4.2", InstanceState::Evicted));
+        assert!(!gone_with("1.4.2", InstanceState::Kept), "it came again");
+        assert!(gone_with("1.4.3", InstanceState::Damaged));
     }
 
     #[test]

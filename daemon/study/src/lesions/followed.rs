@@ -133,6 +133,8 @@ mod tests {
             may_show_more: false,
             is_whole: true,
             simulated: false,
+            looked_at: None,
+            has_gone: false,
             sightings: vec![sighting],
         }
     }

@@ -63,6 +63,7 @@ pub fn record(transaction: &Transaction<'_>, visit: &Visit) -> Result<Recorded, 
         write(transaction, &patient, "", &Entry::Seen { sighting: sighting.clone(), given })?;
     }
     let turns = book.turns(&exam(visit), |person| is_same_person(person, &visit.person));
+    let turns = if visit.has_gone { without_undoing(turns, &book, visit) } else { turns };
     recorded.met = turns.iter().filter(|turn| matches!(turn, Turn::Close { .. })).count();
     recorded.perhaps = turns.iter().filter(|turn| matches!(turn, Turn::Propose { .. })).count();
     turn(transaction, visit, &patient, turns)?;
@@ -102,6 +103,24 @@ fn withdraw(transaction: &Transaction<'_>, source: &str, patient: &str, why: &st
         events::record(transaction, &format!("lesion/{lesion}"), "only what people entered is left", why)?;
     }
     Ok(())
+}
+
+/// Pictures that are gone may have shown the breast: what an earlier analysis said of recalls of the same person stays.
+fn without_undoing(turns: Vec<Turn>, book: &Book, visit: &Visit) -> Vec<Turn> {
+    let is_of_the_same = |recall: u64| {
+        let lesion = book.recalls().find(|one| one.id == recall).map(|one| one.lesion);
+        let person = lesion.and_then(|lesion| book.person(lesion));
+        person.is_some_and(|person| is_same_person(&person, &visit.person))
+    };
+    let undone = |turn: &Turn| match turn {
+        Turn::Undo { recall, .. } if is_of_the_same(*recall) => Some(*recall),
+        _ => None,
+    };
+    let stay: BTreeSet<u64> = turns.iter().filter_map(undone).collect();
+    let of = |turn: &Turn| match turn {
+        Turn::Close { recall } | Turn::Propose { recall } | Turn::Undo { recall, .. } => *recall,
+    };
+    turns.into_iter().filter(|turn| !stay.contains(&of(turn))).collect()
 }
 
 fn exam(visit: &Visit) -> Exam<'_> {
@@ -186,7 +205,7 @@ fn repeated(
     }
     let found: BTreeSet<usize> = found.into_iter().flatten().collect();
     for (index, seen) in old.iter().enumerate() {
-        if !found.contains(&index) && !seen.retracted {
+        if !found.contains(&index) && !seen.retracted && visit.has_looked_at(&seen.sighting) {
             write(transaction, patient, "", &Entry::NotAgain { of: seen.id })?;
         }
     }

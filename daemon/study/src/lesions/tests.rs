@@ -94,6 +94,8 @@ fn visit(person: Person, day: Date, place: Place, mm: f64) -> Visit {
         may_show_more: false,
         is_whole: true,
         simulated: false,
+        looked_at: None,
+        has_gone: false,
         sightings,
     }
 }
@@ -137,6 +139,8 @@ impl Box {
 fn someone() -> Person {
     person("Zhang^San", "19700101")
 }
+
+mod gone;
 
 fn recall(lesion: u64, due: Date) -> Entry {
     Entry::Recall { lesion, due, modality: String::new(), why: "control".into(), rule: String::new() }

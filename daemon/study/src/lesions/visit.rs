@@ -1,5 +1,7 @@
 //! What one exam or one task of a study saw of lesions, as sightings. Pure.
 
+use std::collections::BTreeSet;
+
 use dicom::header::Header;
 use dicom::patient::Patient;
 use hal::clock::local_day_of;
@@ -30,6 +32,10 @@ pub struct Visit {
     pub is_whole: bool,
     /// A simulated device or accelerator had a part in it.
     pub simulated: bool,
+    /// SOP Instance UIDs of the pictures that were looked at: only in these something is not found any more. `None`: in all.
+    pub looked_at: Option<BTreeSet<String>>,
+    /// Pictures of it were evicted or damaged since they came: an earlier analysis may know more.
+    pub has_gone: bool,
     pub sightings: Vec<Sighting>,
 }
 
@@ -75,6 +81,8 @@ pub fn of_header(header: &Header, modality: &'static str, source: String, arrive
         may_show_more: false,
         is_whole: true,
         simulated: false,
+        looked_at: Some(BTreeSet::new()),
+        has_gone: false,
         sightings: Vec::new(),
     })
 }
@@ -112,6 +120,8 @@ pub fn of_exam(
         may_show_more: true,
         is_whole,
         simulated: false,
+        looked_at: None,
+        has_gone: false,
         sightings: Vec::new(),
     })
 }
@@ -138,6 +148,11 @@ impl Visit {
             },
             simulated: common.simulated,
         }
+    }
+
+    /// Whether it says something of the picture that shows this, be it that nothing is there.
+    pub fn has_looked_at(&self, seen: &Sighting) -> bool {
+        self.looked_at.as_ref().is_none_or(|pictures| pictures.contains(&seen.shown.object_uid))
     }
 
     /// Lesions that were followed through an exam, and where they are as far as whoever scanned has said. `sides`: the breasts
@@ -181,6 +196,7 @@ impl Visit {
         let mut unread = stills.unread.iter().filter(|one| !one.in_part);
         self.may_show_more |= unread.any(|one| one.side.is_none_or(|side| !self.sides.contains(&side)));
         self.simulated = common.simulated;
+        self.looked_at = Some(stills.images.iter().map(|image| image.sop_instance_uid.clone()).collect());
         self
     }
 
@@ -191,6 +207,7 @@ impl Visit {
         self.sightings = all.map(|(view, mark)| self.mark(view, mark, marked, common)).collect();
         self.sides = marks.views.iter().map(side_of).collect();
         self.simulated = common.simulated;
+        self.looked_at = Some(marks.views.iter().map(|view| view.sop_instance_uid.clone()).collect());
         self
     }
 
