@@ -5,6 +5,7 @@ pub mod enter;
 pub mod export;
 pub mod followed;
 pub mod listed;
+pub mod moved;
 pub mod record;
 #[cfg(test)]
 pub(crate) mod tests;

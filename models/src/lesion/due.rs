@@ -23,6 +23,8 @@ pub enum Standing {
     Overdue,
     Done,
     Cancelled,
+    /// Its exam has become another patient's: nobody is to be called before a person has looked.
+    Moved,
 }
 
 impl Standing {
@@ -41,6 +43,7 @@ impl Standing {
             Self::Overdue => "overdue",
             Self::Done => "done",
             Self::Cancelled => "cancelled",
+            Self::Moved => "moved",
         }
     }
 }

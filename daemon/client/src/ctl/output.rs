@@ -218,7 +218,7 @@ pub fn tone_of(state: &str) -> Tone {
         "receiving" | "complete" | "analyzing" | "running" | "queued" | "pending" | "held" | "building" | "paused"
         | "no_overlay" | "due" => Tone::Busy,
         "refused" | "parked" | "quarantined" | "conflict" | "damaged" | "reduced" | "no_new_studies" | "no_output"
-        | "no_signal" | "failed" | "overdue" => Tone::Bad,
+        | "no_signal" | "failed" | "overdue" | "moved" => Tone::Bad,
         _ => Tone::Weak,
     }
 }

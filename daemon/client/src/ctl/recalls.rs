@@ -25,7 +25,9 @@ pub async fn run(manager: &ManagerProxy<'static>, command: RecallsCommand, outpu
     match command {
         RecallsCommand::List { patient, overdue, which } => {
             let rows = rows(manager, patient.as_deref(), &which).await?;
-            list(rows.into_iter().filter(|row| !overdue || row.standing == Standing::Overdue).collect(), output)
+            // One that is of another patient now waits for a person, too.
+            let waits = |row: &RecallRow| matches!(row.standing, Standing::Overdue | Standing::Moved);
+            list(rows.into_iter().filter(|row| !overdue || waits(row)).collect(), output)
         }
         RecallsCommand::Set { lesion, due, after, suggested, modality, why, by } => {
             let (mut modality, mut rule) = (modality.to_uppercase(), String::new());

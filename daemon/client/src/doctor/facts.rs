@@ -235,4 +235,6 @@ pub struct Recalls {
     pub overdue: u32,
     /// By which the oldest of those is overdue.
     pub longest_days: u32,
+    /// Of exams that are of another patient now.
+    pub moved: u32,
 }

@@ -527,7 +527,8 @@ const FAULTS: &[Fault] = &[
         f.status.as_mut().unwrap().jobs_parked = 1;
         f.parked_jobs = vec![job()];
     }),
-    ("recalls-overdue", |f| f.recalls = Some(Recalls { open: 3, overdue: 1, longest_days: 1 })),
+    ("recalls-overdue", |f| f.recalls = Some(Recalls { open: 3, overdue: 1, longest_days: 1, moved: 0 })),
+    ("recalls-moved", |f| f.recalls = Some(Recalls { open: 3, overdue: 0, longest_days: 0, moved: 1 })),
     ("certificate-expired", |f| f.certificates = vec![certificate("2026-01-01T00:00:00Z")]),
     ("certificate-expires", |f| f.certificates = vec![certificate("2026-03-28T00:00:00Z")]),
     ("certificate-unclear", |f| {
@@ -738,7 +739,7 @@ fn recalls_that_cannot_be_read_are_not_called_none() {
 #[test]
 fn recalls_are_counted_and_nobody_is_named() {
     let mut facts = healthy();
-    facts.recalls = Some(Recalls { open: 5, overdue: 3, longest_days: 40 });
+    facts.recalls = Some(Recalls { open: 5, overdue: 3, longest_days: 40, moved: 0 });
     let report = judge(&facts);
     assert_eq!(report.findings[0].cause.en, "3 recalls are overdue, the longest by 40 days");
     assert_eq!((report.exit_code(), report.findings[0].evidence.len()), (1, 0));

@@ -11,7 +11,7 @@ use models::lesion::sighting::{Person, Place};
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
-use super::book;
+use super::{book, moved};
 
 /// A lesion in a list.
 #[derive(Debug, Serialize)]
@@ -167,8 +167,15 @@ pub fn recalls(connection: &Connection, wanted: &Wanted, today: Date) -> Result<
     let mut rows = Vec::new();
     for patient in patients {
         let book = book(connection, &patient)?;
-        let recalls = book.recalls().filter(|recall| wanted.all || recall.closed.is_none());
-        rows.extend(recalls.map(|recall| row(&book, &patient, recall, today)));
+        for recall in book.recalls().filter(|recall| wanted.all || recall.closed.is_none()) {
+            let open = recall.closed.is_none().then_some(recall.lesion);
+            let moved = open.map(|lesion| moved::moved(connection, &book, lesion)).transpose()?.flatten();
+            let row = row(&book, &patient, recall, today);
+            rows.push(match moved {
+                Some(moved) => moved.tell(row),
+                None => row,
+            });
+        }
     }
     let is_closed = |row: &RecallRow| matches!(row.standing, Standing::Done | Standing::Cancelled);
     rows.sort_by_key(|row| (is_closed(row), row.due, row.id));

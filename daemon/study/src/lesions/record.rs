@@ -12,7 +12,7 @@ use models::lesion::sighting::{Person, Sighting};
 use rusqlite::Transaction;
 
 use super::visit::Visit;
-use super::{book, is_same_person, key, write, write_of};
+use super::{book, is_same_person, key, moved, write, write_of};
 
 /// What came of a visit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -64,6 +64,7 @@ pub fn record(transaction: &Transaction<'_>, visit: &Visit) -> Result<Recorded, 
     }
     let turns = book.turns(&exam(visit), |person| is_same_person(person, &visit.person));
     let turns = if visit.has_gone { without_undoing(turns, &book, visit) } else { turns };
+    let turns = without_moved(transaction, turns, &book)?;
     recorded.met = turns.iter().filter(|turn| matches!(turn, Turn::Close { .. })).count();
     recorded.perhaps = turns.iter().filter(|turn| matches!(turn, Turn::Propose { .. })).count();
     turn(transaction, visit, &patient, turns)?;
@@ -103,6 +104,23 @@ fn withdraw(transaction: &Transaction<'_>, source: &str, patient: &str, why: &st
         events::record(transaction, &format!("lesion/{lesion}"), "only what people entered is left", why)?;
     }
     Ok(())
+}
+
+/// A recall whose own exam turned out to be another patient's is met by no exam of this one.
+fn without_moved(transaction: &Transaction<'_>, turns: Vec<Turn>, book: &Book) -> Result<Vec<Turn>, store::Error> {
+    let mut own = Vec::with_capacity(turns.len());
+    for turn in turns {
+        let met = match turn {
+            Turn::Close { recall } | Turn::Propose { recall } => Some(recall),
+            Turn::Undo { .. } => None,
+        };
+        let lesion = book.recalls().find(|one| Some(one.id) == met).map(|one| one.lesion);
+        let moved = lesion.map(|lesion| moved::moved(transaction, book, lesion)).transpose()?.flatten();
+        if moved.is_none() {
+            own.push(turn);
+        }
+    }
+    Ok(own)
 }
 
 /// Pictures that are gone may have shown the breast: what an earlier analysis said of recalls of the same person stays.

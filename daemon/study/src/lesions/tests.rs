@@ -247,9 +247,25 @@ fn what_people_entered_of_a_lesion_that_became_another_patients_is_told_and_gets
     its.record(&corrected);
     let told = events::latest(&its.connection, 100).unwrap();
     let told = told.iter().filter(|event| event.what == "only what people entered is left").count();
-    assert_eq!((told, its.recalls(date(2026, 2, 1), false).len()), (1, 1), "a person decides about it");
+    let rows = its.recalls(date(2027, 2, 1), false);
+    assert_eq!((told, rows.len(), rows[0].standing), (1, 1, Standing::Moved), "a person decides about it");
+    assert!(rows[0].why.contains("do not call this patient") && rows[0].why.contains("lesion 4"), "{}", rows[0].why);
     let next = its.record(&visit(someone(), date(2026, 3, 10), placed(Side::Left), 20.0));
     assert_eq!((next.new, next.same, next.open), (1, 0, 0), "the first patient's own lesion is no other's");
+    let later = its.record(&visit(someone(), date(2120, 1, 10), placed(Side::Left), 20.0));
+    assert_eq!((later.met, later.perhaps), (0, 0), "it was never hers");
+}
+
+/// That a newer package does not find it is no reason not to come again.
+#[test]
+fn a_recall_whose_lesion_is_only_not_found_again_is_due_and_met() {
+    let mut its = Box::new();
+    let exam = visit(someone(), date(2026, 1, 10), placed(Side::Left), 20.0);
+    its.record(&exam);
+    its.enter(&recall(1, date(2027, 1, 10)), date(2026, 1, 11)).unwrap();
+    its.record(&Visit { sightings: Vec::new(), ..exam });
+    assert_eq!(its.recalls(date(2027, 2, 1), false)[0].standing, Standing::Overdue);
+    assert_eq!(its.record(&visit(someone(), date(2120, 1, 10), placed(Side::Left), 20.0)).met, 1);
 }
 
 #[test]

@@ -92,7 +92,8 @@ fn recalls(json: &str) -> Result<Recalls, String> {
     let overdue: Vec<u32> =
         rows.iter().filter(|row| row.standing == Standing::Overdue).map(|row| row.days.unsigned_abs()).collect();
     let longest_days = overdue.iter().copied().max().unwrap_or_default();
-    Ok(Recalls { open: count(rows.len()), overdue: count(overdue.len()), longest_days })
+    let moved = rows.iter().filter(|row| row.standing == Standing::Moved).count();
+    Ok(Recalls { open: count(rows.len()), overdue: count(overdue.len()), longest_days, moved: count(moved) })
 }
 
 #[cfg(test)]

@@ -156,7 +156,7 @@ pub enum RecallsCommand {
         /// Only of this Patient ID.
         #[arg(long, value_name = "ID")]
         patient: Option<String>,
-        /// Only those whose day has passed.
+        /// Only those whose day has passed, or whose exam is of another patient now.
         #[arg(long)]
         overdue: bool,
         #[command(flatten)]

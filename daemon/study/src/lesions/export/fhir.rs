@@ -144,6 +144,7 @@ fn of_recall(row: &RecallRow, own: &str, patient: &str, focus: Option<&str>) -> 
     let status = match row.standing {
         Standing::Done => "completed",
         Standing::Cancelled => "cancelled",
+        Standing::Moved => "on-hold",
         Standing::Open | Standing::Due | Standing::Overdue => "requested",
     };
     let modality = if row.modality.is_empty() { "any modality" } else { &row.modality };
