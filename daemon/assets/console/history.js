@@ -23,8 +23,9 @@ export const called = (label) => label.replace(/^\w+/, (kind) => words.lesion.la
 
 const text = (value) => document.createTextNode(value);
 const item = (...children) => element("li", {}, ...children);
-export const today = () => {
+export const today = (ahead = 0) => {
   const now = new Date();
+  now.setDate(now.getDate() + ahead);
   return [now.getFullYear(), now.getMonth() + 1, now.getDate()].map((part) => String(part).padStart(2, "0")).join("-");
 };
 
@@ -138,7 +139,9 @@ export class History {
       const take = element("button", { type: "button", textContent: said.take(suggestion.due) });
       take.addEventListener("click", () => {
         by("kind").value = "recall";
-        this.fields({ due: suggestion.due, modality: suggestion.modality, rule: suggestion.rule });
+        // What should have been by now is for the next day.
+        const due = suggestion.due > today(1) ? suggestion.due : today(1);
+        this.fields({ due, modality: suggestion.modality, rule: suggestion.rule });
       });
       by("recalls").append(item(text(said.suggested(suggestion.due, suggestion.modality, suggestion.rule)), take));
     }

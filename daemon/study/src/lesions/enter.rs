@@ -3,7 +3,8 @@
 use custody::store::{self, events, lesions};
 use dicom::text::steers;
 use jiff::civil::Date;
-use models::lesion::book::Wrong;
+use models::lesion::book::{Book, Wrong};
+use models::lesion::due;
 use models::lesion::entry::Entry;
 use models::lesion::same::{self, Verdict};
 use rusqlite::Transaction;
@@ -61,6 +62,7 @@ pub fn enter(transaction: &Transaction<'_>, by: &str, entry: &Entry, today: Date
     let Some(patient) = lesions::patient_of(transaction, number)? else { return Err(missing(entry, subject).into()) };
     let before = book(transaction, &patient)?;
     before.check(entry, today, is_same_person)?;
+    let entry = &with_true_rule(entry, &before, today);
     let id = write(transaction, &patient, by, entry)?;
     // Where a lesion is may decide which one it is.
     if let Entry::Place { sighting, .. } = entry {
@@ -68,6 +70,22 @@ pub fn enter(transaction: &Transaction<'_>, by: &str, entry: &Entry, today: Date
     }
     events::record(transaction, &format!("lesions/{subject}"), entry.kind(), by)?;
     Ok(id)
+}
+
+/// A rule is the source of the day and the modality that it gives, not of others that a person chose after it was suggested. A day
+/// that has passed is for the next one; a day beside it may be that of another zone.
+fn with_true_rule(entry: &Entry, book: &Book, today: Date) -> Entry {
+    let mut entry = entry.clone();
+    if let Entry::Recall { lesion, due, modality, rule, .. } = &mut entry {
+        let gives = book.lesion(*lesion).and_then(|lesion| lesion.suggestion).is_some_and(|found| {
+            let day = found.due.max(today.tomorrow().unwrap_or(today));
+            found.rule == rule.as_str() && found.modality == modality.as_str() && due::days(day, *due).abs() <= 1
+        });
+        if !gives {
+            rule.clear();
+        }
+    }
+    entry
 }
 
 /// A sighting about which nobody had decided, now that somebody has said where it is.

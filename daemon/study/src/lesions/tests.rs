@@ -7,7 +7,7 @@ use dicom::header::Header;
 use jiff::civil::{Date, date};
 use models::findings::Side;
 use models::lesion::due::Standing;
-use models::lesion::entry::Entry;
+use models::lesion::entry::{Entry, Outcome};
 use models::lesion::sighting::{By, Method, Person, Place, Shown, Sighting};
 use models::review::edit::{Edit, Field, Values};
 use models::review::marks::{ListedMark, MarkReview, Marked};
@@ -254,6 +254,35 @@ fn what_people_entered_of_a_lesion_that_became_another_patients_is_told_and_gets
     assert_eq!((next.new, next.same, next.open), (1, 0, 0), "the first patient's own lesion is no other's");
     let later = its.record(&visit(someone(), date(2120, 1, 10), placed(Side::Left), 20.0));
     assert_eq!((later.met, later.perhaps), (0, 0), "it was never hers");
+}
+
+#[test]
+fn a_rule_stays_with_the_day_and_the_modality_that_it_gives() {
+    let mut its = Box::new();
+    its.record(&visit(someone(), date(2026, 1, 10), placed(Side::Left), 20.0));
+    let malignant =
+        Entry::Result { lesion: 1, date: date(2026, 1, 12), outcome: Outcome::Malignant, text: String::new() };
+    its.enter(&malignant, date(2026, 1, 12)).unwrap();
+    let today = date(2027, 6, 1);
+    let found = listed::show(&its.connection, 1).unwrap().unwrap().lesion.suggestion.unwrap();
+    assert!(found.due < today, "it should have been in January");
+    let asked = |due, modality: &str| Entry::Recall {
+        lesion: 1,
+        due,
+        modality: modality.into(),
+        why: String::new(),
+        rule: found.rule.into(),
+    };
+    let next = date(2027, 6, 2);
+    // A day of her own, another modality, and what the rule gives, which closes the suggestion.
+    for entry in [asked(date(2027, 9, 1), "MG"), asked(next, "US"), asked(next, "MG")] {
+        let id = its.enter(&entry, today).unwrap();
+        its.enter(&Entry::Cancel { recall: id, reason: "a test".into() }, today).unwrap();
+    }
+    let mut rows = its.recalls(today, true);
+    rows.sort_by_key(|row| row.id);
+    let rules: Vec<&str> = rows.iter().map(|row| row.rule.as_str()).collect();
+    assert_eq!(rules, ["", "", found.rule]);
 }
 
 /// That a newer package does not find it is no reason not to come again.
