@@ -163,7 +163,7 @@ export const TABLE = {
     hint: ["name, ID, date, reason", "姓名、ID、日期、原因"], most: ["Only the 200 patients with the newest entries are shown. This shows any of them:", "仅显示最近有登记的 200 名患者。其他患者请用："],
     keys: ["Keys: ↑ ↓ in the list, / find, Escape back", "按键：↑ ↓ 列表内移动，/ 查找，Esc 返回"],
     days: [(count) => (count === 0 ? "today" : count < 0 ? `${s(-count, "day")} ago` : `in ${s(count, "day")}`), (count) => (count === 0 ? "今天" : count < 0 ? `${-count} 天前` : `${count} 天后`)],
-    on: [(date) => `on ${date}`, (date) => `于 ${date}`], standing: { due: ["due", "将到期"], overdue: ["overdue", "已逾期"], open: ["open", "未到期"], done: ["done", "已完成"], cancelled: ["cancelled", "已取消"] },
+    on: [(date) => `on ${date}`, (date) => `于 ${date}`], standing: { due: ["due", "将到期"], overdue: ["overdue", "已逾期"], open: ["open", "未到期"], moved: ["of another patient", "属于其他患者"], done: ["done", "已完成"], cancelled: ["cancelled", "已取消"] },
     head: { state: ["State", "状态"], patient: ["Patient", "患者"], due: ["Due", "到期"], lesion: ["Lesion", "病灶"], why: ["Why", "原因"], last: ["Last", "最近"], change: ["Change", "变化"], biopsy: ["Biopsy", "活检"],
       seen: ["Seen", "发现"], size: ["Size", "大小"], where: ["Where", "位置"], may: ["May be lesion", "可能为病灶"] },
     none: { recalls: ["Nobody is to come again: no recall is open.", "没有待随访的患者。"], all: ["No recall was ever entered.", "从未登记过随访。"], lesions: ["No lesion is known yet.", "尚无已知病灶。"],

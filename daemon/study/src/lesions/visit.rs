@@ -11,6 +11,7 @@ use models::lesion::sighting::{By, InView, Method, Person, Place, Projection, Sh
 use models::review::marks::Marked;
 use models::task::mammography_views::{MammographyViews, StandardView};
 use models::task::mg_breast::marks::{Mark, MarkedView, Marks};
+use models::task::mg_breast::withheld::Withheld;
 use models::task::us_breast::lesion::Lesion;
 use report::stills::{self, StillImage, StillLesion, Stills};
 use report::views::marks;
@@ -215,19 +216,15 @@ impl Visit {
     /// `marked`: what a person has decided about marks.
     #[must_use]
     pub fn with_views(self, views: &MammographyViews, marked: Option<&Marked>, common: Common<'_>) -> Self {
-        let found: Vec<StandardView> = views.found.iter().map(|found| found.view).collect();
-        let (seen, doubtful) = match views.marks.as_ref() {
-            Some(marks) => {
-                let seen = marks.views.iter().map(|view| view.view).collect();
-                (seen, marks.withheld.iter().map(|withheld| withheld.view).collect())
-            }
-            None => (found, Vec::new()),
-        };
+        let withheld = views.marks.iter().flat_map(|marks| &marks.withheld);
+        let doubtful: Vec<StandardView> = withheld.filter(|one| is_doubtful(one.why)).map(|one| one.view).collect();
+        let found = views.found.iter().map(|found| found.view);
+        let sides: Vec<Side> = found.filter(|view| !doubtful.contains(view)).map(side_in).collect();
         let mut visit = match (&views.marks, marked) {
             (Some(marks), Some(marked)) => self.with_marks(marks, marked, common),
             _ => self,
         };
-        visit.sides = seen.into_iter().map(side_in).collect();
+        visit.sides = sides;
         let mut parts = doubtful.into_iter().chain(views.in_parts.iter().map(|parts| parts.view)).map(side_in);
         visit.may_show_more |= parts.any(|side| !visit.sides.contains(&side));
         visit.simulated = common.simulated;
@@ -274,6 +271,11 @@ fn corrected(stills: &Stills) -> impl Iterator<Item = Side> {
 
 fn side_of(view: &MarkedView) -> Side {
     side_in(view.view)
+}
+
+/// Whether a view that no mark was looked for in may be another one than its header says, or show no breast.
+fn is_doubtful(why: Withheld) -> bool {
+    matches!(why, Withheld::NotRead | Withheld::ChestWall | Withheld::OtherSide | Withheld::Partial)
 }
 
 fn side_in(view: StandardView) -> Side {

@@ -139,7 +139,10 @@ fn a_breast_that_was_taken_in_parts_or_withheld_from_the_network_is_proposed() {
     };
     let marks = Marks {
         views: right.map(marked).into(),
-        withheld: vec![WithheldView { view: StandardView::LeftCc, why: Withheld::NotRead }],
+        withheld: vec![
+            WithheldView { view: StandardView::LeftCc, why: Withheld::NotRead },
+            WithheldView { view: StandardView::LeftMlo, why: Withheld::OtherSide },
+        ],
         right: Some(0.1),
         left: None,
         case: Some(0.1),
