@@ -161,7 +161,7 @@ pub fn response(visits: &[Visit], begun: Date) -> Response {
     let by_method = judged.iter().find(|one| one.why.is_none());
     // That a method has a baseline which is of no use says more than that another one has none.
     let has_baseline = || judged.iter().find(|one| one.why != Some(Why::Methods));
-    by_method.or_else(has_baseline).or(judged.first()).cloned().unwrap_or_else(|| not(Why::NothingSince))
+    by_method.or_else(has_baseline).or_else(|| judged.first()).cloned().unwrap_or_else(|| not(Why::NothingSince))
 }
 
 fn response_of(visits: &[Visit], now: &Visit, begun: Date) -> Response {
