@@ -309,7 +309,7 @@ mod tests {
                 jobs_parked: 1,
                 deliveries_pending: 7,
                 tasks: custody::store::ups::Standing { working: 2, ..Default::default() },
-                notices: custody::store::notices::Standing { parked: 3, ..Default::default() },
+                notices: custody::store::standing::Standing { parked: 3, ..Default::default() },
                 ..Counts::default()
             }),
             oldest_secs: Some(61.5),

@@ -7,7 +7,7 @@ use zbus::object_server::Interface;
 use super::objects::Exported;
 use super::{delivery, job, live, manager, model, query, rows, series, study};
 use custody::store::lists::{Counts, Wanted};
-use custody::store::own_steps::Standing;
+use custody::store::standing::Standing;
 
 /// Set `SCANSIDE_BLESS=1` to write the files again after an intended change.
 fn compare(interface: &dyn Interface, file: &str) {
@@ -272,7 +272,7 @@ fn counts_are_those_of_the_tables() {
         steps: Standing::default(),
         priors: custody::store::priors::Standing::default(),
         tasks: custody::store::ups::Standing::default(),
-        notices: custody::store::notices::Standing::default(),
+        notices: Standing::default(),
     };
     assert_eq!(counts, expected);
 }

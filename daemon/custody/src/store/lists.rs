@@ -7,8 +7,8 @@ use dicom::patient::persons;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use super::instances::COUNTED;
-use super::own_steps::{self, Standing};
-use super::{Result, holds, notices, priors, ups};
+use super::standing::Standing;
+use super::{Result, holds, notices, own_steps, priors, ups};
 use crate::retention::Hold;
 
 /// Which rows; `None` takes all.
@@ -418,7 +418,7 @@ pub struct Counts {
     /// Tasks of a manager that are not closed.
     pub tasks: ups::Standing,
     /// Who is to be told of results.
-    pub notices: notices::Standing,
+    pub notices: Standing,
 }
 
 pub fn counts(connection: &Connection) -> Result<Counts> {

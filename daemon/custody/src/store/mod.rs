@@ -34,6 +34,7 @@ pub mod segments;
 pub mod senders;
 pub mod series;
 pub mod shadows;
+pub mod standing;
 pub mod steps;
 mod trouble;
 pub mod ups;

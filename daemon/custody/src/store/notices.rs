@@ -4,6 +4,7 @@
 
 use rusqlite::{Connection, Row, Transaction, params};
 
+use super::standing::Standing;
 use super::{Result, events};
 
 /// Of a job: newer ones are looked at, so that a receiver is not told of all that ever was. A delivery that waits behind more jobs than these
@@ -154,30 +155,14 @@ pub fn sends(connection: &Connection, id: i64, said: &str) -> Result<()> {
 }
 
 /// What waits to be told, and what is refused.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Standing {
-    pub waiting: u32,
-    /// When the oldest of those that wait was written; empty when none waits.
-    pub oldest_utc: String,
-    pub parked: u32,
-    /// Why the first of the refused, or of the others, was not taken; empty when all is well.
-    pub reason: String,
-}
-
+///
 /// # Errors
 /// When the database fails.
 pub fn standing(connection: &Connection) -> Result<Standing> {
     let sql = "SELECT (SELECT count(*) FROM notices WHERE state = 'waiting'), (SELECT min(created_utc) FROM notices WHERE state = 'waiting'), \
                (SELECT count(*) FROM notices WHERE state = 'parked'), \
                (SELECT reason FROM notices WHERE state <> 'told' AND reason IS NOT NULL ORDER BY state = 'parked' DESC, id LIMIT 1)";
-    Ok(connection.prepare_cached(sql)?.query_row([], |row| {
-        Ok(Standing {
-            waiting: row.get(0)?,
-            oldest_utc: row.get::<_, Option<String>>(1)?.unwrap_or_default(),
-            parked: row.get(2)?,
-            reason: row.get::<_, Option<String>>(3)?.unwrap_or_default(),
-        })
-    })?)
+    Standing::read(connection, sql)
 }
 
 /// # Errors

@@ -8,6 +8,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
+use super::standing::Standing;
 use super::{Result, events};
 
 /// What the manager was told.
@@ -340,18 +341,8 @@ pub fn open_analyses(connection: &Connection) -> Result<Vec<OpenAnalysis>> {
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// How much a manager is still to be told.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Standing {
-    /// Steps of which something is to be told, and when the oldest of them began; empty when there is none.
-    pub waiting: u32,
-    pub oldest_utc: String,
-    /// Steps that the manager refuses.
-    pub parked: u32,
-    /// Why the first of the refused, or of the others, was not taken; empty when all is well.
-    pub reason: String,
-}
-
+/// How much a manager is still to be told: the steps of which something is, since when, and those that it refuses.
+///
 /// # Errors
 /// When the database fails.
 pub fn standing(connection: &Connection) -> Result<Standing> {
@@ -360,14 +351,7 @@ pub fn standing(connection: &Connection) -> Result<Standing> {
          (SELECT count(*) FROM own_steps WHERE told <> 'ended' AND parked = 1), \
          (SELECT reason FROM own_steps WHERE reason IS NOT NULL AND told <> 'ended' ORDER BY parked DESC, id LIMIT 1)"
     );
-    Ok(connection.prepare_cached(&sql)?.query_row([], |row| {
-        Ok(Standing {
-            waiting: row.get(0)?,
-            oldest_utc: row.get::<_, Option<String>>(1)?.unwrap_or_default(),
-            parked: row.get(2)?,
-            reason: row.get::<_, Option<String>>(3)?.unwrap_or_default(),
-        })
-    })?)
+    Standing::read(connection, &sql)
 }
 
 /// Removes all but the newest `keep` of those that were told to the end.
