@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use dicom::test_object::{SENT, STAYS};
 use rusqlite::{Connection, params};
 
 use super::{Result, utc_before};
@@ -10,8 +11,9 @@ use super::{Result, utc_before};
 const HABIT_DAYS: u64 = 28;
 
 /// Not the objects of this box's own acceptance test: a scanner that it sends as, or that it looks like, is none that was seen.
-const NO_TEST: &str =
-    "coalesce(trim(json_extract(header, '$.patient_id')), '') NOT IN ('TEST-ACCEPTANCE', 'TEST-ACCEPTANCE-NOT-SENT')";
+fn no_test() -> String {
+    format!("coalesce(trim(json_extract(header, '$.patient_id')), '') NOT IN ('{SENT}', '{STAYS}')")
+}
 
 /// One pair of AE title and address that sent instances which still have rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,10 +35,11 @@ pub struct SenderItem {
 /// # Errors
 /// When the database fails.
 pub fn senders(connection: &Connection) -> Result<Vec<SenderItem>> {
+    let no_test = no_test();
     let mut statement = connection.prepare_cached(&format!(
         "SELECT calling_ae, peer_address, count(*), count(DISTINCT study_uid), min(received_utc), max(received_utc),
                 json_extract(header, '$.study_date')
-         FROM instances WHERE {NO_TEST} GROUP BY calling_ae, peer_address ORDER BY max(received_utc) DESC LIMIT 200"
+         FROM instances WHERE {no_test} GROUP BY calling_ae, peer_address ORDER BY max(received_utc) DESC LIMIT 200"
     ))?;
     let mut hours = hours(connection)?;
     let rows = statement.query_map([], |row| {
@@ -61,9 +64,10 @@ pub fn senders(connection: &Connection) -> Result<Vec<SenderItem>> {
 
 fn hours(connection: &Connection) -> Result<BTreeMap<(String, String), Vec<String>>> {
     let since = utc_before(std::time::Duration::from_secs(HABIT_DAYS * 86_400));
+    let no_test = no_test();
     let mut statement = connection.prepare_cached(&format!(
         "SELECT DISTINCT calling_ae, peer_address, substr(received_utc, 1, 13) FROM instances WHERE received_utc >= ?1
-         AND {NO_TEST} ORDER BY 3"
+         AND {no_test} ORDER BY 3"
     ))?;
     let rows = statement.query_map(params![since], |row| {
         Ok(((row.get::<_, String>(0)?, row.get::<_, String>(1)?), row.get::<_, String>(2)?))
