@@ -17,7 +17,7 @@ pub(super) struct Apart {
 }
 
 /// What the thread is asked. After `Begin` was answered with yes, only patches are, until `Blended` or `End`.
-pub(super) enum Asked {
+enum Asked {
     Run(Vec<Tensor>),
     Begin(Arc<Patchwork>),
     Patch([usize; 3]),
@@ -26,7 +26,7 @@ pub(super) enum Asked {
     End,
 }
 
-pub(super) enum Answer {
+enum Answer {
     Ran(Result<Vec<Tensor>, accel::Error>),
     Begun(Result<bool, accel::Error>),
     Patched(Result<Option<f32>, accel::Error>),
@@ -114,17 +114,37 @@ impl Apart {
     }
 
     pub fn run(&self, inputs: &[Tensor], patience: Duration) -> Result<Vec<Tensor>, accel::Error> {
-        match self.ask(Asked::Run(inputs.to_vec()), patience)? {
-            Answer::Ran(answer) => answer,
-            _ => Err(device("it answered another question")),
-        }
+        let ran = |answer| if let Answer::Ran(ran) = answer { Some(ran) } else { None };
+        self.ask(Asked::Run(inputs.to_vec()), patience, ran)
     }
 
-    pub fn ask(&self, what: Asked, patience: Duration) -> Result<Answer, accel::Error> {
+    /// False: the network's numbers cannot stay on the device.
+    pub fn begin(&self, work: &Arc<Patchwork>, patience: Duration) -> Result<bool, accel::Error> {
+        let begun = |answer| if let Answer::Begun(begun) = answer { Some(begun) } else { None };
+        self.ask(Asked::Begin(work.clone()), patience, begun)
+    }
+
+    pub fn patch(&self, origin: [usize; 3], patience: Duration) -> Result<Option<f32>, accel::Error> {
+        let patched = |answer| if let Answer::Patched(patched) = answer { Some(patched) } else { None };
+        self.ask(Asked::Patch(origin), patience, patched)
+    }
+
+    pub fn blended(&self, patience: Duration) -> Result<Vec<Vec<u16>>, accel::Error> {
+        let blended = |answer| if let Answer::Blended(blended) = answer { Some(blended) } else { None };
+        self.ask(Asked::Blended, patience, blended)
+    }
+
+    /// `of` takes out of the answer what was asked for.
+    fn ask<T>(
+        &self,
+        what: Asked,
+        patience: Duration,
+        of: impl FnOnce(Answer) -> Option<Result<T, accel::Error>>,
+    ) -> Result<T, accel::Error> {
         self.ticket.again();
         self.ask.try_send(what).map_err(|_| device("its thread has ended"))?;
         match self.answers.recv_timeout(patience) {
-            Ok(answer) => Ok(answer),
+            Ok(answer) => of(answer).unwrap_or_else(|| Err(device("it answered another question"))),
             Err(RecvTimeoutError::Timeout) => {
                 self.ticket.give_up();
                 Err(device(format!("no answer within {} s", patience.as_secs())))

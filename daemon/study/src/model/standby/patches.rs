@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hal::accel::{self, AccelFault, OnCard, Patchwork};
 
-use super::apart::{Answer, Asked, device};
+use super::apart::{Apart, device};
 use super::{Gpu, Standby};
 
 struct Patching<'a> {
@@ -27,12 +27,7 @@ pub(super) fn begin<'a>(
     let Gpu::Ready(apart) = &standby.gpu else { return Ok(None) };
     let shape = work.input();
     let patience = standby.patience(&shape);
-    let begun = match apart.ask(Asked::Begin(work.clone()), patience) {
-        Ok(Answer::Begun(begun)) => begun,
-        Ok(_) => Err(device("it answered another question")),
-        Err(error) => Err(error),
-    };
-    match begun {
+    match apart.begin(work, patience) {
         Ok(true) => Ok(Some(Box::new(Patching { standby, shape, patience, made: 0, is_open: true }))),
         Ok(false) => Ok(None),
         Err(error) if error.kind() == AccelFault::BadInput => Err(error),
@@ -44,9 +39,9 @@ pub(super) fn begin<'a>(
 }
 
 impl Patching<'_> {
-    fn ask(&self, what: Asked) -> Result<Answer, accel::Error> {
+    fn gpu(&self) -> Result<&Apart, accel::Error> {
         match &self.standby.gpu {
-            Gpu::Ready(apart) if self.is_open => apart.ask(what, self.patience),
+            Gpu::Ready(apart) if self.is_open => Ok(apart),
             _ => Err(device("the GPU has failed")),
         }
     }
@@ -65,11 +60,7 @@ impl Patching<'_> {
 
 impl OnCard for Patching<'_> {
     fn patch(&mut self, origin: [usize; 3]) -> Result<Option<f32>, accel::Error> {
-        let answer = match self.ask(Asked::Patch(origin)) {
-            Ok(Answer::Patched(answer)) => answer,
-            Ok(_) => Err(device("it answered another question")),
-            Err(error) => Err(error),
-        };
+        let answer = self.gpu().and_then(|apart| apart.patch(origin, self.patience));
         // The first may have been compiled for these extents.
         self.patience = self.standby.patience;
         self.made = self.made.saturating_add(1);
@@ -77,11 +68,7 @@ impl OnCard for Patching<'_> {
     }
 
     fn blended(&mut self) -> Result<Vec<Vec<u16>>, accel::Error> {
-        let answer = match self.ask(Asked::Blended) {
-            Ok(Answer::Blended(answer)) => answer,
-            Ok(_) => Err(device("it answered another question")),
-            Err(error) => Err(error),
-        };
+        let answer = self.gpu().and_then(|apart| apart.blended(self.patience));
         let made = self.heard(answer)?;
         self.is_open = false;
         self.standby.made_on_gpu(self.shape.clone(), self.made);
