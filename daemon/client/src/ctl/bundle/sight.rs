@@ -4,14 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::timeout;
-use zbus::fdo::DBusProxy;
-use zbus::names::BusName;
 use zbus::proxy::CacheProperties;
 
 use super::interval::figures;
-use crate::ctl::examine;
+use crate::ctl::{self, examine};
 use crate::doctor::facts::Unit;
-use crate::{BUS_NAME, Caller, Destination, Happened, Live, LiveProxy, ManagerProxy, Options, Status};
+use crate::{Caller, Destination, Happened, Live, LiveProxy, ManagerProxy, Options, Status};
 
 /// A daemon that takes longer for one look does not answer.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -49,8 +47,7 @@ pub struct There {
 pub async fn daemon(bus: &str) -> Option<There> {
     let found = async {
         let connection = crate::connect(bus).await.ok()?;
-        let names = DBusProxy::new(&connection).await.ok()?;
-        let owner = names.get_name_owner(BusName::try_from(BUS_NAME).ok()?).await.ok()?.to_string();
+        let owner = ctl::owner(&connection).await.ok()?.to_string();
         let manager = ManagerProxy::builder(&connection).cache_properties(CacheProperties::No).build().await.ok()?;
         Some(There { owner, connection, manager })
     };
