@@ -108,9 +108,8 @@ fn told(learnt: &Learnt, aspect: Option<f32>, out: Option<&PathBuf>) -> Vec<Stri
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_missing_scale_is_said() {
-        let mut learnt = Learnt {
+    fn learnt() -> Learnt {
+        Learnt {
             pictures: 200,
             screen: (1280, 720),
             sector: (236, 64, 800, 616),
@@ -118,7 +117,12 @@ mod tests {
             mm_per_tick: Some(5.0),
             mm_per_pixel: Some(0.0625),
             text_areas: 1,
-        };
+        }
+    }
+
+    #[test]
+    fn a_missing_scale_is_said() {
+        let mut learnt = learnt();
         let said = told(&learnt, Some(1.0), None).join("\n");
         for words in ["200 pictures of 1280x720", "800x616 at 236,64", "0.0625 mm per pixel", "1 area,"] {
             assert!(said.contains(words), "{words}: {said}");
@@ -129,15 +133,7 @@ mod tests {
 
     #[test]
     fn whether_pixels_are_square_is_asked_and_written_down() {
-        let learnt = Learnt {
-            pictures: 200,
-            screen: (1280, 720),
-            sector: (236, 64, 800, 616),
-            ticks: Some((1040, 64, 6, 616)),
-            mm_per_tick: Some(5.0),
-            mm_per_pixel: Some(0.0625),
-            text_areas: 1,
-        };
+        let learnt = learnt();
         let said = |aspect| told(&learnt, aspect, None).join("\n");
         assert!(said(None).contains("no sizes are given until") && said(None).contains("circle"));
         assert!(said(Some(1.0)).contains("square") && said(Some(1.25)).contains("no sizes are given;"));

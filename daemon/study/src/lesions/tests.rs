@@ -15,8 +15,7 @@ use models::review::{Decided, Decision, Document};
 use models::task::mammography_views::StandardView;
 use models::task::mg_breast::kind::{Kind, Stage};
 use models::task::mg_breast::marks::{Mark, MarkedView, Marks};
-use models::task::us_breast::lesion::Lesion;
-use report::stills::{StillImage, StillLesion, Stills};
+use report::stills::Stills;
 use report::views;
 use rusqlite::Connection;
 
@@ -332,15 +331,21 @@ fn what_was_seen_of_another_person_with_the_same_id_leaves_the_lesion_of_the_fir
     assert_eq!(names, ["Li^Si"]);
 }
 
-/// Sent again as another patient's, under other UIDs: no analysis of the first series follows.
-#[test]
-fn what_is_taken_back_reopens_its_recall_and_counts_again_when_it_is_said_again() {
+/// A lesion of the left breast whose recall was met by this exam, on this day.
+fn met() -> (Box, Visit, Date) {
     let mut its = Box::new();
     its.record(&visit(someone(), date(2026, 1, 10), placed(Side::Left), 20.0));
     let due = date(2120, 5, 1);
     its.enter(&recall(1, due), date(2026, 1, 11)).unwrap();
     let exam = visit(someone(), due, placed(Side::Left), 14.0);
     assert_eq!(its.record(&exam).met, 1);
+    (its, exam, due)
+}
+
+/// Sent again as another patient's, under other UIDs: no analysis of the first series follows.
+#[test]
+fn what_is_taken_back_reopens_its_recall_and_counts_again_when_it_is_said_again() {
+    let (mut its, exam, due) = met();
     let state = |its: &Box| {
         let visits: usize = listed::list(&its.connection, None, 0).unwrap().lesions.iter().map(|one| one.visits).sum();
         (its.recalls(due, false).len(), visits)
@@ -530,26 +535,8 @@ fn a_size_that_a_person_edited_is_not_entered_as_measured_by_the_software() {
     marked.judge(Some(&review), true);
     views::marks::take_out(&mut marks, &mut marked);
     assert_eq!(axes(&empty().with_marks(&marks, &marked, common)), of_software);
-    let image = StillImage {
-        sop_class_uid: "1.2".into(),
-        sop_instance_uid: "1.2.3".into(),
-        number: Some(1),
-        size: [64, 48],
-        frames: None,
-        found: false,
-        painted_out: false,
-        side: Some(Side::Left),
-    };
-    let lesion = |id: u32| Lesion {
-        id,
-        outline: Vec::new(),
-        bounds: [10.0, 10.0, 20.0, 20.0],
-        confidence: 0.97,
-        malignant: 0.87,
-        descriptors: Vec::new(),
-        size_mm: Some([14.2, 9.7]),
-    };
-    let lesions = [1, 2].map(|id| StillLesion { image: 0, frame: None, lesion: lesion(id), no_size: None }).into();
+    let image = shown::image("1.2.3", Side::Left);
+    let lesions = [1, 2].map(|id| shown::lesion(id, 0)).into();
     let mut stills = Stills { images: vec![image], lesions, ..Stills::default() };
     stills.list("net 1 ab".into());
     let review = edited(&stills.marked, (Field::Clock, "10"));

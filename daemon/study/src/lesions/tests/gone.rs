@@ -29,12 +29,7 @@ fn what_was_seen_in_pictures_that_are_gone_stays_and_what_was_looked_at_in_vain_
 
 #[test]
 fn an_exam_of_which_pictures_are_gone_opens_no_recall_again_that_it_had_met() {
-    let mut its = Box::new();
-    its.record(&visit(someone(), date(2026, 1, 10), placed(Side::Left), 20.0));
-    let due = date(2120, 5, 1);
-    its.enter(&recall(1, due), date(2026, 1, 11)).unwrap();
-    let exam = visit(someone(), due, placed(Side::Left), 14.0);
-    assert_eq!(its.record(&exam).met, 1);
+    let (mut its, exam, due) = met();
     let late = Visit { sides: vec![Side::Right], has_gone: true, sightings: Vec::new(), ..exam.clone() };
     its.record(&late);
     let open = |its: &Box| its.recalls(due, false).len();

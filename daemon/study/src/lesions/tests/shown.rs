@@ -3,7 +3,8 @@
 use models::task::mammography_views::{MammographyViews, ViewFound, ViewInParts};
 use models::task::mg_breast::marks::WithheldView;
 use models::task::mg_breast::withheld::Withheld;
-use report::stills::{NotRead, Unread};
+use models::task::us_breast::lesion::Lesion;
+use report::stills::{NotRead, StillImage, StillLesion, Unread};
 
 use super::*;
 
@@ -13,7 +14,7 @@ fn empty(modality: &'static str, day: Date) -> Visit {
     Visit { sightings: Vec::new(), modality, ..visit(someone(), day, Place::default(), 1.0) }
 }
 
-fn image(uid: &str, side: Side) -> StillImage {
+pub(super) fn image(uid: &str, side: Side) -> StillImage {
     StillImage {
         sop_class_uid: "1.2".into(),
         sop_instance_uid: uid.into(),
@@ -26,7 +27,7 @@ fn image(uid: &str, side: Side) -> StillImage {
     }
 }
 
-fn lesion(id: u32, image: usize) -> StillLesion {
+pub(super) fn lesion(id: u32, image: usize) -> StillLesion {
     let lesion = Lesion {
         id,
         outline: Vec::new(),
