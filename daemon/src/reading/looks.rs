@@ -3,16 +3,12 @@
 use dicom::header::Header;
 use dicom::mammogram::display;
 use dicom::pixels::pictures::Samples;
+use dicom_core::header::Header as _;
 use dicom_core::value::{DataSetSequence, PrimitiveValue};
 use dicom_core::{DataElement, Tag, VR};
+use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 use serde::Serialize;
-
-const WINDOW_CENTER: Tag = Tag(0x0028, 0x1050);
-const WINDOW_WIDTH: Tag = Tag(0x0028, 0x1051);
-const WINDOW_EXPLANATION: Tag = Tag(0x0028, 0x1055);
-const VOI_LUT_SEQUENCE: Tag = Tag(0x0028, 0x3010);
-const LUT_EXPLANATION: Tag = Tag(0x0028, 0x3003);
 
 /// Tables and windows that are offered, at most.
 const MOST: usize = 16;
@@ -35,43 +31,44 @@ pub fn all(header: &Header, data_set: &InMemDicomObject, bits_allocated: u16) ->
         let shown = display::of(header, &wanted, &none);
         Look { name, window: shown.window, ends: shown.curve.ends, greys: shown.curve.greys }
     };
-    let wanted: Vec<_> = tables(data_set).into_iter().chain(windows(data_set)).take(MOST).collect();
+    let without = without(data_set);
+    let wanted = tables(data_set, &without).into_iter().chain(windows(data_set, &without));
+    let wanted: Vec<_> = wanted.take(MOST).collect();
     if wanted.len() < 2 { Vec::new() } else { wanted.into_iter().map(one).collect() }
 }
 
 /// The data set with each of its tables alone.
-fn tables(data_set: &InMemDicomObject) -> Vec<(String, InMemDicomObject)> {
-    let items = data_set.element_opt(VOI_LUT_SEQUENCE).ok().flatten().and_then(|element| element.items());
+fn tables(data_set: &InMemDicomObject, without: &InMemDicomObject) -> Vec<(String, InMemDicomObject)> {
+    let items = data_set.element_opt(tags::VOILUT_SEQUENCE).ok().flatten().and_then(|element| element.items());
     let alone = |item: &InMemDicomObject| {
-        let mut set = without(data_set);
-        set.put(DataElement::new(VOI_LUT_SEQUENCE, VR::SQ, DataSetSequence::from(vec![item.clone()])));
-        (texts(item, LUT_EXPLANATION).into_iter().next().unwrap_or_default(), set)
+        let mut set = without.clone();
+        set.put(DataElement::new(tags::VOILUT_SEQUENCE, VR::SQ, DataSetSequence::from(vec![item.clone()])));
+        (texts(item, tags::LUT_EXPLANATION).into_iter().next().unwrap_or_default(), set)
     };
-    items.unwrap_or_default().iter().map(alone).collect()
+    items.unwrap_or_default().iter().take(MOST).map(alone).collect()
 }
 
 /// The data set with each of its windows alone.
-fn windows(data_set: &InMemDicomObject) -> Vec<(String, InMemDicomObject)> {
-    let [centres, widths] = [WINDOW_CENTER, WINDOW_WIDTH].map(|tag| texts(data_set, tag));
-    let names = texts(data_set, WINDOW_EXPLANATION);
+fn windows(data_set: &InMemDicomObject, without: &InMemDicomObject) -> Vec<(String, InMemDicomObject)> {
+    let [centres, widths] = [tags::WINDOW_CENTER, tags::WINDOW_WIDTH].map(|tag| texts(data_set, tag));
+    let names = texts(data_set, tags::WINDOW_CENTER_WIDTH_EXPLANATION);
     let alone = |(index, (centre, width)): (usize, (&String, &String))| {
         let is_window =
             width.trim().parse::<f64>().is_ok_and(|width| width > 1.0) && centre.trim().parse::<f64>().is_ok();
-        let mut set = without(data_set);
-        for (tag, value) in [(WINDOW_CENTER, centre), (WINDOW_WIDTH, width)] {
+        let mut set = without.clone();
+        for (tag, value) in [(tags::WINDOW_CENTER, centre), (tags::WINDOW_WIDTH, width)] {
             set.put(DataElement::new(tag, VR::DS, PrimitiveValue::from(value.as_str())));
         }
         is_window.then(|| (names.get(index).cloned().unwrap_or_default(), set))
     };
-    centres.iter().zip(&widths).enumerate().filter_map(alone).collect()
+    centres.iter().zip(&widths).enumerate().filter_map(alone).take(MOST).collect()
 }
 
+/// Neither tables nor windows, nor pixels, which may be many.
 fn without(data_set: &InMemDicomObject) -> InMemDicomObject {
-    let mut set = data_set.clone();
-    for tag in [VOI_LUT_SEQUENCE, WINDOW_CENTER, WINDOW_WIDTH] {
-        set.remove_element(tag);
-    }
-    set
+    const LEFT_OUT: [Tag; 4] = [tags::VOILUT_SEQUENCE, tags::WINDOW_CENTER, tags::WINDOW_WIDTH, tags::PIXEL_DATA];
+    let kept = data_set.iter().filter(|element| !LEFT_OUT.contains(&element.tag()));
+    InMemDicomObject::from_element_iter(kept.cloned())
 }
 
 fn texts(set: &InMemDicomObject, tag: Tag) -> Vec<String> {
@@ -99,9 +96,9 @@ mod tests {
     #[test]
     fn each_window_of_a_file_is_offered_with_its_explanation_and_the_first_is_the_one_that_is_shown() {
         let file = set(&[
-            (WINDOW_CENTER, VR::DS, "1800\\2000\\2200"),
-            (WINDOW_WIDTH, VR::DS, "1500\\900\\0"),
-            (WINDOW_EXPLANATION, VR::LO, "NORMAL\\HARDER\\NONE"),
+            (tags::WINDOW_CENTER, VR::DS, "1800\\2000\\2200"),
+            (tags::WINDOW_WIDTH, VR::DS, "1500\\900\\0"),
+            (tags::WINDOW_CENTER_WIDTH_EXPLANATION, VR::LO, "NORMAL\\HARDER\\NONE"),
         ]);
         let looks = all(&header(), &file, 16);
         let said: Vec<_> = looks.iter().map(|look| (look.name.as_str(), look.window)).collect();
@@ -115,7 +112,7 @@ mod tests {
 
     #[test]
     fn where_a_file_has_one_window_there_is_no_choice() {
-        let file = set(&[(WINDOW_CENTER, VR::DS, "1800"), (WINDOW_WIDTH, VR::DS, "1500")]);
+        let file = set(&[(tags::WINDOW_CENTER, VR::DS, "1800"), (tags::WINDOW_WIDTH, VR::DS, "1500")]);
         assert_eq!(all(&header(), &file, 16), []);
         assert_eq!(all(&header(), &InMemDicomObject::new_empty(), 16), []);
     }
