@@ -98,6 +98,14 @@ impl Mask {
             .sum()
     }
 
+    /// An empty box that is wider by so many voxels at every side, as far as a volume of `dims` reaches.
+    #[must_use]
+    pub fn widened(&self, by: [usize; 3], dims: [usize; 3]) -> Self {
+        let origin = [0, 1, 2].map(|a| self.origin[a].saturating_sub(by[a]));
+        let size = [0, 1, 2].map(|a| (self.origin[a] + self.size[a] + by[a]).min(dims[a]) - origin[a]);
+        Self { origin, size, voxels: vec![0; size.iter().product()] }
+    }
+
     /// The same region in a box that covers `others` too.
     #[must_use]
     pub fn covering(&self, others: &[&Self]) -> Self {

@@ -168,11 +168,9 @@ fn blood_hu(prepared: &Prepared) -> Option<f64> {
 
 /// Voxels of at least `least_hu` in and next to the network's region.
 fn calcium(volume: &Volume, region: &Region, least_hu: i16) -> Mask {
-    let pad = volume.geometry.spacing_mm.map(|s| ceil_index(REACH_MM / s));
-    let dims = volume.geometry.dims;
-    let low = [0, 1, 2].map(|a| region.mask.origin[a].saturating_sub(pad[a]));
-    let size = [0, 1, 2].map(|a| (region.mask.origin[a] + region.mask.size[a] + pad[a]).min(dims[a]) - low[a]);
-    let mut mask = Mask { origin: low, size, voxels: vec![0; size.iter().product()] };
+    let reach = volume.geometry.spacing_mm.map(|s| ceil_index(REACH_MM / s));
+    let mut mask = region.mask.widened(reach, volume.geometry.dims);
+    let width = mask.size[0];
     mask.paint(&region.mask, 1);
     let mut grid = regions::grid_of(volume, &mask);
     // The next slice is near, however thick the slices are.
@@ -180,8 +178,8 @@ fn calcium(volume: &Volume, region: &Region, least_hu: i16) -> Mask {
     let near = morphology::dilate(&grid, &mask.voxels, REACH_MM);
     let rows: Vec<[usize; 3]> = mask.rows().map(|(start, _)| start).collect();
     for (line, start) in rows.into_iter().enumerate() {
-        let hu = volume.row(start, size[0]);
-        let range = line * size[0]..(line + 1) * size[0];
+        let hu = volume.row(start, width);
+        let range = line * width..(line + 1) * width;
         for ((m, n), hu) in mask.voxels[range.clone()].iter_mut().zip(&near[range]).zip(hu) {
             *m = u8::from(*n != 0 && *hu >= least_hu);
         }

@@ -91,12 +91,10 @@ const TUMOUR_TISSUE: f32 = 0.9;
 
 /// The box of an outline, all of it marked, wider by `margin_mm` at every side.
 fn around(mask: &Mask, volume: &Volume, margin_mm: f64) -> Mask {
-    let geometry = &volume.geometry;
-    let margin = geometry.spacing_mm.map(|step| ceil_index(margin_mm / step));
-    let origin = [0, 1, 2].map(|a| mask.origin[a].saturating_sub(margin[a]));
-    let end = |a: usize| (mask.origin[a] + mask.size[a] + margin[a]).min(geometry.dims[a]);
-    let size = [0, 1, 2].map(|a| end(a) - origin[a]);
-    Mask { origin, size, voxels: vec![1; size.iter().product()] }
+    let margin = volume.geometry.spacing_mm.map(|step| ceil_index(margin_mm / step));
+    let mut wide = mask.widened(margin, volume.geometry.dims);
+    wide.voxels.fill(1);
+    wide
 }
 
 /// Sorts by falling confidence, then diameter, and numbers from 1.

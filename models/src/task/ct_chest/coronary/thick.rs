@@ -113,12 +113,8 @@ fn judged(scan: &Scan<'_>, mask: Mask) -> Option<Region> {
 fn bright(scan: &Scan<'_>, least_hu: i16) -> Vec<Mask> {
     let volume = scan.volume;
     let seeds = in_heart(scan, least_hu);
-    let Some((low, high)) = bounds(&seeds) else { return Vec::new() };
-    let [sx, sy, _] = volume.geometry.spacing_mm;
-    let dims = volume.geometry.dims;
-    let pad = [ceil_index(FAR_MM / sx), ceil_index(FAR_MM / sy), 0];
-    let low = [0, 1, 2].map(|a| low[a].saturating_sub(pad[a]));
-    let size = [0, 1, 2].map(|a| (high[a] + pad[a]).min(dims[a] - 1) + 1 - low[a]);
+    let Some(seeded) = painted(&seeds) else { return Vec::new() };
+    let Mask { origin: low, size, .. } = seeded.widened(far(volume), volume.geometry.dims);
     let grid = Grid { dims: size, spacing_mm: volume.geometry.spacing_mm };
     let mut mask = vec![0u8; grid.len()];
     for (line, row) in mask.chunks_mut(size[0]).enumerate() {
@@ -133,6 +129,12 @@ fn bright(scan: &Scan<'_>, least_hu: i16) -> Vec<Mask> {
         voxels[*label as usize - 1].push([0, 1, 2].map(|a| low[a] + at[a]));
     }
     voxels.iter().filter_map(|own| painted(own)).collect()
+}
+
+/// Voxels along each axis to the end of the neighbourhood, which lies in the slice.
+fn far(volume: &Volume) -> [usize; 3] {
+    let [sx, sy, _] = volume.geometry.spacing_mm;
+    [ceil_index(FAR_MM / sx), ceil_index(FAR_MM / sy), 0]
 }
 
 /// Voxels of at least `least_hu` in the heart's place.
@@ -180,14 +182,10 @@ struct Around {
 impl Around {
     fn of(volume: &Volume, lesion: &Mask) -> Self {
         let [sx, sy, _] = volume.geometry.spacing_mm;
-        let dims = volume.geometry.dims;
-        let pad = [ceil_index(FAR_MM / sx), ceil_index(FAR_MM / sy), 0];
-        let origin = [0, 1, 2].map(|a| lesion.origin[a].saturating_sub(pad[a]));
-        let size = [0, 1, 2].map(|a| (lesion.origin[a] + lesion.size[a] + pad[a]).min(dims[a]) - origin[a]);
-        let mut frame = Mask { origin, size, voxels: vec![0; size.iter().product()] };
+        let mut frame = lesion.widened(far(volume), volume.geometry.dims);
         frame.paint(lesion, 1);
         // What lies above and below is another slice.
-        let grid = Grid { dims: size, spacing_mm: [sx, sy, 100.0] };
+        let grid = Grid { dims: frame.size, spacing_mm: [sx, sy, 100.0] };
         let distance = morphology::distance_squared(&grid, &frame.voxels, FAR_MM);
         frame.voxels.fill(0);
         Self { frame, distance }
