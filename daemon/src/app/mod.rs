@@ -104,9 +104,8 @@ pub async fn run(start: Start, good_after: Duration, shutdown: CancellationToken
     let figures = Metrics::new(Reader::new(parts.store.clone()), gate.clone(), health_reports.clone(), view.clone());
     let neighbours = Figures::default();
     let told = settings.inference.listen().map(|_| neighbours.clone());
-    let figures = figures.and_heat(heat.clone()).and_neighbours(told.clone());
-    let facts = facts(&settings, opened.address, callers.clone(), health_reports, heat.clone());
-    let facts = dbus::Facts { neighbours: told, ..facts };
+    let figures = figures.and_heat(heat.clone()).and_neighbours(told);
+    let facts = facts(&settings, opened.address, callers.clone(), health_reports, heat.clone(), figures.clone());
     let audit = audit::begin(&settings).await;
     let bus_verbs = bus_verbs(&settings, &parts, &gate, view.clone(), audit.clone());
     let models = bus_verbs.models.clone();
@@ -332,6 +331,7 @@ fn facts(
     callers: Callers,
     health: watch::Receiver<health::Report>,
     heat: heat::Told,
+    metrics: Metrics,
 ) -> dbus::Facts {
     let destinations = settings.destination.iter();
     dbus::Facts {
@@ -346,7 +346,7 @@ fn facts(
         callers,
         health,
         heat,
-        neighbours: None,
+        metrics,
     }
 }
 

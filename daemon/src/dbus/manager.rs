@@ -26,7 +26,6 @@ use super::rows::{
 };
 use super::{Error, Facts, RerunOptions, Verbs, names};
 use crate::attest::{self, Attest, Said};
-use crate::metrics::Metrics;
 use crate::reader::Reader;
 
 /// Reads changing properties directly from their source, so that no call waits for a writer.
@@ -412,9 +411,7 @@ impl Manager {
     /// The figures of the box now, in the text format of Prometheus; nothing in them is about a patient.
     #[zbus(out_args("metrics"))]
     async fn show_metrics(&self) -> String {
-        let (facts, live) = (&self.facts, self.verbs.live.clone());
-        let metrics = Metrics::new(self.reader.clone(), self.gate.clone(), facts.health.clone(), live);
-        metrics.and_heat(facts.heat.clone()).and_neighbours(facts.neighbours.clone()).text().await
+        self.facts.metrics.text().await
     }
 
     /// Writes a line into the log: here the interval of a support case begins or ends. code: as K7QM-3XDP; place: start or stop.

@@ -54,7 +54,7 @@ use zbus::fdo::RequestNameFlags;
 use crate::attest::Attest;
 use crate::dicomweb::Object;
 use crate::health;
-use crate::inference::Figures;
+use crate::metrics::Metrics;
 use crate::reader::Reader;
 
 pub use auth::{failed, named};
@@ -81,8 +81,8 @@ pub struct Facts {
     pub callers: Callers,
     pub health: watch::Receiver<health::Report>,
     pub heat: health::heat::Told,
-    /// What is done for neighbours, where they may ask.
-    pub neighbours: Option<Figures>,
+    /// For `ShowMetrics`.
+    pub metrics: Metrics,
 }
 
 /// Options of `Rerun`.

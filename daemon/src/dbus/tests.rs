@@ -125,6 +125,9 @@ fn some_store() -> (tempfile::TempDir, Store) {
 }
 
 fn some_manager(store: &Store, models: ::study::model::Models) -> manager::Manager {
+    let (health, heat) = (crate::health::channel().1, crate::health::heat::channel().1);
+    let reader = crate::reader::Reader::new(store.clone());
+    let metrics = crate::metrics::Metrics::new(reader.clone(), Default::default(), health.clone(), None);
     let facts = super::Facts {
         version: String::new(),
         simulated: false,
@@ -135,14 +138,14 @@ fn some_manager(store: &Store, models: ::study::model::Models) -> manager::Manag
         ae_titles: Vec::new(),
         senders: Vec::new(),
         callers: node::callers::Callers::default(),
-        health: crate::health::channel().1,
-        heat: crate::health::heat::channel().1,
-        neighbours: None,
+        health,
+        heat,
+        metrics,
     };
     manager::Manager {
         facts,
         gate: custody::level::Gate::default(),
-        reader: crate::reader::Reader::new(store.clone()),
+        reader,
         verbs: super::Verbs {
             commands: std::sync::Arc::new(NoCommands),
             models,

@@ -25,6 +25,8 @@ use scansided::attest::Attest;
 use scansided::dbus::{self, Commands, Error, Facts, RerunOptions, Verbs};
 use scansided::dicomweb::Object;
 use scansided::health;
+use scansided::metrics::Metrics;
+use scansided::reader::Reader;
 use study::model::{Models, Shelf};
 use study::review::{Signed, Signing};
 use tokio::sync::{broadcast, watch};
@@ -275,6 +277,8 @@ impl Appliance {
         let (health, reports) = health::channel();
         let (heat, reported) = health::heat::channel();
         let script = Arc::new(Script::default());
+        let metrics = Metrics::new(Reader::new(store.clone()), gate.clone(), reports.clone(), live.clone());
+        let metrics = metrics.and_heat(reported.clone());
         let facts = Facts {
             version: "9.9.9".into(),
             simulated: true,
@@ -287,7 +291,7 @@ impl Appliance {
             callers: Callers::default(),
             health: reports,
             heat: reported,
-            neighbours: None,
+            metrics,
         };
         let models = models(directory.path(), &store, &events, &gate);
         let audit = Audit::at(&directory.path().join("audit"));
