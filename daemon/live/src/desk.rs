@@ -5,6 +5,7 @@ pub mod budget;
 mod doubt;
 mod guidance;
 mod looking;
+mod nobodys;
 pub mod session;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -22,10 +23,11 @@ use tokio::sync::watch;
 use crate::desk::budget::{Budget, TimedStage};
 use crate::desk::doubt::Doubt;
 use crate::desk::looking::Looking;
+use crate::desk::nobodys::Nobodys;
 use crate::desk::session::{SignEvent, SignState, Step};
 use crate::exam::{Done, Exams};
 use crate::identity::is_nobody;
-use crate::name::{self, Agreement, NameCheck, OnScreen, Screen, Unclear};
+use crate::name::{self, Agreement, NameCheck, Screen, Unclear};
 use crate::view::{
     By, Ended, ExamError, Guidance, IllegalTransition, MOST_ENDED, MadeBy, Numbered, Overlay, Picture, Stats, Status,
 };
@@ -97,7 +99,7 @@ struct Now {
     /// It has shown another one in the running exam.
     another_on_screen: bool,
     /// What the screen has shown since the running exam began, while that belongs to nobody.
-    of_nobody: Vec<OnScreen>,
+    of_nobody: Nobodys,
     /// For the recorder.
     ended: Arc<VecDeque<Ended>>,
     /// When the model's present run began.
@@ -105,27 +107,11 @@ struct Now {
     stats_at: Duration,
 }
 
-/// More patients than this are not on the screen of one exam that belongs to nobody.
-const MOST_OF_NOBODY: usize = 32;
-
 impl Now {
     fn stats(&self) -> Stats {
         let stages = self.budget.stages();
         let (coming_secs, unseen_secs) = (self.looking.coming().as_secs_f64(), self.looking.unseen().as_secs_f64());
         Stats { pictures: self.pictures, lost: self.lost, inferred: self.inferred, coming_secs, unseen_secs, stages }
-    }
-
-    /// Remembers whose name stands on the screen, twice in a row, while the exam belongs to nobody yet.
-    fn remember_of_nobody(&mut self, again: bool) {
-        let of_nobody = self.exams.current().is_some_and(|exam| is_nobody(&exam.patient));
-        if let Screen::Shows(screen) = &self.screen
-            && of_nobody
-            && again
-            && self.of_nobody.len() < MOST_OF_NOBODY
-            && !self.of_nobody.contains(screen)
-        {
-            self.of_nobody.push(screen.clone());
-        }
     }
 }
 
@@ -291,7 +277,7 @@ impl Desk {
         if !is_news {
             return Ok(words);
         }
-        now.of_nobody.clear();
+        now.of_nobody = Nobodys::default();
         now.doubt = Doubt::default();
         self.publish_agreement(&mut now, agreement);
         let screen = agreement.map(|agreement| format!("; {}", agreement.words()));
@@ -303,12 +289,16 @@ impl Desk {
         let patient = self.lock().exams.current().map(|exam| exam.patient.clone());
         let found = patient.as_ref().and_then(|patient| compared(&screen, patient));
         let mut now = self.lock();
-        let again = now.screen == screen;
         (now.screen, now.screen_at) = (screen, self.clock.now());
         if now.exams.current().map(|exam| &exam.patient) != patient.as_ref() {
             return;
         }
-        now.remember_of_nobody(again);
+        let Now { exams, screen, screen_at, of_nobody, .. } = &mut *now;
+        if let Screen::Shows(screen) = screen
+            && exams.current().is_some_and(|exam| is_nobody(&exam.patient))
+        {
+            of_nobody.read(screen, *screen_at, READ_LATELY);
+        }
         let (told, at) = (now.agreement, now.screen_at);
         let told = now.doubt.after(found, told, at, READ_LATELY);
         self.publish_agreement(&mut now, told);
@@ -337,7 +327,7 @@ impl Desk {
         let lately = self.clock.now().saturating_sub(now.screen_at) <= READ_LATELY;
         let screen = if lately || now.screen == Screen::NoArea { &now.screen } else { &Screen::NotRead };
         let found = compared(screen, patient)?;
-        let other = now.of_nobody.iter().any(|screen| name::compare(screen, patient) == Agreement::Differs);
+        let other = now.of_nobody.all().any(|screen| name::compare(screen, patient) == Agreement::Differs);
         Some(if other { Agreement::Differs } else { found })
     }
 
@@ -379,7 +369,7 @@ impl Desk {
             self.publish(now);
         }
         if now.exams.current().is_none() {
-            now.of_nobody.clear();
+            now.of_nobody = Nobodys::default();
             self.publish_agreement(now, None);
         }
         done.words()

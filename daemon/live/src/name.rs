@@ -65,6 +65,33 @@ pub struct OnScreen {
     pub id: Vec<Line>,
 }
 
+impl OnScreen {
+    /// What tells one reading from another: the letters of name and ID, those that look alike as one. Numbers beside the name (a clock,
+    /// an age) tell nothing, unless nothing else is read.
+    pub fn letters(&self) -> [String; 2] {
+        let text = |lines: &[Line]| lines.iter().map(|line| line.text() + " ").collect::<String>();
+        let (name, id) = (text(&self.name), folded(&text(&self.id)).collect());
+        let without: String = folded(&without_numbers(&name)).collect();
+        [if without.is_empty() { folded(&name).collect() } else { without }, id]
+    }
+
+    /// How sure the least sure letter is.
+    pub fn least(&self) -> f32 {
+        let letters = self.name.iter().chain(&self.id).flat_map(|line| &line.0);
+        letters.map(|letter| letter.sure).fold(1.0, f32::min)
+    }
+}
+
+/// Without digits that stand beside others; one alone may be a letter that was taken for it.
+fn without_numbers(text: &str) -> String {
+    let is_digit = |c: &char| c.is_ascii_digit();
+    let letters: Vec<char> = text.chars().collect();
+    let beside =
+        |at: usize| at.checked_sub(1).into_iter().chain([at + 1]).filter_map(|at| letters.get(at)).any(is_digit);
+    let kept = letters.iter().enumerate().filter(|(at, c)| !(is_digit(c) && beside(*at)));
+    kept.map(|(_, c)| c).collect()
+}
+
 /// Whether the screen shows the patient of the exam.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", content = "reason", rename_all = "snake_case")]

@@ -7,6 +7,7 @@ use models::task::us_breast::lesion::Lesion;
 
 use super::*;
 use crate::identity::nobody;
+use crate::name::OnScreen;
 use crate::text::{Letter, Line};
 use crate::view::{self, Sign, Stage};
 
@@ -30,7 +31,11 @@ fn desk() -> (Desk, watch::Receiver<Arc<Status>>, Manual) {
 }
 
 fn shows(name: &str) -> Screen {
-    let letters = name.chars().map(|character| Letter { character, sure: 0.99 });
+    shown(name, 0.99)
+}
+
+fn shown(name: &str, sure: f32) -> Screen {
+    let letters = name.chars().map(|character| Letter { character, sure });
     Screen::Shows(OnScreen { name: vec![Line(letters.collect())], id: Vec::new() })
 }
 
@@ -55,6 +60,46 @@ fn an_exam_of_nobody_is_not_given_to_one_patient_when_the_screen_showed_another_
     assert_eq!(status.borrow().name_on_screen, Some(Agreement::Differs), "the recording is told");
     desk.stop_exam("2026-01-01T10:10:00Z");
     assert!(start(&desk, of("DOE^JANE")).unwrap().contains("shows this patient"), "it was of that exam only");
+}
+
+/// A clock beside the name, a noisy cable: the same letters are not read twice with the same confidences.
+#[test]
+fn another_patient_in_an_exam_of_nobody_is_remembered_although_no_reading_is_the_same_as_the_one_before() {
+    let read = |desk: &Desk, clock: &Manual, screen: Screen| {
+        clock.advance(Duration::from_secs(1));
+        desk.on_screen(screen);
+    };
+    for with_clock in [false, true] {
+        let (desk, _, clock) = desk();
+        start(&desk, nobody("2026-01-01T10:00:00Z").into()).unwrap();
+        // More often than patients are remembered.
+        for second in 0..50 {
+            let time = if with_clock { format!(" 10:42:{second:02}") } else { String::new() };
+            read(&desk, &clock, shown(&format!("ROE, ANNA{time}"), 0.99 - 0.001 * second as f32));
+        }
+        for _ in 0..2 {
+            read(&desk, &clock, Screen::NotRead);
+            read(&desk, &clock, shows("LEE, EVA"));
+        }
+        for _ in 0..2 {
+            read(&desk, &clock, shows("DOE, JANE"));
+        }
+        let names: Vec<_> = desk.lock().of_nobody.all().map(|screen| screen.letters()[0].clone()).collect();
+        assert_eq!(names, ["ROEANNA", "IEEEVA", "DOEJANE"], "each once, also where a reading failed in between");
+        assert_eq!(start(&desk, of("DOE^JANE")), Err(ExamError::OtherOnScreen), "with a clock: {with_clock}");
+    }
+    let (desk, _, clock) = desk();
+    start(&desk, nobody("2026-01-01T10:00:00Z").into()).unwrap();
+    for name in ["DOE, JANE", "SELECT PRESET", "DOE, JANE"] {
+        read(&desk, &clock, shows(name));
+    }
+    clock.advance(READ_LATELY);
+    read(&desk, &clock, shows("ROE, ANNA"));
+    clock.advance(READ_LATELY);
+    for name in ["ROE, ANNA", "DOE, JANE"] {
+        read(&desk, &clock, shows(name));
+    }
+    assert!(start(&desk, of("DOE^JANE")).is_ok(), "what was read once, or once and long after again, is no patient");
 }
 
 #[test]
