@@ -71,10 +71,11 @@ export class Worklist {
     if (!this.#values(form)) list.focus();
   }
 
-  // What is posted for a form that is as it was filled in: the worklist's own words. Null when something else was typed.
+  // What is posted for a form that is as it was filled in: the worklist's own words, and which of a patient's orders was chosen. Null when
+  // something else was typed.
   chosen() {
     if (!this.#chosen || this.#values(by("exam-form")) !== this.#filled) return null;
-    return this.#chosen.patient;
+    return { ...this.#chosen.patient, study_uid: this.#chosen.study_uid };
   }
 
   #fill() {

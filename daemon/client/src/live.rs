@@ -13,8 +13,8 @@ use crate::{Guidance, Options};
     default_path = "/org/scanside/Appliance1/live"
 )]
 pub trait Live {
-    /// `id` s, `name` s, `birth_date` s (YYYYMMDD), `accession_number` s; that one alone, or `worklist` s, takes the rest
-    /// from the worklist. Returns what changed, in words.
+    /// `id` s, `name` s, `birth_date` s (YYYYMMDD), `accession_number` s; that one alone, `worklist` s, or
+    /// `study_uid` s of an entry take the rest from the worklist. Returns what changed, in words.
     #[zbus(allow_interactive_auth)]
     fn start_exam(&self, patient: Options<'_>) -> zbus::Result<String>;
     #[zbus(allow_interactive_auth)]

@@ -4,11 +4,12 @@
 use std::time::Duration;
 
 use dicom::patient::Patient;
+use hal::clock::Wall;
 use tokio::sync::oneshot;
 
 use crate::identity::{self, PatientError};
 use crate::view::{Command, CommandError, Reply, View};
-use crate::worklist::matching::{self, Mismatch};
+use crate::worklist::matching::{self, Mismatch, Wanted};
 use crate::worklist::{Order, WorklistError};
 
 /// Longer than the live path may take to hand a recording over; then something is wrong.
@@ -69,14 +70,22 @@ pub async fn ask(view: &View, command: impl FnOnce(Reply) -> Command) -> Result<
     }
 }
 
-/// The order that is meant: what was typed, checked against the worklist and completed from it. `chosen` is the
-/// accession number of the worklist entry that was chosen, or empty.
+/// The entry of the worklist that was chosen; empty where none was.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Chosen {
+    pub accession_number: String,
+    /// The one that is told apart from all others.
+    pub study_uid: String,
+}
+
+/// The order that is meant: what was typed, checked against the worklist and completed from it.
 ///
 /// # Errors
 /// As [`identity::identified`], and when the worklist has another patient for this patient ID or accession number.
-pub async fn order(view: &View, typed: Patient, chosen: &str) -> Result<Order, Refusal> {
+pub async fn order(view: &View, typed: Patient, chosen: &Chosen) -> Result<Order, Refusal> {
     let mut wanted = identity::trimmed(&typed)?;
-    let chosen = identity::text("accession number", chosen, 16)?;
+    let study_uid = identity::text("study UID", &chosen.study_uid, 64)?;
+    let chosen = identity::text("accession number", &chosen.accession_number, 16)?;
     if !chosen.is_empty() {
         if !wanted.accession_number.is_empty() && wanted.accession_number != chosen {
             return Err(Refusal::TwoAccessionNumbers);
@@ -85,7 +94,7 @@ pub async fn order(view: &View, typed: Patient, chosen: &str) -> Result<Order, R
     }
     // An accession number without patient ID or name stands for its worklist entry.
     let whole = !wanted.id.is_empty() && !wanted.name.is_empty();
-    let must_be_listed = !chosen.is_empty() || (!whole && !wanted.accession_number.is_empty());
+    let must_be_listed = !study_uid.is_empty() || !chosen.is_empty() || (!whole && !wanted.accession_number.is_empty());
     if !must_be_listed {
         wanted = identity::identified(&wanted)?;
     }
@@ -98,7 +107,8 @@ pub async fn order(view: &View, typed: Patient, chosen: &str) -> Result<Order, R
             Vec::new()
         }
     };
-    let order = matching::resolve(wanted, must_be_listed, &listed)?;
+    let wanted = Wanted { patient: wanted, listed: must_be_listed, study_uid };
+    let order = matching::resolve(wanted, &Wall::default().local_date(0), &listed)?;
     Ok(Order { patient: identity::identified(&order.patient)?, ..order })
 }
 

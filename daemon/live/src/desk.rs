@@ -271,6 +271,7 @@ impl Desk {
         if agreement == Some(Agreement::Differs) && !insisted {
             return Err(ExamError::OtherOnScreen);
         }
+        let taken = order.taken.words();
         let done = now.exams.start(order.patient, order.request.map(|request| *request), utc, study_uid)?;
         let is_news = !matches!(done, Done::Already(_));
         let words = self.exam_changed(&mut now, done);
@@ -281,7 +282,7 @@ impl Desk {
         now.doubt = Doubt::default();
         self.publish_agreement(&mut now, agreement);
         let screen = agreement.map(|agreement| format!("; {}", agreement.words()));
-        Ok(words + &screen.unwrap_or_default())
+        Ok(words + &taken + &screen.unwrap_or_default())
     }
 
     /// What the scanner's screen shows by now. Compared outside the lock, for which the pictures would wait.

@@ -8,6 +8,7 @@ mod csv;
 mod folder;
 pub mod matching;
 pub mod served;
+mod taken;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -24,6 +25,7 @@ use crate::identity;
 
 pub use self::csv::CsvError;
 use self::served::{Served, Server};
+pub use self::taken::Taken;
 
 /// At most this many entries are listed; nobody chooses from a longer list.
 const MOST_ENTRIES: usize = 1000;
@@ -40,6 +42,7 @@ pub struct Order {
     pub study_uid: Option<String>,
     /// What the worklist says was asked for; `None`: the exam is not of the worklist.
     pub request: Option<Box<Request>>,
+    pub taken: Taken,
     /// Begun although the scanner's screen shows another patient: a person has looked.
     pub despite_screen: bool,
     /// For the exam that began then ([`crate::view::Exam::started_utc`]), which whoever ordered has seen running; empty: none ran.

@@ -15,7 +15,7 @@ use axum::{Extension, Router};
 use custody::audit::Audit;
 use custody::level::Gate;
 use dicom::patient::Patient;
-use live::ask::{self, Refusal, RefusalKind, ask};
+use live::ask::{self, Chosen, Refusal, RefusalKind, ask};
 use live::view::{By, Command, Numbered, ProbeOrder, View};
 use live::worklist::{Listing, Order};
 use models::findings::Side;
@@ -229,7 +229,7 @@ async fn worklist(State(site): State<Live>) -> Response {
     }
 }
 
-/// The patient as typed, or the accession number of the chosen worklist entry.
+/// The patient as typed, or the accession number of a worklist entry; with the study UID of the entry that was chosen, that one.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct StartExam {
@@ -244,6 +244,8 @@ struct StartExam {
     #[serde(default)]
     worklist: String,
     #[serde(default)]
+    study_uid: String,
+    #[serde(default)]
     despite_screen: bool,
     /// When the exam began that the page showed as the form was opened; empty: none ran.
     seen: Option<String>,
@@ -255,13 +257,14 @@ async fn start_exam(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let StartExam { id, name, birth_date, accession_number, worklist, despite_screen, seen } =
+    let StartExam { id, name, birth_date, accession_number, worklist, study_uid, despite_screen, seen } =
         match posted(&headers, &body) {
             Ok(typed) => typed,
             Err(wrong) => return wrong.into_response(),
         };
     let typed = Patient { id, name, birth_date, accession_number };
-    let outcome = match ask::order(&site.view, typed, &worklist).await {
+    let chosen = Chosen { accession_number: worklist, study_uid };
+    let outcome = match ask::order(&site.view, typed, &chosen).await {
         Ok(order) => {
             let order = Order { despite_screen, seen, ..order };
             ask(&site.view, |reply| Command::StartExam(order, reply)).await

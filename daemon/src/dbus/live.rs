@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use dicom::patient::Patient;
-use live::ask::{self, Refusal, RefusalKind, ask};
+use live::ask::{self, Chosen, Refusal, RefusalKind, ask};
 use live::screen::lesson;
 use live::view::{By, Command, Guidance, ProbeOrder, Recording, RecordingState, Sign, Stats, Status, View};
 use live::worklist::Order;
@@ -88,7 +88,8 @@ impl From<Refusal> for Error {
 #[interface(name = "org.scanside.Appliance1.Live1")]
 impl Live {
     /// Starts an exam. patient: id s, name s, birth_date s (YYYYMMDD), accession_number s. Id and name are required,
-    /// unless the accession number is given alone, or as worklist s: then the patient is taken from the worklist. An
+    /// unless the accession number is given alone, or as worklist s, or study_uid s of a worklist entry: then the patient is
+    /// taken from the worklist. With study_uid the exam is of that entry and no other. An
     /// unidentified exam that runs is assigned to this patient; this is possible once. Refused while the exam of
     /// another patient runs, if the accession number belongs to another patient in the worklist, or if the scanner's
     /// screen shows another patient, unless despite_screen b is true. Returns what changed, in words.
@@ -334,19 +335,20 @@ fn reason(sign: &Sign) -> &str {
 }
 
 /// The options of `StartExam`.
-const KNOWN: [&str; 6] = ["id", "name", "birth_date", "accession_number", "worklist", "despite_screen"];
+const KNOWN: [&str; 7] = ["id", "name", "birth_date", "accession_number", "worklist", "study_uid", "despite_screen"];
 
 /// # Errors
 /// `InvalidArgument` as for the options of the lists.
-fn typed(options: &Options) -> Result<(Patient, String, bool), Error> {
-    let (mut patient, mut chosen, mut despite_screen) = (Patient::default(), String::new(), false);
+fn typed(options: &Options) -> Result<(Patient, Chosen, bool), Error> {
+    let (mut patient, mut chosen, mut despite_screen) = (Patient::default(), Chosen::default(), false);
     for (name, value) in options {
         let place = match name.as_str() {
             "id" => &mut patient.id,
             "name" => &mut patient.name,
             "birth_date" => &mut patient.birth_date,
             "accession_number" => &mut patient.accession_number,
-            "worklist" => &mut chosen,
+            "worklist" => &mut chosen.accession_number,
+            "study_uid" => &mut chosen.study_uid,
             "despite_screen" => {
                 despite_screen = bool::try_from(value).map_err(|_| filter::wrong_type(name, "b"))?;
                 continue;

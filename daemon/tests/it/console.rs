@@ -169,11 +169,17 @@ async fn the_worklist_is_shown_and_what_was_typed_is_compared_with_it() {
     assert_eq!(listed["entries"][0]["patient"]["id"], "P1");
     assert_eq!(asked(typed).await, (200, "P1 19700131 1.2.3".into()), "completed");
     assert_eq!(asked(r#"{"worklist":"A-1"}"#).await, (200, "P1 19700131 1.2.3".into()), "chosen");
+    let mut lines = std::fs::read_to_string(&path).unwrap();
+    lines.push_str("P1,Doe^Jane,19700131,,1.2.4\nP1,Doe^Jane,19700131,,1.2.5\n");
+    std::fs::write(&path, lines).unwrap();
+    let chosen = r#"{"id":"P1","name":"Doe^Jane","birth_date":"19700131","accession_number":"","study_uid":"1.2.5"}"#;
+    assert_eq!(asked(chosen).await, (200, "P1 19700131 1.2.5".into()), "of three orders of this patient");
     for (body, status, word) in [
         (r#"{"id":"P2","name":"DOE^JANE","accession_number":"A-1"}"#, 409, "another patient ID"),
         (r#"{"id":"P1","name":"ROE^JANE"}"#, 409, "another name"),
         (r#"{"worklist":"A-2"}"#, 409, "no order"),
         (r#"{"worklist":"A-1","accession_number":"A-2"}"#, 422, "two accession numbers"),
+        (r#"{"study_uid":"1.2.9"}"#, 409, "not in the worklist any more"),
         (r#"{"id":"UNIDENTIFIED-1","name":"X"}"#, 422, "reserved for unidentified exams"),
         (r#"{"name":"X"}"#, 422, "the patient ID is missing"),
         (r#"{"worklist":"A-1","study":"1"}"#, 400, "unknown field"),

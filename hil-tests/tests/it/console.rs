@@ -383,6 +383,35 @@ async fn a_patient_is_chosen_from_the_worklist_for_an_exam_that_began_of_itself(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_two_orders_of_a_patient_the_one_that_is_chosen_on_the_page_counts() {
+    let Some(mut browser) = Browser::start(1280, 800).await.unwrap() else {
+        needs::skip(Lack::Software, "no chromium");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("list.csv");
+    std::fs::write(&list, "patient_id,patient_name,study_uid,time\nP1,Doe^Jane,1.2.1,0930\nP1,Doe^Jane,1.2.2,1000\n")
+        .unwrap();
+    let player = Player::expecting(Worklist::at(Some(list))).await;
+    browser.open(&player.url()).await.unwrap();
+    browser.wait("video", PATIENCE, MOVING).await.unwrap();
+    browser.press("e").await.unwrap();
+    let offered = "document.activeElement.id === 'exam-worklist' && document.activeElement.options.length === 3";
+    browser.wait("the worklist", PATIENCE, offered).await.unwrap();
+    for _ in 0..2 {
+        browser.press("ArrowDown").await.unwrap();
+    }
+    browser.wait("the form", PATIENCE, "document.querySelector('[name=family]').value === 'Doe'").await.unwrap();
+    browser.press("Tab").await.unwrap();
+    browser.press("Enter").await.unwrap();
+    let begun = "document.getElementById('patient').textContent.includes('P1')";
+    browser.wait("the patient", PATIENCE, begun).await.unwrap();
+    assert_eq!(player.exam().unwrap().study_uid, "1.2.2");
+    assert_eq!(browser.complaints(), [] as [String; 0]);
+    player.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_tablet_held_upright_has_it_all_and_targets_large_enough_for_fingers() {
     let Some((mut browser, player)) = watching(800, 1180).await else { return };
     browser.wait("video", PATIENCE, MOVING).await.unwrap();

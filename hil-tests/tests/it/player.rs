@@ -170,7 +170,12 @@ async fn play(
             pictures.send_replace(Some(Arc::new(Picture { sequence, captured, exam: 0, frame })));
         }
         if !switches.dark.load(Ordering::Relaxed) && !switches.blind.load(Ordering::Relaxed) {
-            overlay.send_replace(Arc::new(Overlay { sequence, age_ms: LATE_MS, mm_per_pixel: None, lesions }));
+            overlay.send_replace(Arc::new(Overlay {
+                sequence,
+                age_ms: LATE_MS,
+                mm_per_pixel: None,
+                lesions,
+            }));
         }
         if sequence % 15 == 0 {
             stats.send_replace(Arc::new(figures(sequence)));
@@ -198,11 +203,11 @@ async fn obey(mut commands: mpsc::Receiver<Command>, status: watch::Sender<Arc<S
     while let Some(command) = commands.recv().await {
         let (reply, answer) = match command {
             Command::StartExam(order, reply) => {
-                let patient = order.patient;
+                let (patient, study_uid) = (order.patient, order.study_uid.unwrap_or_else(|| "2.25.1".into()));
                 let started_utc = "2026-01-31T09:30:00Z".to_owned();
                 let exam = Exam {
                     number: 0,
-                    study_uid: "2.25.1".into(),
+                    study_uid,
                     patient,
                     started_utc,
                     marks: 0,

@@ -91,6 +91,7 @@ Examples:
   scansidectl live status
   scansidectl live worklist
   scansidectl live start --accession A-1
+  scansidectl live start --study-uid 2.25.20
   scansidectl live start --patient-id P1 --name 'DOE^JANE' --birth-date 19700101
   scansidectl live mark
   scansidectl live stats
@@ -599,16 +600,20 @@ pub enum LiveCommand {
     Worklist,
     /// Start an exam, or name the patient of an exam that started automatically.
     Start {
-        #[arg(long, value_name = "ID", required_unless_present = "accession")]
+        #[arg(long, value_name = "ID", required_unless_present_any = ["accession", "study_uid"])]
         patient_id: Option<String>,
         /// As in DICOM: FAMILY^GIVEN.
-        #[arg(long, required_unless_present = "accession")]
+        #[arg(long, required_unless_present_any = ["accession", "study_uid"])]
         name: Option<String>,
         #[arg(long, value_name = "YYYYMMDD")]
         birth_date: Option<String>,
         /// Accession number of the order; without ID and name, the patient is taken from the worklist.
         #[arg(long, value_name = "NUMBER")]
         accession: Option<String>,
+        /// Study UID of the order (`--json live worklist` has them): of several orders of a patient the one that is meant. Without ID and
+        /// name, the patient is taken from the worklist.
+        #[arg(long, value_name = "UID")]
+        study_uid: Option<String>,
         /// Start although the scanner's screen shows another patient. Look at it first.
         #[arg(long)]
         despite_screen: bool,

@@ -20,12 +20,13 @@ pub async fn run(connection: &Connection, command: LiveCommand, output: &Output)
     match command {
         LiveCommand::Status => status(&live, output).await,
         LiveCommand::Stats => stats(&live, output).await,
-        LiveCommand::Start { patient_id, name, birth_date, accession, despite_screen } => {
+        LiveCommand::Start { patient_id, name, birth_date, accession, study_uid, despite_screen } => {
             let mut patient = Options::new();
             patient.extend(patient_id.map(|id| ("id", id.into())));
             patient.extend(name.map(|name| ("name", name.into())));
             patient.extend(birth_date.map(|date| ("birth_date", date.into())));
             patient.extend(accession.map(|number| ("accession_number", number.into())));
+            patient.extend(study_uid.map(|uid| ("study_uid", uid.into())));
             patient.extend(despite_screen.then(|| ("despite_screen", true.into())));
             told(live.start_exam(patient).await?, output)
         }

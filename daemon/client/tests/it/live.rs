@@ -346,3 +346,29 @@ async fn watch_prints_a_line_for_each_change() {
     child.wait().unwrap();
     appliance.stop().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_orders_of_a_patient_the_one_that_is_chosen_counts() {
+    let Some(bus) = Bus::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("list.csv");
+    std::fs::write(&list, "patient_id,patient_name,study_uid\nP1,DOE^JANE,1.2.1\nP1,DOE^JANE,1.2.2\n").unwrap();
+    let (path, view) = Path::start();
+    let view = View { worklist: live::worklist::Worklist::at(Some(list)), ..view };
+    let appliance = Appliance::start_live(&bus.address, view).await;
+    let live = LiveProxy::new(&connect(&bus.address).await.unwrap()).await.unwrap();
+    let asked = || path.asked.lock().unwrap().last().cloned().unwrap();
+    let patient = || Options::from([("id", "P1".into()), ("name", "DOE^JANE".into())]);
+    live.start_exam(patient()).await.unwrap();
+    assert!(asked().contains("study_uid: None"), "which one is not said: {}", asked());
+    let mut chosen = patient();
+    chosen.insert("study_uid", "1.2.2".into());
+    live.start_exam(chosen).await.unwrap();
+    assert!(asked().contains("1.2.2") && !asked().contains("1.2.1"), "{}", asked());
+    text(&bus, &["live", "start", "--study-uid", "1.2.1"]).await;
+    assert!(asked().contains("1.2.1") && asked().contains("DOE^JANE"), "{}", asked());
+    let gone = ask(&bus, &["live", "start", "--study-uid", "1.2.9"]).await;
+    let said = String::from_utf8_lossy(&gone.stderr).into_owned();
+    assert!(!gone.status.success() && said.contains("not in the worklist any more"), "{said}");
+    appliance.stop().await.unwrap();
+}
