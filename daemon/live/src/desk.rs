@@ -113,6 +113,10 @@ impl Now {
         let (coming_secs, unseen_secs) = (self.looking.coming().as_secs_f64(), self.looking.unseen().as_secs_f64());
         Stats { pictures: self.pictures, lost: self.lost, inferred: self.inferred, coming_secs, unseen_secs, stages }
     }
+
+    fn side(&self) -> Option<Side> {
+        self.exams.current().and_then(|exam| exam.side)
+    }
 }
 
 impl Desk {
@@ -209,8 +213,8 @@ impl Desk {
     /// Publishes an overlay that is not too late, of a picture of this exam.
     pub fn overlay(&self, overlay: Overlay, exam: u64, captured: Duration) {
         let mut now = self.lock();
-        // Its exam has ended meanwhile: it may be another patient's.
-        if exam != now.exam_number {
+        // Its exam has ended meanwhile: it may be another patient's. Or another breast is scanned by now: its lesions are not there.
+        if exam != now.exam_number || overlay.side != now.side() {
             return;
         }
         if matches!(now.state, SignState::Blind { .. } | SignState::Ready) {
@@ -252,6 +256,11 @@ impl Desk {
             now.model = model;
             self.publish(&now);
         }
+    }
+
+    /// The breast that is scanned, as it was said last.
+    pub fn side_now(&self) -> Option<Side> {
+        self.lock().side()
     }
 
     pub fn exam_number(&self) -> u64 {

@@ -1,8 +1,9 @@
 //! Runs the model: takes the newest picture, cuts out the sector, runs the network and follows lesions over time. Runs
 //! on its own thread. Whatever goes wrong here is shown as a sign and tried again, and the pictures go on.
 
-pub(crate) mod still;
+mod cut;
 mod eye;
+pub(crate) mod still;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use hal::backoff::{Backoff, Pauses};
 use hal::clock::Clock;
 use hal::urgency::Precedence;
 
-use self::eye::Eye;
+use self::eye::{Eye, Taken};
 use crate::desk::budget::TimedStage;
 use crate::desk::session::SignEvent;
 use crate::desk::{Desk, Model};
@@ -141,11 +142,14 @@ impl Infer {
         }
         let (Some(eye), Some(ready)) = (&mut self.state.eye, &mut self.state.loaded) else { return Ok(()) };
         let begun = self.clock.now();
-        let still = eye.take(picture)?;
+        let Taken { still, elsewhere } = eye.take(picture)?;
         self.state.unreadable = 0;
         let cut = self.clock.now();
         self.desk.took(TimedStage::Roi, cut.saturating_sub(begun));
         self.desk.happened(if still { SignEvent::Still } else { SignEvent::Moved });
+        if elsewhere {
+            self.state.tracker.cut();
+        }
         if still {
             return Ok(());
         }
@@ -162,6 +166,8 @@ impl Infer {
             self.desk.model(told_of(ready));
         }
         let found = eye.lesions(&map);
+        let side = self.desk.side_now();
+        self.state.tracker.scanned(side);
         let lesions = self.state.tracker.update(picture.sequence, picture.captured, found, eye.mm_per_pixel());
         let now = self.clock.now();
         self.desk.took(TimedStage::Track, now.saturating_sub(inferred));
@@ -172,7 +178,7 @@ impl Infer {
         } else {
             self.state.late = 0;
             let (age_ms, mm_per_pixel) = (age.as_secs_f64() * 1e3, eye.mm_per_pixel());
-            let overlay = Overlay { sequence: picture.sequence, age_ms, mm_per_pixel, lesions };
+            let overlay = Overlay { sequence: picture.sequence, age_ms, mm_per_pixel, side, lesions };
             self.desk.overlay(overlay, picture.exam, picture.captured);
         }
         Ok(())

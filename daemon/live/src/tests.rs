@@ -162,6 +162,30 @@ async fn sim_a_picture_that_stands_still_is_a_pause() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sim_after_a_freeze_of_the_scanner_only_the_same_lesion_has_the_same_number() {
+    for (elsewhere, script, expected) in
+        [(false, Script::Good, 1), (true, Script::Good, 1), (true, Script::Other, 2), (false, Script::Other, 1)]
+    {
+        let mut bench = Bench::freezable();
+        bench.until(|status| status.sign == Sign::Ready).await;
+        while bench.overlay().await.lesions.is_empty() {}
+        bench.freeze_scanner(true);
+        bench.until(|status| matches!(&status.sign, Sign::Paused { .. })).await;
+        bench.script(script);
+        bench.elsewhere.store(elsewhere, Ordering::SeqCst);
+        bench.freeze_scanner(false);
+        bench.until(|status| status.sign == Sign::Ready).await;
+        let mut shown = bench.overlay().await;
+        while shown.lesions.is_empty() {
+            shown = bench.overlay().await;
+        }
+        let numbers: Vec<u32> = shown.lesions.iter().map(|lesion| lesion.id).collect();
+        assert_eq!(numbers, [expected], "elsewhere: {elsewhere}, {script:?}");
+        bench.end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sim_a_user_freezes_the_page_and_the_device_goes_on() {
     let mut bench = Bench::new();
     let refused = bench.freeze(true).await.unwrap_err();

@@ -3,13 +3,16 @@
 //! A lesion is shown once it was found in [`Policy::confirmed`] of the last [`Policy::window`] pictures, and stays
 //! visible for a few pictures in which it is not found. A lesion that left the picture keeps its number for some
 //! seconds, since a probe slides past a lesion and back. It gets that number again when it comes back looking the same
-//! (`likeness`) and no other lesion could be meant, not even one that has been forgotten. Outline and size are smoothed. Its signs are the mean over all
+//! (`likeness`) and no other lesion could be meant, not even one that has been forgotten. After a cut ([`Tracker::cut`]) every lesion comes
+//! back so or not at all, and a number never goes from one breast to the other, unless the lesion stays in view while another breast is
+//! named: then it was the wrong one. Outline and size are smoothed. Its signs are the mean over all
 //! pictures; those that show it large and with high confidence count most.
 
 mod likeness;
 
 use std::time::Duration;
 
+use models::findings::Side;
 use models::manifest::picture::Channel;
 use models::task::us_breast::lesion::Lesion;
 use models::task::us_breast::{Detection, Signs, clip, words};
@@ -58,6 +61,8 @@ impl Default for Policy {
 
 /// Longest time between two pictures that counts: a frozen picture or a pause does not make lesions expire.
 const LONGEST_STEP: Duration = Duration::from_millis(100);
+/// Between two pictures that are further apart the probe may have been put on the other breast.
+const PAUSE: Duration = Duration::from_millis(250);
 /// At most this many lesions out of sight are remembered; the oldest is forgotten first.
 const MOST_LOST: usize = 32;
 
@@ -95,6 +100,12 @@ struct Track {
     best: Best,
     /// A lesion like it has been forgotten: what comes back looking like this one may be the other.
     doubtful: bool,
+    /// The breast that was named when it was found last.
+    side: Option<Side>,
+    /// Another breast was named while it was in view. Once it is out of view, what comes is not this one.
+    crossed: bool,
+    /// Another breast was named since it was found last: it goes on only if it looks alike.
+    unproven: bool,
 }
 
 /// All lesions of an exam.
@@ -103,6 +114,10 @@ pub struct Tracker {
     policy: Policy,
     tracks: Vec<Track>,
     shown: u32,
+    /// The breast that is scanned, as it was said last; `None`: it is not said.
+    side: Option<Side>,
+    /// That is another thing than it was for the last picture.
+    said_anew: bool,
     /// Time with new pictures: the sum of the steps between pictures, each at most [`LONGEST_STEP`].
     now: Duration,
     /// When the last picture was captured.
@@ -116,6 +131,22 @@ impl Tracker {
         Self { policy, ..Self::default() }
     }
 
+    /// The next picture does not continue the last one: the probe was elsewhere meanwhile. Where something is proves nothing then.
+    pub fn cut(&mut self) {
+        self.tracks.retain(|track| track.id.is_some());
+        for track in &mut self.tracks {
+            track.missed = track.missed.max(self.policy.sure_for + 1);
+        }
+    }
+
+    /// Says which breast is scanned from the next picture on.
+    pub fn scanned(&mut self, side: Option<Side>) {
+        if std::mem::replace(&mut self.side, side) != side {
+            self.said_anew = true;
+            self.tracks.iter_mut().for_each(|track| track.unproven = true);
+        }
+    }
+
     /// Takes what was found in the next picture; returns the lesions to be shown, in the order of their numbers.
     pub fn update(
         &mut self,
@@ -126,6 +157,9 @@ impl Tracker {
     ) -> Vec<Lesion> {
         let step = captured.saturating_sub(self.captured.unwrap_or(captured));
         (self.now, self.captured) = (self.now + step.min(LONGEST_STEP), Some(captured));
+        if std::mem::take(&mut self.said_anew) && step > PAUSE {
+            self.cut();
+        }
         let pairs = self.pairs(&found, mm_per_pixel);
         let mut found: Vec<Option<Detection>> = found.into_iter().map(Some).collect();
         for (index, track) in self.tracks.iter_mut().enumerate() {
@@ -136,12 +170,13 @@ impl Tracker {
                     track.scaled(&detection, mm_per_pixel);
                     track.hit(detection, &self.policy, sequence, captured);
                     track.seen = self.now;
+                    track.is_in(self.side);
                 }
                 None => track.missed += 1,
             }
         }
         self.forget();
-        let new = |one| Track { seen: self.now, mm_per_pixel, ..Track::new(one, sequence, captured) };
+        let new = |one| Track { seen: self.now, mm_per_pixel, side: self.side, ..Track::new(one, sequence, captured) };
         self.tracks.extend(found.into_iter().flatten().map(new));
         self.number();
         let visible = self.tracks.iter().filter(|track| !track.is_lost(&self.policy));
@@ -163,7 +198,11 @@ impl Tracker {
         let policy = &self.policy;
         let alike = |track: &Track, one: &Detection| {
             let came_back = || policy.back.allow(&track.look(), &Look { mm_per_pixel, ..Look::from(one) });
-            if track.is_lost(policy) && (track.missed > policy.sure_for || !came_back()) {
+            let is_lost = track.is_lost(policy);
+            if is_lost && (track.missed > policy.sure_for || !track.can_be_in(self.side)) {
+                return 0.0;
+            }
+            if (is_lost || track.unproven) && !came_back() {
                 return 0.0;
             }
             likeness::of_boxes(track.bounds, one.bounds, policy.same)
@@ -205,7 +244,7 @@ impl Tracker {
         let new = self.tracks.get(index)?;
         let mut candidates = Vec::new();
         for (at, track) in self.tracks.iter().enumerate() {
-            if track.is_lost(&self.policy) && can_be(track, new) {
+            if track.is_lost(&self.policy) && track.can_be_in(new.side) && can_be(track, new) {
                 candidates.push((at, track));
             }
         }
@@ -264,7 +303,22 @@ impl Track {
             mm_per_pixel,
             best,
             doubtful: false,
+            side: None,
+            crossed: false,
+            unproven: false,
         }
+    }
+
+    /// It was found while this breast is named.
+    fn is_in(&mut self, side: Option<Side>) {
+        self.crossed |= side.zip(self.side).is_some_and(|(now, before)| now != before);
+        self.side = side.or(self.side);
+        self.unproven = false;
+    }
+
+    /// Whether it can come back while this breast is named.
+    fn can_be_in(&self, side: Option<Side>) -> bool {
+        !self.crossed && side.zip(self.side).is_none_or(|(now, before)| now == before)
     }
 
     /// It has a number and is not shown any more.
@@ -324,6 +378,7 @@ impl Track {
     /// Continues the lost lesion: takes over its number, its best picture and its signs.
     fn goes_on(&mut self, went: Self) {
         self.id = went.id;
+        self.side = self.side.or(went.side);
         if went.best.score > self.best.score {
             self.best = went.best;
         }

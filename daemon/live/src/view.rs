@@ -52,6 +52,9 @@ pub struct Overlay {
     pub age_ms: f64,
     /// Millimetres of tissue per pixel, where the scale is known.
     pub mm_per_pixel: Option<f32>,
+    /// The breast that was scanned then, as it was said.
+    #[serde(skip)]
+    pub side: Option<Side>,
     pub lesions: Vec<Lesion>,
 }
 

@@ -74,6 +74,7 @@ mod tests {
             sequence: 7,
             age_ms: 1.5,
             mm_per_pixel: Some(0.1),
+            side: None,
             lesions: vec![Lesion {
                 id: 1,
                 outline: vec![[0.5, 1.0]],

@@ -23,6 +23,7 @@ fn overlay(sequence: u64) -> Overlay {
         sequence,
         age_ms: 21.25,
         mm_per_pixel: None,
+        side: None,
         lesions: vec![Lesion {
             id: 3,
             outline: vec![[10.5, 20.0], [30.0, 20.25], [20.0, 40.0]],

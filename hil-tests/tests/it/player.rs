@@ -174,6 +174,7 @@ async fn play(
                 sequence,
                 age_ms: LATE_MS,
                 mm_per_pixel: None,
+                side: None,
                 lesions,
             }));
         }

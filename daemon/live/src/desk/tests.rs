@@ -4,12 +4,13 @@ use hal::capture::frame::Shape;
 use hal::capture::{Colour, PixelFormat};
 use hal::clock::Manual;
 use models::task::us_breast::lesion::Lesion;
+use models::task::us_breast::scan::probe::{Ring, Spot};
 
 use super::*;
 use crate::identity::nobody;
 use crate::name::OnScreen;
 use crate::text::{Letter, Line};
-use crate::view::{self, Sign, Stage};
+use crate::view::{self, ProbeOrder, Sign, Stage};
 
 fn lesion() -> Lesion {
     Lesion {
@@ -141,6 +142,22 @@ fn what_was_frozen_or_outlined_in_one_exam_is_not_shown_in_the_next() {
     desk.overlay(late, of_anna.exam, Duration::ZERO);
     assert_eq!(view.overlay.borrow().lesions.len(), 1);
     assert_eq!(of_anna.exam, view.status.borrow().exam.as_ref().unwrap().number);
+}
+
+#[test]
+fn what_was_found_in_one_breast_is_not_shown_or_placed_in_the_other() {
+    let (desk, status, _) = desk();
+    start(&desk, of("DOE^JANE")).unwrap();
+    desk.side(Some(Side::Right)).unwrap();
+    let one = picture(&desk, 1);
+    let found = |side| Overlay { sequence: 1, lesions: vec![lesion()], side, ..Overlay::default() };
+    let spot = Some(Spot::Hour(3, Ring::Middle));
+    desk.probe(ProbeOrder::At { side: Some(Side::Left), spot, plane: None }, None).unwrap();
+    desk.overlay(found(Some(Side::Right)), one.exam, one.captured);
+    let places = || status.borrow().exam.as_ref().unwrap().places.len();
+    assert!(desk.out.overlay.borrow().lesions.is_empty() && places() == 0);
+    desk.overlay(found(Some(Side::Left)), one.exam, one.captured);
+    assert!(desk.out.overlay.borrow().lesions.len() == 1 && places() == 1);
 }
 
 /// A form that stayed open on a tablet without network.

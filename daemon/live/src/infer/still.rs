@@ -23,7 +23,12 @@ pub struct Stillness {
 impl Stillness {
     /// How long the picture of `captured` has not changed.
     pub fn still_for(&self, captured: Duration) -> Duration {
-        self.since.map_or(Duration::ZERO, |since| captured.saturating_sub(since))
+        self.stood(captured).unwrap_or_default()
+    }
+
+    /// The same; `None` before the first picture.
+    pub fn stood(&self, captured: Duration) -> Option<Duration> {
+        self.since.map(|since| captured.saturating_sub(since))
     }
 
     /// Whether the picture that was captured at `captured` is frozen. `image` is what the network sees, 0 to 1.

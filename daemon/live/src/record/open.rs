@@ -195,6 +195,10 @@ impl Open {
         if is_other(self.story.scale_now(), mm_per_pixel) {
             self.note(&JournalEntry::Scale { moment, mm_per_pixel })?;
         }
+        // Another breast was named between the picture and now, or the other way round: of which one they are is not sure.
+        if overlay.side != self.story.side() {
+            return Ok(());
+        }
         for lesion in &overlay.lesions {
             let score = lesion.confidence * signed_area(&lesion.outline).abs();
             if self.story.best(lesion.id).is_none_or(|best| score > best * BETTER) {

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use dicom::patient::Patient;
 use hal::capture::frame::Shape;
 use hal::capture::{Colour, Frame, PixelFormat, convert};
+use models::findings::Side;
 
 use super::*;
 use crate::jpeg;
@@ -203,6 +204,30 @@ fn a_frozen_page_stops_no_recording_and_a_mark_is_of_what_stands_on_it() {
     assert!(is_there, "it is older than what is kept without a mark");
     let scale = |number: u64| open.story.scale(Duration::from_millis(33 * number), Duration::from_millis(33 * number));
     assert_eq!([scale(99), scale(100), scale(399)], [Some(0.1), None, None], "nobody was told a change of depth");
+}
+
+/// Overlay and status are published one after the other, and may be seen in either order.
+#[test]
+fn a_lesion_of_one_breast_is_not_recorded_in_the_other_while_that_is_being_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut recorder, _) = recorder(folder.path());
+    let (_stage, view) = view::channel();
+    let scanned = |side| Status { exam: Some(Exam { side: Some(side), ..exam(1, "P1") }), ..Status::default() };
+    let seen = |recorder: &mut Recorder, sequence: u64, id: u32, side| {
+        recorder.picture(&picture(sequence, 1), &view);
+        let lesions = vec![journal::tests::seen(id, sequence, 1.0).lesion];
+        recorder.overlay(&Overlay { sequence, side: Some(side), lesions, ..Overlay::default() });
+    };
+    recorder.status(&scanned(Side::Right));
+    seen(&mut recorder, 1, 1, Side::Right);
+    seen(&mut recorder, 2, 2, Side::Left);
+    recorder.status(&scanned(Side::Left));
+    seen(&mut recorder, 3, 1, Side::Right);
+    seen(&mut recorder, 4, 2, Side::Left);
+    let story = &recorder.open.as_ref().unwrap().story;
+    let sides: Vec<_> = story.seen.iter().map(|one| (one.lesion.id, story.place(one).side)).collect();
+    assert_eq!(sides, [(1, Some(Side::Right)), (2, Some(Side::Left))]);
+    assert_eq!(story.seen.iter().map(|one| one.moment.sequence).collect::<Vec<_>>(), [1, 4]);
 }
 
 /// A picture is published before the status that says its size.

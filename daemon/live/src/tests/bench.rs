@@ -37,6 +37,8 @@ const HANGS: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Script {
     Good,
+    /// As good, but the lesion is of another kind.
+    Other,
     /// Takes so long, by the clock.
     Slow(Duration),
     Nan,
@@ -137,8 +139,19 @@ fn damaged(frame: Frame) -> Frame {
     Frame::new(shape, frame.sequence, frame.timestamp, Arc::new(vec![0xFF, 0xD8, 0xFF]))
 }
 
+/// What a freezable scanner shows.
+#[derive(Debug, Clone, Default)]
+struct Switches {
+    frozen: Arc<AtomicBool>,
+    /// All pixels are alike.
+    black: Arc<AtomicBool>,
+    /// The right half is the bright one, not the left.
+    elsewhere: Arc<AtomicBool>,
+}
+
 /// Grey patterns that change with each picture, unless the scanner is frozen.
-fn painted(clock: Arc<dyn Clock>, frozen: Arc<AtomicBool>, black: Arc<AtomicBool>) -> Synthetic {
+fn painted(clock: Arc<dyn Clock>, switches: Switches) -> Synthetic {
+    let Switches { frozen, black, elsewhere } = switches;
     let last = AtomicU64::new(0);
     Synthetic::painted(clock, PixelFormat::Grey, 128, 96, move |index, bytes| {
         if black.load(Ordering::SeqCst) {
@@ -148,7 +161,11 @@ fn painted(clock: Arc<dyn Clock>, frozen: Arc<AtomicBool>, black: Arc<AtomicBool
             last.store(index, Ordering::SeqCst);
         }
         let number = last.load(Ordering::SeqCst) as usize;
-        bytes.iter_mut().enumerate().for_each(|(i, pixel)| *pixel = ((i / 128 * 7 + i * 31 + number * 97) % 200) as u8);
+        let right = usize::from(elsewhere.load(Ordering::SeqCst));
+        bytes.iter_mut().enumerate().for_each(|(i, pixel)| {
+            let half = if i % 128 / 64 == right { 130 } else { 0 };
+            *pixel = (half + (i / 128 * 7 + i * 31 + number * 97) % 120) as u8;
+        });
     })
 }
 
@@ -235,6 +252,7 @@ fn answer(script: Script, clock: &Manual) -> Result<Vec<Tensor>, accel::Error> {
     let mut tensor = lesion();
     match script {
         Script::Good | Script::Missing => {}
+        Script::Other => tensor.data[32 * 32..].iter_mut().for_each(|value| *value *= 0.4),
         Script::Slow(span) => clock.advance(span),
         Script::Nan => tensor.data[5] = f32::NAN,
         Script::Panics => panic!("on demand"),
@@ -264,6 +282,8 @@ pub struct Bench {
     pub damage: Arc<AtomicBool>,
     /// While set, a freezable scanner's output shows nothing: all pixels are alike.
     pub black: Arc<AtomicBool>,
+    /// Set, a freezable scanner shows another place.
+    pub elsewhere: Arc<AtomicBool>,
     /// How often the model was loaded.
     pub loads: Arc<AtomicU64>,
     pub clock: Manual,
@@ -288,9 +308,10 @@ impl Bench {
     fn with(bars: bool) -> Self {
         let clock = Manual::default();
         let (turnstile, faults) = (Turnstile::default(), Faults::default());
-        let (damage, black, loads) = <(Arc<AtomicBool>, Arc<AtomicBool>, Arc<AtomicU64>)>::default();
+        let (damage, loads) = <(Arc<AtomicBool>, Arc<AtomicU64>)>::default();
+        let switches = Switches::default();
         let time = clock.clone();
-        let (script, frozen) = (Arc::new(Mutex::new(Script::Good)), Arc::new(AtomicBool::new(false)));
+        let script = Arc::new(Mutex::new(Script::Good));
         let model = {
             let (script, clock) = (script.clone(), clock.clone());
             Scripted::new(move |_| {
@@ -299,8 +320,8 @@ impl Bench {
             })
         };
         let device = {
-            let (turnstile, faults, clock, frozen) = (turnstile.clone(), faults.clone(), clock.clone(), frozen.clone());
-            let (damage, black) = (damage.clone(), black.clone());
+            let (turnstile, faults, clock) = (turnstile.clone(), faults.clone(), clock.clone());
+            let (damage, switches) = (damage.clone(), switches.clone());
             move || {
                 if !turnstile.pass() {
                     return Err(Error::new(CaptureFault::NotPresent, "the test is over"));
@@ -308,7 +329,7 @@ impl Bench {
                 let shared: Arc<dyn Clock> = Arc::new(clock.clone());
                 let scanner = match bars {
                     true => Synthetic::bars(shared.clone()),
-                    false => painted(shared.clone(), frozen.clone(), black.clone()),
+                    false => painted(shared.clone(), switches.clone()),
                 };
                 Ok(Gated {
                     device: faults.wrap(scanner, shared)?,
@@ -346,11 +367,12 @@ impl Bench {
             runs_on,
             faults,
             damage,
-            black,
+            black: switches.black,
+            elsewhere: switches.elsewhere,
             loads,
             clock: time,
             script,
-            frozen,
+            frozen: switches.frozen,
             turnstile,
             trigger,
             story,

@@ -193,6 +193,108 @@ fn a_freeze_makes_nobody_forget_and_another_depth_does() {
     }
 }
 
+/// The sonographer freezes on one lesion, moves the probe and lets the picture go on with another one in its middle.
+#[test]
+fn after_a_cut_only_what_looks_alike_and_is_in_its_place_keeps_the_number() {
+    for (next, expected, what) in [
+        (signed(100.0, 100.0, 40.0, 0.9, 0.4), 1, "the same thing"),
+        (signed(100.0, 100.0, 40.0, 0.9, 0.8), 2, "another kind"),
+        (signed(100.0, 112.0, 40.0, 0.9, 0.4), 2, "deeper"),
+        (signed(100.0, 100.0, 16.0, 0.9, 0.4), 2, "smaller"),
+    ] {
+        let mut tracker = Tracker::default();
+        let mut number = 0;
+        assert_eq!(look(&mut tracker, &mut number, 5, &[signed(100.0, 100.0, 40.0, 0.9, 0.4)]), [1]);
+        tracker.cut();
+        let found = [next];
+        assert!(look(&mut tracker, &mut number, 2, &found).is_empty(), "{what}: nobody knows yet");
+        assert_eq!(look(&mut tracker, &mut number, 3, &found), [expected], "{what}");
+    }
+    // What was never confirmed does not go on either.
+    let mut tracker = Tracker::default();
+    let mut number = 0;
+    let hit = [square(100.0, 100.0, 40.0, 0.9)];
+    look(&mut tracker, &mut number, 2, &hit);
+    tracker.cut();
+    assert!(look(&mut tracker, &mut number, 2, &hit).is_empty());
+    assert_eq!(look(&mut tracker, &mut number, 1, &hit), [1]);
+}
+
+fn in_breast(tracker: &mut Tracker, side: Side) {
+    tracker.scanned(Some(side));
+}
+
+#[test]
+fn a_number_of_one_breast_never_comes_back_in_the_other_and_does_in_its_own() {
+    let hit = [square(100.0, 100.0, 40.0, 0.9)];
+    for away in [3, 20, 60] {
+        let mut tracker = Tracker::default();
+        let mut number = 0;
+        in_breast(&mut tracker, Side::Right);
+        assert_eq!(look(&mut tracker, &mut number, 5, &hit), [1]);
+        look(&mut tracker, &mut number, away, &[]);
+        in_breast(&mut tracker, Side::Left);
+        assert_eq!(look(&mut tracker, &mut number, 5, &hit), [2], "out of view for {away} pictures");
+        look(&mut tracker, &mut number, 60, &[]);
+        tracker.scanned(None);
+        in_breast(&mut tracker, Side::Right);
+        assert_eq!(look(&mut tracker, &mut number, 5, &hit), [1], "the first one again, out for {away} pictures");
+    }
+}
+
+/// The probe was lifted meanwhile, and what is on the next picture may lie where the last lesion was.
+#[test]
+fn another_breast_after_a_pause_is_another_lesion_even_in_the_same_place() {
+    for pause in [false, true] {
+        let mut tracker = Tracker::default();
+        let hit = || vec![square(100.0, 100.0, 40.0, 0.9)];
+        in_breast(&mut tracker, Side::Right);
+        let mut number = 0;
+        assert_eq!(look(&mut tracker, &mut number, 5, &hit()), [1]);
+        in_breast(&mut tracker, Side::Left);
+        let later = Duration::from_millis(if pause { 1000 } else { 0 });
+        let mut shown = Vec::new();
+        for i in number..number + 5 {
+            shown = ids(&tracker.update(i, later + Duration::from_millis(33 * i), hit(), Some(0.1)));
+        }
+        assert_eq!(shown, [if pause { 2 } else { 1 }], "with a pause: {pause}");
+    }
+}
+
+/// The other key was pressed while the lesion was in view, and the probe did not move.
+#[test]
+fn what_stays_in_view_while_another_breast_is_named_goes_on_until_it_is_out_of_view() {
+    let mut tracker = Tracker::default();
+    let mut number = 0;
+    let hit = [signed(100.0, 100.0, 40.0, 0.9, 0.4)];
+    in_breast(&mut tracker, Side::Right);
+    assert_eq!(look(&mut tracker, &mut number, 5, &hit), [1]);
+    in_breast(&mut tracker, Side::Left);
+    assert_eq!(look(&mut tracker, &mut number, 1, &hit), [1], "it is not even hidden for a moment");
+    in_breast(&mut tracker, Side::Right);
+    assert_eq!(look(&mut tracker, &mut number, 9, &hit), [1], "the key was a mistake: no second lesion");
+    in_breast(&mut tracker, Side::Left);
+    look(&mut tracker, &mut number, 5, &hit);
+    look(&mut tracker, &mut number, 4, &[]);
+    assert_eq!(look(&mut tracker, &mut number, 5, &hit), [2], "of which breast the first was is not sure");
+    // Where a box lies proves nothing at the moment of the change.
+    in_breast(&mut tracker, Side::Right);
+    let other = [signed(100.0, 100.0, 40.0, 0.9, 0.9)];
+    assert_eq!(look(&mut tracker, &mut number, 6, &other), [3]);
+}
+
+#[test]
+fn naming_the_breast_for_the_first_time_changes_no_number() {
+    let mut tracker = Tracker::default();
+    let mut number = 0;
+    let hit = [square(100.0, 100.0, 40.0, 0.9)];
+    assert_eq!(look(&mut tracker, &mut number, 5, &hit), [1]);
+    in_breast(&mut tracker, Side::Left);
+    assert_eq!(look(&mut tracker, &mut number, 3, &hit), [1]);
+    look(&mut tracker, &mut number, 60, &[]);
+    assert_eq!(look(&mut tracker, &mut number, 5, &hit), [1]);
+}
+
 /// Two lesions that look alike, side by side; the smaller one is forgotten before the larger one.
 #[test]
 fn a_lesion_never_gets_the_number_of_one_that_outlived_it_in_memory() {

@@ -147,8 +147,13 @@ impl Stand {
         self.stage.taken.send_replace(Some(picture));
         until("the picture to be recorded", || self.bytes("pic") != before).await;
         if let Some(confidence) = sure {
-            let overlay =
-                Overlay { sequence: n, age_ms: 20.0, mm_per_pixel: Some(0.1), lesions: vec![lesion(confidence)] };
+            let overlay = Overlay {
+                sequence: n,
+                age_ms: 20.0,
+                mm_per_pixel: Some(0.1),
+                side: None,
+                lesions: vec![lesion(confidence)],
+            };
             self.stage.overlay.send_replace(Arc::new(overlay));
         }
     }
