@@ -32,6 +32,16 @@ Examples:
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the daemon cannot be reached.
 Times are in local time, in JSON in UTC.";
 
+const STATUS_HELP: &str = "\
+Examples:
+  scansidectl status
+  scansidectl --json status | jq -r .level_cause
+  scansidectl status --wait-level reduced --within 600                  # until studies are received
+  scansidectl status --wait-level reduced --or-disk-full --within 600   # whether an update works
+
+Levels, the best first: full, reduced, no_new_studies, no_output. Exit codes of --wait-level: 0 it is
+this level or a better one, 1 it was not in time, 3 the daemon was not on the bus in time.";
+
 const ALARM_HELP: &str = "\
 Examples:
   ls /sys/class/leds
@@ -172,7 +182,8 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Whether the appliance works, and what it is doing.
-    Status,
+    #[command(after_help = STATUS_HELP)]
+    Status(StatusOptions),
     /// Asks what a new site needs (AE title, port, who sends, where results go, language), tries each answer, and writes the
     /// configuration.
     #[command(after_help = SETUP_HELP)]
@@ -862,6 +873,29 @@ pub struct ChangeOptions {
     /// Configuration file or directory (repeatable); the usual ones when absent.
     #[arg(long, value_name = "PATH")]
     pub config: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct StatusOptions {
+    /// Wait until the box is at this level or a better one.
+    #[arg(long, value_enum, value_name = "LEVEL")]
+    pub wait_level: Option<LevelName>,
+    /// How long, in seconds.
+    #[arg(long, default_value_t = 60, requires = "wait_level", value_name = "SECS")]
+    pub within: u64,
+    /// A box that refuses studies only because its disk is full counts, too: no other software would help it.
+    #[arg(long, requires = "wait_level")]
+    pub or_disk_full: bool,
+}
+
+/// The best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum LevelName {
+    Full,
+    Reduced,
+    NoNewStudies,
+    NoOutput,
 }
 
 #[derive(Debug, Args)]

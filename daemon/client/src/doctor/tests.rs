@@ -183,6 +183,7 @@ pub(crate) fn healthy() -> Facts {
             destinations: vec![("pacs".into(), "PACS@192.0.2.20:104".into())],
             level: "full".into(),
             level_reason: String::new(),
+            level_cause: String::new(),
             heat: "normal".into(),
             heat_reason: None,
             temperatures: vec![("cpu".into(), 50.0)],
