@@ -76,12 +76,13 @@ const SETUP_HELP: &str = "\
 Examples:
   sudo scansidectl setup
   sudo scansidectl setup --language zh
+  sudo scansidectl setup --time-zone Asia/Shanghai --yes
   sudo scansidectl setup --ae-title SCANSIDE --port 104 --sender CT1@192.0.2.10 \\
       --destination PACS@192.0.2.20:104 --yes
   scansidectl --json setup --answers site.toml --dry-run
 
-FILE of --answers has the keys ae_title, port, sender, destination, language, with the same values
-as the options. What is neither in it nor among the options stays as it is.";
+FILE of --answers has the keys ae_title, port, sender, destination, language, time_zone, with the
+same values as the options. What is neither in it nor among the options stays as it is.";
 
 const MODELS_HELP: &str = "\
 Examples:
@@ -918,6 +919,9 @@ pub struct SetupOptions {
     /// Language of the key images and of what is asked here: en or zh-CN.
     #[arg(long)]
     pub language: Option<String>,
+    /// Time zone of the clinic, as Asia/Shanghai; UTC where the box is to count days in UTC.
+    #[arg(long, value_name = "ZONE")]
+    pub time_zone: Option<String>,
     /// Ask nothing: what is not given stays as it is, the result is written and the service restarted.
     #[arg(long)]
     pub yes: bool,

@@ -90,7 +90,22 @@ impl Machine<'_> {
             has_rtc: self.path("sys/class").exists().then(|| self.path("sys/class/rtc/rtc0").exists()),
             newest_row_utc: newest,
             program_utc: program.and_then(utc),
+            zone: self.zone(),
         }
+    }
+
+    /// Name of the time zone, by the link that systemd and tzdata agree on (localtime(5)); without one it is UTC.
+    pub fn zone(&self) -> Option<String> {
+        let file = self.path("etc/localtime");
+        if !self.path("etc").is_dir() {
+            return None;
+        }
+        let Ok(link) = fs::read_link(&file) else {
+            // A copy of a zone has no name in itself; Debian writes it beside.
+            return if file.exists() { self.text("etc/timezone") } else { Some("UTC".into()) };
+        };
+        let link = link.to_string_lossy().into_owned();
+        link.split_once("zoneinfo/").map(|(_, name)| name.to_owned())
     }
 
     /// A GPU is opened only where no daemon can be asked: who runs this may lack the rights of the daemon, and would say the
