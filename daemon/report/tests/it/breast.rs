@@ -132,7 +132,7 @@ fn pictured(view: StandardView, percent: Option<f32>, remarks: &[Remark]) -> (Pi
     };
     let (sop_class_uid, sop_instance_uid) = (read.sop_class_uid.clone(), read.sop_instance_uid.clone());
     let grey = (0..size[0] * size[1]).map(level).collect();
-    (read, Hung { view, sop_class_uid, sop_instance_uid, grey, size })
+    (read, Hung { view, sop_class_uid, sop_instance_uid, grey, size, turn: None })
 }
 
 /// A study whose pictures were read: four views, without marks unless `marked`.
