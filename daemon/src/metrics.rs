@@ -287,7 +287,7 @@ mod tests {
         Snapshot {
             version: "1.2.3",
             level: Level::NoNewStudies,
-            health: Report { free_bytes: 5_000_000_000, studies_left: Some(40) },
+            health: Report { free_bytes: 5_000_000_000, studies_left: Some(40), ..Report::default() },
             heat: heat::Report {
                 condition: Condition::Hot,
                 readings: Arc::new(Readings {

@@ -90,6 +90,11 @@ impl Browser {
         self.call("Emulation.setUserAgentOverride", told).await.map(drop)
     }
 
+    /// The time zone of pages opened from now on.
+    pub async fn live_in(&mut self, zone: &str) -> Result<()> {
+        self.call("Emulation.setTimezoneOverride", json!({ "timezoneId": zone })).await.map(drop)
+    }
+
     pub async fn open(&mut self, url: &str) -> Result<()> {
         let answer = self.call("Page.navigate", json!({ "url": url })).await?;
         match answer["errorText"].as_str() {

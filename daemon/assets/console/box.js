@@ -11,6 +11,16 @@ export const isFinal = ({ status, isFinal: said }) => Boolean(said) || FINAL.inc
 // When it is asked for again.
 export const AGAIN_MS = 2000;
 
+// The day of the box, which judges what lies in the future: this device may be in another zone. Empty before its first answer.
+let boxDay = "";
+
+export function today(ahead = 0) {
+  if (!boxDay) return "";
+  const day = new Date(`${boxDay}T00:00:00Z`);
+  day.setUTCDate(day.getUTCDate() + ahead);
+  return day.toISOString().slice(0, 10);
+}
+
 async function answer(path, options) {
   const response = await fetch(path, options).catch(() => null);
   if (!response) throw new Error(words.pages.noAnswer);
@@ -19,6 +29,7 @@ async function answer(path, options) {
     throw new Error(words.pages.loginFirst);
   }
   if (!response.ok) throw Object.assign(new Error((await response.text()) || words.pages.refused(response.status)), { status: response.status });
+  boxDay = response.headers.get("scanside-today") ?? boxDay;
   return response;
 }
 

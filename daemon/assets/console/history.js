@@ -1,6 +1,6 @@
 // Everything about one lesion, and the form with which a person enters more.
 
-import { dated, element, json, post, sex } from "./box.js";
+import { dated, element, json, post, sex, today } from "./box.js";
 import { course } from "./course.js";
 import { readable } from "./name.js";
 import { words } from "./words.js";
@@ -23,11 +23,6 @@ export const called = (label) => label.replace(/^\w+/, (kind) => words.lesion.la
 
 const text = (value) => document.createTextNode(value);
 const item = (...children) => element("li", {}, ...children);
-export const today = (ahead = 0) => {
-  const now = new Date();
-  now.setDate(now.getDate() + ahead);
-  return [now.getFullYear(), now.getMonth() + 1, now.getDate()].map((part) => String(part).padStart(2, "0")).join("-");
-};
 
 // What can be entered: the fields of each (name, name of its label, type, whether it is needed), and how they become an entry. `lesion`: the one
 // that is shown.

@@ -1,8 +1,8 @@
 // The lesions of a patient over the years, beside the pictures: sizes, change, recall, and the way to each exam.
 
-import { element } from "./box.js";
+import { element, today } from "./box.js";
 import { course } from "./course.js";
-import { called, mm, today, where } from "./history.js";
+import { called, mm, where } from "./history.js";
 import { words } from "./words.js";
 
 const text = (value) => document.createTextNode(value);

@@ -198,7 +198,7 @@ impl Learnt {
 }
 
 /// Of the exam, or since the start when there is none.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Stats {
     pub pictures: u64,
     pub lost: u64,
@@ -208,6 +208,10 @@ pub struct Stats {
     pub skipped: u64,
     /// In the order of the path.
     pub stages: Vec<Stage>,
+    /// Overlays that came after the deadline and were not shown.
+    pub late: u64,
+    /// Of the overlays that were shown: longest time of a bucket, microseconds, and how many it has.
+    pub overlay_counts: Vec<(u64, u64)>,
 }
 
 /// Milliseconds.
@@ -267,6 +271,7 @@ impl Stats {
     pub(crate) fn of(entries: &HashMap<String, OwnedVariant>) -> Self {
         let stages = entries.get("Stages").and_then(|stages| stages.try_clone().ok());
         let stages = stages.and_then(|stages| Vec::<HashMap<String, Variant<'_>>>::try_from(stages).ok());
+        let counts = entries.get("OverlayCounts").and_then(|counts| counts.try_clone().ok());
         Self {
             pictures: count(entries, "Pictures"),
             lost: count(entries, "Lost"),
@@ -274,6 +279,8 @@ impl Stats {
             recorded: count(entries, "Recorded"),
             skipped: count(entries, "Skipped"),
             stages: stages.unwrap_or_default().iter().map(Stage::of).collect(),
+            late: count(entries, "Late"),
+            overlay_counts: counts.and_then(|counts| Vec::try_from(counts).ok()).unwrap_or_default(),
         }
     }
 }

@@ -127,6 +127,9 @@ pub trait Manager {
     fn level(&self) -> zbus::Result<String>;
     #[zbus(property)]
     fn level_reason(&self) -> zbus::Result<String>;
+    /// Empty (full), `reduced`, `starting`, `custody`, `database`, `disk` or `disk_full`.
+    #[zbus(property)]
+    fn level_cause(&self) -> zbus::Result<String>;
     /// `unknown`, `normal`, `hot` or `throttled`.
     #[zbus(property)]
     fn heat(&self) -> zbus::Result<String>;
@@ -353,6 +356,7 @@ impl Status {
             destinations: manager.destinations().await?,
             level: manager.level().await?,
             level_reason: manager.level_reason().await?,
+            level_cause: manager.level_cause().await?,
             heat: manager.heat().await?,
             heat_reason: Some(manager.heat_reason().await?).filter(|reason| !reason.is_empty()),
             temperatures: manager.temperatures().await?,

@@ -269,6 +269,8 @@ pub struct Status {
     pub destinations: Vec<(String, String)>,
     pub level: String,
     pub level_reason: String,
+    /// What the level comes from, for programs; empty when it is full.
+    pub level_cause: String,
     /// `unknown` (no sensor can be read), `normal`, `hot` or `throttled`; and what to do.
     pub heat: String,
     pub heat_reason: Option<String>,

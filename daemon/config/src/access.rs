@@ -1,10 +1,15 @@
 //! Whether an older configuration would give back what a newer one has taken away: a sender, an archive, the trust in a
 //! certificate. A configuration that cannot be used may still say so, and then the older one is narrowed or not used.
 
+use std::path::PathBuf;
+
 use node::inference::settings::InferenceService;
 use node::manager::settings::StepManager;
 use node::retrieve::settings::PriorArchive;
 use node::ups::settings::TaskManager;
+use node::worklist::settings::WorklistServer;
+use serde::de::DeserializeOwned;
+use study::settings::Analyze;
 use toml::de::DeTable;
 use toml::{Table, Value};
 
@@ -31,7 +36,8 @@ const GUARDED: [&str; 14] = [
 ];
 
 /// Switches for what is kept and sent of an exam, and for what is told of who is expected, with their careful position.
-const SWITCHES: [(&str, bool); 3] = [("dicom.worklist", false), ("record.enabled", false), ("record.mask_text", true)];
+const SWITCHES: [(&str, bool); 4] =
+    [("dicom.worklist", false), ("live.auto_start", false), ("record.enabled", false), ("record.mask_text", true)];
 
 /// The older configuration without what was taken away.
 #[derive(Debug, Clone, PartialEq)]
@@ -163,7 +169,44 @@ pub fn narrow(old: Settings, now: &Table) -> Result<Narrowed, String> {
         settings.prior = PriorArchive::default();
         left_out.push("the archive of earlier studies (prior)".into());
     }
+    // It says whose exam it is that is begun.
+    let list = at(now, &["worklist"]);
+    let stays = |old: Value| list.is_some_and(|new| same_destination(&old, new));
+    if settings.worklist.address.is_some() && !Value::try_from(&settings.worklist).is_ok_and(stays) {
+        settings.worklist = WorklistServer::default();
+        left_out.push("the worklist server (worklist)".into());
+    }
+    let list = at(now, &["live", "worklist"]).and_then(Value::as_str).map(PathBuf::from);
+    if settings.live.worklist.is_some() && settings.live.worklist != list {
+        settings.live.worklist = None;
+        left_out.push("the worklist (live.worklist)".into());
+    }
+    let Analyze { quality, us_breast, mammography_views, mg_breast, mg_marks, .. } = &mut settings.analyze;
+    let today = |key: &str| is.get(key).or_else(|| default.get(key).filter(|value| is_off(value)));
+    let followed = [
+        ("analyze.quality", follow(quality, today("analyze.quality"))),
+        ("analyze.us_breast", follow(us_breast, today("analyze.us_breast"))),
+        ("analyze.mammography_views", follow(mammography_views, today("analyze.mammography_views"))),
+        ("analyze.mg_breast", follow(mg_breast, today("analyze.mg_breast"))),
+        ("analyze.mg_marks", follow(mg_marks, today("analyze.mg_marks"))),
+    ];
+    left_out.extend(followed.into_iter().filter(|(_, is)| *is).map(|(key, _)| format!("the earlier {key}")));
     Ok(Narrowed { settings, left_out })
+}
+
+/// What is read and reported is what is said today, as far as that is legible: what a site has switched off since stays off.
+fn follow<T: DeserializeOwned + PartialEq>(old: &mut T, today: Option<&Value>) -> bool {
+    match today.and_then(|today| today.clone().try_into().ok()) {
+        Some(today) if today != *old => {
+            *old = today;
+            true
+        }
+        _ => false,
+    }
+}
+
+fn is_off(value: &Value) -> bool {
+    matches!(value, Value::Boolean(false)) || value.as_str() == Some("off")
 }
 
 /// Whether what is allowed `now` includes what `was`.
@@ -243,6 +286,10 @@ fn same_archive(old: &Value, new: &Value) -> bool {
 pub fn allows_less(new: &Settings, old: &Settings) -> bool {
     narrow(old.clone(), &table(new)).map_or(true, |narrowed| !narrowed.left_out.is_empty())
 }
+
+#[cfg(test)]
+#[path = "access_decided.rs"]
+mod decided;
 
 #[cfg(test)]
 mod tests {
@@ -408,5 +455,36 @@ mod tests {
         assert!(allows_less(&settings(CT1), &old));
         assert!(!allows_less(&settings(&[CT1, CT2, PACS].concat()), &old));
         assert!(!allows_less(&settings(&format!("{CT1}{CT2}[spool]\nkeep_days = 3\n")), &old));
+    }
+
+    #[test]
+    fn what_was_switched_off_since_is_not_read_again_and_what_cannot_be_read_today_stays_as_it_was() {
+        let old = "[analyze]\nmg_marks = \"all\"\nquality = true\nus_breast = \"off\"\n";
+        let bad = "[spool]\nkeep_dayss = 3\n";
+        let after = |now: &str| {
+            let narrowed = narrow(settings(old), &readable(&source(&format!("{now}{bad}")))).unwrap();
+            let analyze = narrowed.settings.analyze;
+            (toml::Value::try_from(analyze.mg_marks).unwrap(), analyze.quality, analyze.us_breast, narrowed.left_out)
+        };
+        let us_off = settings(old).analyze.us_breast;
+        assert_eq!(after(old), ("all".into(), true, us_off, vec![]));
+        let out = vec!["the earlier analyze.quality".to_owned(), "the earlier analyze.mg_marks".to_owned()];
+        assert_eq!(after(""), ("off".into(), false, us_off, out), "its default would read ultrasound again");
+        let fewer = old.replace("\"all\"", "\"phantoms\"");
+        assert_eq!(after(&fewer), ("phantoms".into(), true, us_off, vec!["the earlier analyze.mg_marks".into()]));
+        assert_eq!(after(&old.replace("\"all\"", "\"al\"")).0, "all".into(), "the mistake itself");
+    }
+
+    #[test]
+    fn a_worklist_server_that_was_taken_out_names_nobody_any_more() {
+        let old = "[worklist]\naddress = \"ris:104\"\nae_title = \"RIS\"\n";
+        let bad = "[spool]\nkeep_dayss = 3\n";
+        let out = Ok(vec!["the worklist server (worklist)".to_owned()]);
+        assert_eq!(narrowed(old, &format!("{old}{bad}")), Ok(vec![]));
+        assert_eq!(narrowed(old, bad), out);
+        assert_eq!(narrowed(old, &format!("{bad}{}", old.replace("ris:104", "new:104"))), out);
+        let old = "live.worklist = \"/srv/list.csv\"\n";
+        assert_eq!(narrowed(old, &format!("{old}{bad}")), Ok(vec![]));
+        assert_eq!(narrowed(old, bad), Ok(vec!["the worklist (live.worklist)".to_owned()]));
     }
 }

@@ -2,6 +2,7 @@
 //! C.11.2), and its stored values as levels in which bright is dense. Pure.
 
 pub mod display;
+pub mod turn;
 
 use dicom_core::Tag;
 use dicom_dictionary_std::{tags, uids};

@@ -84,6 +84,7 @@ struct Now {
     pictures: u64,
     lost: u64,
     inferred: u64,
+    late: u64,
     looking: Looking,
     /// What of the breasts was looked at in the running exam.
     coverage: Coverage,
@@ -111,7 +112,9 @@ impl Now {
     fn stats(&self) -> Stats {
         let stages = self.budget.stages();
         let (coming_secs, unseen_secs) = (self.looking.coming().as_secs_f64(), self.looking.unseen().as_secs_f64());
-        Stats { pictures: self.pictures, lost: self.lost, inferred: self.inferred, coming_secs, unseen_secs, stages }
+        let overlay_counts = self.budget.counts(TimedStage::Overlay);
+        let Self { pictures, lost, inferred, late, .. } = *self;
+        Stats { pictures, lost, inferred, coming_secs, unseen_secs, stages, late, overlay_counts }
     }
 
     fn side(&self) -> Option<Side> {
@@ -187,6 +190,8 @@ impl Desk {
             state => tracing::info!("live: {}", state.words()),
         }
         self.publish(&now);
+        // Without pictures nobody would tell of the last second, and later it would count as new.
+        self.publish_stats(&mut now, true);
     }
 
     fn clear_overlay(&self) {
@@ -230,6 +235,11 @@ impl Desk {
             let _ = now.state.on(SignEvent::Answer);
             self.publish(&now);
         }
+    }
+
+    /// Counts an overlay that came too late to be shown.
+    pub fn late(&self) {
+        self.lock().late += 1;
     }
 
     /// Counts how long a stage took.
@@ -370,7 +380,7 @@ impl Desk {
             self.out.pictures.send_replace(None);
             self.clear_overlay();
             self.publish_stats(now, true);
-            (now.budget, now.pictures, now.lost, now.inferred) = (Budget::default(), 0, 0, 0);
+            (now.budget, now.pictures, now.lost, now.inferred, now.late) = (Budget::default(), 0, 0, 0, 0);
             (now.looking, now.coverage) = (Looking::default(), Coverage::default());
             self.out.guide.send_replace(Arc::new(Guidance { exam: number, ..Guidance::default() }));
             self.publish(now);

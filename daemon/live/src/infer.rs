@@ -186,6 +186,7 @@ impl Infer {
 
     fn late(&mut self, age: Duration) {
         self.state.late += 1;
+        self.desk.late();
         if self.state.late >= LATE {
             tracing::debug!(?age, "the overlay is late");
             self.desk.happened(SignEvent::Trouble(Trouble::Late(self.deadline)));

@@ -122,6 +122,13 @@ pub struct Stats {
     pub unseen_secs: f64,
     /// Each stage in order: `present` (capture to page), `roi`, `infer`, `track`, `overlay` (capture to overlay).
     pub stages: Vec<(String, Latency)>,
+    /// Overlays that were not shown because they came after the deadline; they are in no stage.
+    #[serde(default)]
+    pub late: u64,
+    /// How long the overlays that were shown took: for each bucket its longest time, us, and how many it has, the shortest first. The
+    /// difference of two readings is what was measured between them.
+    #[serde(skip)]
+    pub overlay_counts: Vec<(u64, u64)>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]

@@ -218,7 +218,7 @@ mod tests {
             read: Ok(reading),
         };
         let (sop_class_uid, sop_instance_uid) = (read.sop_class_uid.clone(), read.sop_instance_uid.clone());
-        (read, Hung { view, sop_class_uid, sop_instance_uid, grey, size })
+        (read, Hung { view, sop_class_uid, sop_instance_uid, grey, size, turn: None })
     }
 
     /// The right CC and the left MLO view; the right one as it should lie, the left one mirrored.

@@ -14,6 +14,8 @@ pub struct Device {
     pub serial_number: String,
     /// Language of the key images, as BCP 47 writes it.
     pub key_image_language: String,
+    /// Somebody has said that the days of this box are to be those of UTC.
+    pub utc_is_right: bool,
 }
 
 impl Default for Device {
@@ -23,6 +25,7 @@ impl Default for Device {
             institution: String::new(),
             serial_number: "bench".into(),
             key_image_language: Language::English.words().tag().into(),
+            utc_is_right: false,
         }
     }
 }

@@ -4,6 +4,7 @@
 pub mod marks;
 pub(crate) mod pictures;
 
+use dicom::mammogram::turn::Turn;
 use models::lesion::followed::Followed;
 use models::review::marks::Marked;
 use models::task::mammography_views::{MammographyViews, StandardView, ViewInParts};
@@ -62,6 +63,8 @@ pub struct Hung {
     pub grey: Vec<u8>,
     /// Columns and rows.
     pub size: [usize; 2],
+    /// How it is to be turned by its header; `None` where that does not say how the picture lies.
+    pub turn: Option<Turn>,
 }
 
 /// One sentence: how many of the standard views there are, which are missing, and where an image had to be chosen.

@@ -370,8 +370,11 @@ fn answer(answered: Result<String, Refusal>) -> Response {
     }
 }
 
+/// The day of the box comes with each answer: it judges what lies in the future, and the tablet may be in another zone.
+pub const TODAY: &str = "scanside-today";
+
 pub fn json(value: &impl Serialize) -> Response {
-    json_as("application/json", value)
+    ([(TODAY, hal::clock::today().to_string())], json_as("application/json", value)).into_response()
 }
 
 pub fn json_as(kind: &'static str, value: &impl Serialize) -> Response {

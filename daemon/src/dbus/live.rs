@@ -315,7 +315,9 @@ impl Live {
 
     /// Figures of the running exam, or since the start when none runs. Pictures t, Lost t, Inferred t, Recorded t,
     /// Skipped t (pictures that the recorder stored and missed), Stages aa{sv}: Stage s, Count t, P50 d, P99 d, P999 d,
-    /// Max d (milliseconds). Changes are signalled at most four times a second.
+    /// Max d (milliseconds), Late t (overlays after the deadline, which are not shown), OverlayCounts a(tt) (the histogram of the
+    /// overlays that were shown: longest time of a bucket in microseconds, how many it has). Changes are signalled at most four
+    /// times a second.
     #[zbus(property)]
     fn stats(&self) -> Dictionary {
         match &self.view {
@@ -546,6 +548,7 @@ mod tests {
         let shown = Live::new(Some(view), crate::dbus::auth::Authority::of_tests()).stats();
         assert_eq!(u64::try_from(&shown["Pictures"]).unwrap(), 10);
         assert_eq!(shown["Stages"].value_signature(), "aa{sv}");
+        assert_eq!(shown["OverlayCounts"].value_signature(), "a(tt)");
         let off = Live::new(None, crate::dbus::auth::Authority::of_tests());
         assert_eq!((off.sign(), off.exam().len(), off.size()), ("off", 0, (0, 0)));
     }

@@ -563,6 +563,13 @@ impl Manager {
         self.gate.get().1
     }
 
+    /// What the level comes from, for programs: empty (full), reduced, starting, custody (database and custody log cannot be opened),
+    /// database (it cannot be written), disk (its free space is not known), disk_full.
+    #[zbus(property)]
+    fn level_cause(&self) -> &'static str {
+        self.facts.health.borrow().cause.as_str()
+    }
+
     /// unknown (no sensor can be read), normal, hot or throttled (the machine makes itself slower).
     #[zbus(property)]
     fn heat(&self) -> &str {

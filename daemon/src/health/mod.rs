@@ -72,9 +72,50 @@ impl fmt::Debug for Checks {
     }
 }
 
+/// Why the level is what it is, for programs; the reason is for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Cause {
+    /// The level is full.
+    Nothing,
+    Reduced,
+    #[default]
+    Starting,
+    /// Database and custody log cannot be opened.
+    Custody,
+    /// The database cannot be written.
+    Database,
+    /// The free space is not known.
+    Disk,
+    /// Less than the reserve is free: no other software would have more.
+    DiskFull,
+}
+
+impl Cause {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Nothing => "",
+            Self::Reduced => "reduced",
+            Self::Starting => "starting",
+            Self::Custody => "custody",
+            Self::Database => "database",
+            Self::Disk => "disk",
+            Self::DiskFull => "disk_full",
+        }
+    }
+
+    fn level(self) -> Level {
+        match self {
+            Self::Nothing => Level::Full,
+            Self::Reduced => Level::Reduced,
+            _ => Level::NoNewStudies,
+        }
+    }
+}
+
 /// The result of the last check.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Report {
+    pub cause: Cause,
     pub free_bytes: u64,
     /// How many more studies of recent size fit above the reserve. `None` before the first study.
     pub studies_left: Option<u64>,
@@ -107,25 +148,26 @@ pub async fn run(checks: Checks, reports: watch::Sender<Report>, gate: Gate, shu
             remark_at = Some(Instant::now());
             remark = ask_for_remark(&checks).await;
         }
-        let (level, reason) = match opening {
-            Custody::Checking => (Level::NoNewStudies, STARTING.to_owned()),
-            Custody::Failed { reason } => (Level::NoNewStudies, reason),
+        let (cause, reason) = match opening {
+            Custody::Checking => (Cause::Starting, STARTING.to_owned()),
+            Custody::Failed { reason } => (Cause::Custody, reason),
             Custody::Open { notice } => match judge(&free, checks.min_free_bytes, &database) {
-                (Level::Full, _) => match (checks.reduced)() {
-                    Some(reason) => (Level::Reduced, reason),
+                (Cause::Nothing, _) => match (checks.reduced)() {
+                    Some(reason) => (Cause::Reduced, reason),
                     None => {
                         let notice = notice.filter(|_| opened.elapsed() < NOTICE_FOR);
-                        (Level::Full, notice.or_else(|| remark.clone()).unwrap_or_default())
+                        (Cause::Nothing, notice.or_else(|| remark.clone()).unwrap_or_default())
                     }
                 },
                 judged => judged,
             },
         };
+        let level = cause.level();
         if gate.get() != (level, reason.clone()) {
             announce(level, &reason);
             gate.set(level, &reason);
         }
-        let report = report(&free, checks.min_free_bytes, database.as_ref().ok().copied().flatten());
+        let report = report(cause, &free, checks.min_free_bytes, database.as_ref().ok().copied().flatten());
         notify::status(&status_line(level, &reason, &report));
         reports.send_if_modified(|now| std::mem::replace(now, report.clone()) != report);
         if database.as_ref().err().is_none_or(|why| why != HANGS) {
@@ -196,21 +238,21 @@ fn mean_study_bytes(store: &Store) -> custody::store::Result<Option<u64>> {
     Ok(Some(bytes / studies.max(1)).filter(|mean| *mean > 0))
 }
 
-/// The level for these results, with the reason in plain words.
-fn judge(free: &Result<u64, String>, min_free: u64, database: &Result<Option<u64>, String>) -> (Level, String) {
+/// What these results restrict, with the reason in plain words.
+fn judge(free: &Result<u64, String>, min_free: u64, database: &Result<Option<u64>, String>) -> (Cause, String) {
     match (database, free) {
-        (Err(why), _) => (Level::NoNewStudies, why.clone()),
-        (_, Err(why)) => (Level::NoNewStudies, format!("cannot determine the free space: {why}")),
+        (Err(why), _) => (Cause::Database, why.clone()),
+        (_, Err(why)) => (Cause::Disk, format!("cannot determine the free space: {why}")),
         (_, Ok(free)) if *free < min_free => {
-            (Level::NoNewStudies, format!("{} MiB free, {} MiB must stay free", free >> 20, min_free >> 20))
+            (Cause::DiskFull, format!("{} MiB free, {} MiB must stay free", free >> 20, min_free >> 20))
         }
-        _ => (Level::Full, String::new()),
+        _ => (Cause::Nothing, String::new()),
     }
 }
 
-fn report(free: &Result<u64, String>, min_free: u64, mean_study: Option<u64>) -> Report {
+fn report(cause: Cause, free: &Result<u64, String>, min_free: u64, mean_study: Option<u64>) -> Report {
     let free_bytes = free.as_ref().copied().unwrap_or(0);
-    Report { free_bytes, studies_left: mean_study.map(|mean| free_bytes.saturating_sub(min_free) / mean) }
+    Report { cause, free_bytes, studies_left: mean_study.map(|mean| free_bytes.saturating_sub(min_free) / mean) }
 }
 
 fn status_line(level: Level, reason: &str, report: &Report) -> String {
@@ -232,23 +274,25 @@ mod tests {
     fn a_full_disk_stops_new_studies_and_says_the_figures() {
         assert_eq!(
             judge(&Ok(GIB), 2 * GIB, &Ok(None)),
-            (Level::NoNewStudies, "1024 MiB free, 2048 MiB must stay free".into())
+            (Cause::DiskFull, "1024 MiB free, 2048 MiB must stay free".into())
         );
-        assert_eq!(judge(&Ok(2 * GIB), 2 * GIB, &Ok(None)), (Level::Full, String::new()));
+        assert_eq!(judge(&Ok(2 * GIB), 2 * GIB, &Ok(None)), (Cause::Nothing, String::new()));
+        let levels = [Cause::Nothing, Cause::Reduced, Cause::DiskFull, Cause::Custody].map(Cause::level);
+        assert_eq!(levels, [Level::Full, Level::Reduced, Level::NoNewStudies, Level::NoNewStudies]);
     }
 
     #[test]
     fn a_silent_database_comes_before_all_else() {
-        let (level, reason) = judge(&Err("gone".into()), 0, &Err("the database is locked".into()));
-        assert_eq!(level, Level::NoNewStudies);
+        let (cause, reason) = judge(&Err("gone".into()), 0, &Err("the database is locked".into()));
+        assert_eq!(cause, Cause::Database);
         assert_eq!(reason, "the database is locked");
     }
 
     #[test]
     fn the_forecast_counts_only_space_above_the_reserve() {
-        assert_eq!(report(&Ok(5 * GIB), GIB, Some(GIB)).studies_left, Some(4));
-        assert_eq!(report(&Ok(GIB / 2), GIB, Some(GIB)).studies_left, Some(0));
-        assert_eq!(report(&Ok(5 * GIB), GIB, None).studies_left, None);
+        assert_eq!(report(Cause::Nothing, &Ok(5 * GIB), GIB, Some(GIB)).studies_left, Some(4));
+        assert_eq!(report(Cause::Nothing, &Ok(GIB / 2), GIB, Some(GIB)).studies_left, Some(0));
+        assert_eq!(report(Cause::Nothing, &Ok(5 * GIB), GIB, None).studies_left, None);
     }
 
     #[tokio::test]

@@ -1,5 +1,5 @@
-//! How the views of a mammography are hung: which image is in which place, what else there is, and how a picture is turned so that
-//! the chest walls lie back to back. Pure.
+//! How the views of a mammography are hung: which image is in which place, and what else there is. How a picture is turned:
+//! `dicom::mammogram::turn`. Pure.
 
 use std::collections::BTreeSet;
 
@@ -45,16 +45,6 @@ pub struct Hung {
     pub frames: u32,
     /// Made to be looked at; otherwise for processing only.
     pub for_presentation: bool,
-}
-
-/// How a stored picture is laid out to be hung. First rows and columns change places, then it is mirrored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-pub struct Turn {
-    pub transposed: bool,
-    /// Left becomes right.
-    pub mirrored: bool,
-    /// Up becomes down.
-    pub upended: bool,
 }
 
 /// `images`: of all mammography series of a study, in the order of arrival. `here`: rows of those whose bytes are here. The place of a view that the
@@ -123,38 +113,6 @@ fn name(header: &Header) -> String {
         name.push_str(", for processing");
     }
     name
-}
-
-/// How a picture is turned so that its chest wall lies at the inner side of its place (at the right of a right breast) and, of an
-/// oblique view, the head is above, of others the outer side. `orientation`: Patient Orientation (0020,0020), to the right and down.
-/// `None` where the header does not say how the picture lies.
-pub fn turn(laterality: &str, orientation: &[String; 2]) -> Option<Turn> {
-    let right = match laterality {
-        "R" => true,
-        "L" => false,
-        _ => return None,
-    };
-    let along = |text: &String| text.chars().next();
-    let is_depth = |letter: Option<char>| matches!(letter, Some('A' | 'P'));
-    let [mut across, mut down] = [along(&orientation[0]), along(&orientation[1])];
-    let transposed = !is_depth(across) && is_depth(down);
-    if transposed {
-        std::mem::swap(&mut across, &mut down);
-    }
-    // To the right lies the chest wall of a right breast, and what is in front of a left one.
-    let due = if right { 'P' } else { 'A' };
-    let mirrored = match across {
-        Some('A' | 'P') => across != Some(due),
-        _ => return None,
-    };
-    let upended = match down {
-        Some('H') => true,
-        // Down lies the inner side: the left of a right breast, and the right of a left one.
-        Some('R') => right,
-        Some('L') => !right,
-        _ => false,
-    };
-    Some(Turn { transposed, mirrored, upended })
 }
 
 #[cfg(test)]
@@ -238,35 +196,5 @@ mod tests {
         assert_eq!(gone, [true, true, false, false]);
         let others: Vec<_> = hanging.others.iter().map(|other| other.instance).collect();
         assert_eq!(others, [1], "the one before the last is not the one that was read");
-    }
-
-    fn turned(laterality: &str, across: &str, down: &str) -> Option<(bool, bool, bool)> {
-        let turn = turn(laterality, &[across.to_owned(), down.to_owned()])?;
-        Some((turn.transposed, turn.mirrored, turn.upended))
-    }
-
-    /// PS3.3 section C.7.6.1.1.1: the letters are of the rows, to the right, and of the columns, down.
-    #[test]
-    fn chest_walls_lie_back_to_back_and_heads_above_however_the_picture_was_stored() {
-        let as_it_is = Some((false, false, false));
-        for (laterality, across, down) in [("R", "P", "L"), ("R", "P", "FL"), ("L", "A", "R"), ("L", "A", "FR")] {
-            assert_eq!(turned(laterality, across, down), as_it_is, "{laterality} {across} {down}");
-        }
-        assert_eq!(turned("R", "A", "L"), Some((false, true, false)), "the other way round");
-        assert_eq!(turned("L", "P", "F"), Some((false, true, false)));
-        assert_eq!(turned("R", "P", "HR"), Some((false, false, true)), "on its head");
-        assert_eq!(turned("L", "A", "L"), Some((false, false, true)), "the inner side above");
-        assert_eq!(turned("R", "A", "R"), Some((false, true, true)), "half a turn");
-        assert_eq!(turned("L", "F", "A"), Some((true, false, false)), "a quarter");
-        assert_eq!(turned("R", "H", "A"), Some((true, true, true)));
-    }
-
-    #[test]
-    fn a_picture_that_does_not_say_how_it_lies_is_not_turned_by_guess() {
-        for (laterality, across, down) in
-            [("R", "", ""), ("", "P", "F"), ("B", "P", "F"), ("L", "R", "F"), ("R", "X", "Y")]
-        {
-            assert_eq!(turned(laterality, across, down), None, "{laterality} {across} {down}");
-        }
     }
 }

@@ -7,6 +7,7 @@ use custody::instance::Instance;
 use custody::spool::Spool;
 use custody::store;
 use dicom::kind::SeriesKind;
+use dicom::mammogram::turn::{self, Turn};
 use dicom::mammogram::{self, display};
 use dicom::pixels::colour::Conversion;
 use dicom::pixels::pictures::Pictures;
@@ -14,7 +15,6 @@ use serde::Serialize;
 use study::volume::{self, Slice, build};
 
 use super::Error;
-use super::hanging::{self, Turn};
 use super::looks::{self, Look};
 
 /// The most memory that decoding one picture may need. Larger ones are not shown; analysis has a budget of its own.
@@ -136,7 +136,7 @@ impl Decoder {
             rows: size[1],
             factor,
             mm: facts.mm,
-            turn: hanging::turn(&facts.laterality, &facts.orientation),
+            turn: turn::of(&facts.laterality, &facts.orientation),
             film: facts.film,
             implant: facts.implant,
             partial: facts.partial,

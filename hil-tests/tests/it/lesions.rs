@@ -223,4 +223,17 @@ async fn shown_on_the_page(appliance: &Appliance, lesion: &str) {
     browser.open(&format!("{page}#lesion={lesion}")).await.unwrap();
     browser.wait("the history again", PATIENCE, drawn).await.unwrap();
     in_chinese(&mut browser, "lesion", drawn, "phantom|eva|ming|grew|quarter|wang|fang|chemotherapy").await;
+    // At any time one of these zones has another day than the box.
+    for zone in ["Pacific/Kiritimati", "Pacific/Pago_Pago"] {
+        browser.live_in(zone).await.unwrap();
+        let before = hal::clock::today();
+        browser.open(&page).await.unwrap();
+        browser.open(&format!("{page}#lesion={lesion}")).await.unwrap();
+        browser.wait("the history in another zone", PATIENCE, drawn).await.unwrap();
+        let kind = "(() => { const kind = document.querySelector('#kind'); kind.value = 'treat'; \
+            kind.dispatchEvent(new Event('change')); return document.querySelector('#fields [name=date]').value; })()";
+        let filled = browser.evaluate(kind).await.unwrap();
+        let days = [before, hal::clock::today()].map(|day| day.to_string());
+        assert!(days.iter().any(|day| filled == *day), "{zone}: {filled}, on the box it is {}", days[0]);
+    }
 }

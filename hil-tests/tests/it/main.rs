@@ -51,6 +51,7 @@ mod study_flow;
 mod teaching;
 mod trouble;
 mod ultrasound;
+mod update_health;
 mod ups;
 mod vendors;
 mod words;

@@ -36,6 +36,9 @@ impl Site {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(folder.path().join("config.d")).unwrap();
         std::fs::create_dir_all(folder.path().join("spool")).unwrap();
+        // A machine whose zone nobody has chosen.
+        std::fs::create_dir_all(folder.path().join("root/etc")).unwrap();
+        std::os::unix::fs::symlink("/usr/share/zoneinfo/Etc/UTC", folder.path().join("root/etc/localtime")).unwrap();
         let port = tools::free_address().unwrap().port();
         let spool = folder.path().join("spool");
         let bench = format!(
@@ -60,10 +63,12 @@ impl Site {
 }
 
 fn setup(config: &Path, bus: &str, arguments: &[&str], typed: &str) -> Said {
+    let root = config.parent().unwrap().join("root");
     let mut child = Command::new(tools::our_binary("scansidectl").unwrap())
         .args(["--json", "--bus", bus, "setup", "--config"])
         .arg(config)
         .args(arguments)
+        .args(["--root".as_ref(), if root.exists() { root.as_os_str() } else { "/".as_ref() }])
         .env("LC_ALL", "C")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -202,7 +207,7 @@ fn a_person_is_told_what_is_wrong_and_asked_again() {
     // Each answer that does not pass is followed by Enter, which asks again.
     let typed = format!(
         "SEVENTEEN_LETTERS\n\nBOX1\n{taken}\n\n{free}\nCT1@no-such-host.invalid\n\nCT1\n\
-         PACZ@127.0.0.1:{port}\n\nPACS@127.0.0.1:{port}\nfr\n\nen\ny\n"
+         PACZ@127.0.0.1:{port}\n\nPACS@127.0.0.1:{port}\nfr\n\nen\n\n\nAsia/Nowhere\n\nUTC\ny\n"
     );
     let said = setup(&site.config(), "unix:path=/nonexistent", &[], &typed);
     assert_eq!((said.code, &said.json["written"]), (Some(0), &Value::Bool(true)), "{} {}", said.errors, said.json);
@@ -211,13 +216,15 @@ fn a_person_is_told_what_is_wrong_and_asked_again() {
     assert_eq!((settings.dicom.ae_titles, listen), (vec!["BOX1".into()], free));
     assert_eq!((settings.dicom.sender[0].ae_title.as_str(), settings.dicom.sender[0].address), ("CT1", None));
     assert_eq!(settings.destination["pacs"].address, format!("127.0.0.1:{port}"));
+    assert!(settings.device.utc_is_right, "Enter is no answer, and it was asked again");
+    assert!(said.errors.contains("Time zone of the clinic"), "{}", said.errors);
 
     let before = site.text();
     let free = free.to_string();
     // After an answer that cannot be kept, Enter means what was there before.
-    let said = setup(&site.config(), "unix:path=/nonexistent", &["--port", &free], "SEVENTEEN_LETTERS\n\n\n\n\n\n");
+    let said = setup(&site.config(), "unix:path=/nonexistent", &["--port", &free], "SEVENTEEN_LETTERS\n\n\n\n\n\n\n");
     assert_eq!((said.code, said.json["differs"].as_array().map(Vec::len)), (Some(0), Some(0)), "{}", said.errors);
-    for typed in ["BOX2\n\n\n\n\n\nn\n", "BOX2\n", "SEVENTEEN_LETTERS\nq\n"] {
+    for typed in ["BOX2\n\n\n\n\n\n\nn\n", "BOX2\n", "SEVENTEEN_LETTERS\nq\n"] {
         let said = setup(&site.config(), "unix:path=/nonexistent", &["--port", &free], typed);
         assert_ne!(said.json["written"], true, "{typed:?}: {}", said.errors);
         assert_eq!(site.text(), before, "{typed:?}");
@@ -250,4 +257,23 @@ async fn a_running_box_has_its_own_port_and_answers_itself() {
         "{}",
         said.json
     );
+}
+
+#[test]
+fn the_zone_is_asked_for_and_utc_counts_as_right_only_when_somebody_says_so() {
+    let site = Site::new(SITE);
+    let said = site.setup(&["--yes"]);
+    assert_eq!((said.code, said.json["written"].as_bool()), (Some(0), Some(false)), "{}", said.errors);
+    assert!(said.check("time_zone")["seen"]["en"].as_str().unwrap().contains("remarking"), "{}", said.json);
+    let wrong = site.setup(&["--time-zone", "Asia/Nowhere", "--yes", "--keep-anyway"]);
+    assert_eq!((wrong.code, site.text().as_str()), (Some(1), SITE), "{}", wrong.errors);
+    let said = site.setup(&["--time-zone", "utc", "--yes"]);
+    assert_eq!((said.code, said.json["zone_set"].as_bool()), (Some(0), Some(false)), "{}", said.errors);
+    assert!(config::load(&[site.config()]).unwrap().device.utc_is_right, "{}", site.text());
+    // Not of the machine that runs the test: what changes it is named, and not run.
+    let said = site.setup(&["--time-zone", "asia/shanghai", "--yes"]);
+    assert_eq!((said.code, said.json["zone_set"].as_bool()), (Some(0), Some(false)), "{}", said.errors);
+    let seen = said.check("time_zone")["seen"]["en"].as_str().unwrap();
+    assert!(seen.contains("timedatectl set-timezone Asia/Shanghai"), "{seen}");
+    assert!(!config::load(&[site.config()]).unwrap().device.utc_is_right, "{}", site.text());
 }

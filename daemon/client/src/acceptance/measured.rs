@@ -107,10 +107,20 @@ pub struct Taken {
 }
 
 /// The live path during some seconds.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Video {
     pub live: Live,
+    /// Study UID of the exam that ran before the first reading.
+    pub exam_before: Option<String>,
     pub before: Stats,
     pub after: Stats,
     pub seconds: f64,
+}
+
+impl Video {
+    /// Counters begin anew with each exam and after it: two readings of different exams are not to be compared.
+    pub fn began_anew(&self) -> bool {
+        let exam = self.live.exam.as_ref().map(|exam| &exam.study_uid);
+        self.exam_before.as_ref() != exam || super::overlay::began_anew(&self.before, &self.after)
+    }
 }

@@ -11,6 +11,7 @@ pub mod judge;
 mod machine;
 pub mod measured;
 mod network;
+mod overlay;
 pub mod phantom;
 mod study;
 #[cfg(test)]

@@ -12,9 +12,24 @@ use crate::doctor::tests::{caller, certificate, delivery, failing, healthy, live
 use crate::doctor::text::{Language, Text};
 use crate::{Job, Series, Stage, Stats};
 
-fn stats(pictures: u64, lost: u64, p99: f64) -> Stats {
-    let overlay = Stage { stage: "overlay".into(), count: pictures, p50: 9.0, p99, p999: p99, max: p99 };
-    Stats { pictures, lost, inferred: pictures, recorded: 0, skipped: 0, stages: vec![overlay] }
+/// Overlays of a good week, `micros` each.
+const OF_BEFORE: (u64, u64) = (9_000, 1_000_000);
+
+/// `count` overlays came since, in buckets of `micros`.
+fn stats(pictures: u64, lost: u64, (micros, count): (u64, u64)) -> Stats {
+    let p99 = 9.0;
+    let overlay = Stage { stage: "overlay".into(), count: OF_BEFORE.1 + count, p50: 9.0, p99, p999: p99, max: p99 };
+    let overlay_counts = [OF_BEFORE, (micros, count)].into_iter().filter(|(_, count)| *count > 0).collect();
+    Stats {
+        pictures,
+        lost,
+        inferred: pictures,
+        recorded: 0,
+        skipped: 0,
+        stages: vec![overlay],
+        late: 0,
+        overlay_counts,
+    }
 }
 
 fn study() -> StudyRun {
@@ -88,12 +103,12 @@ fn good() -> Measured {
         golden: Ok(Some(1e-5)),
         milliseconds: 2300.0,
     };
-    let (before, after) = (stats(1000, 3, 20.0), stats(1300, 3, 20.0));
+    let (before, after) = (stats(1000, 3, (0, 0)), stats(1300, 3, (20_000, 300)));
     Measured {
         facts,
         packages: vec![package],
         study: Some(study()),
-        video: Some(Video { live: live("ready", None), before, after, seconds: 10.0 }),
+        video: Some(Video { live: live("ready", None), exam_before: None, before, after, seconds: 10.0 }),
         deadline_ms: Some(100.0),
         echoes: vec![("pacs".into(), Ok(4.0))],
         disk: Some(Ok(Disk { bytes_per_second: 200 << 20, room: 400 << 30 })),
@@ -107,12 +122,30 @@ fn good() -> Measured {
 fn old_figures_of_an_overlay_that_is_made_no_more_pass_nothing() {
     let mut measured = good();
     let video = measured.video.as_mut().unwrap();
-    video.after.inferred = video.before.inferred;
+    // The model still looks at pictures, but nothing of it is shown.
+    video.after.overlay_counts = video.before.overlay_counts.clone();
     assert_eq!(of(&judge(&measured), Outcome::Fail), ["overlay"]);
     measured.video.as_mut().unwrap().live.sign = "paused".into();
     let lines = judge(&measured);
     assert_eq!((of(&lines, Outcome::Fail), of(&lines, Outcome::NotTested)), (vec![], vec!["overlay"]));
     assert!(!figures(&measured).iter().any(|figure| figure.code == "video:overlay"), "nor do they drift");
+}
+
+#[test]
+fn a_slow_week_before_the_test_fails_nothing_and_a_slow_test_after_a_good_week_fails() {
+    let mut measured = good();
+    let video = measured.video.as_mut().unwrap();
+    for counts in [&mut video.before.overlay_counts, &mut video.after.overlay_counts] {
+        counts.push((400_000, 9_000_000));
+    }
+    assert_eq!(of(&judge(&measured), Outcome::Fail), Vec::<&str>::new());
+    let figure = figures(&measured).into_iter().find(|figure| figure.code == "video:overlay").unwrap();
+    assert!((figure.value - 20.0).abs() < 1e-9, "{figure:?}");
+    measured.video.as_mut().unwrap().after = stats(1300, 3, (140_000, 300));
+    assert_eq!(of(&judge(&measured), Outcome::Fail), ["overlay"], "a million good ones before do not hide it");
+    let video = measured.video.as_mut().unwrap();
+    video.after = Stats { late: 10, ..stats(1300, 3, (20_000, 290)) };
+    assert_eq!(of(&judge(&measured), Outcome::Fail), ["overlay"], "what is not shown is in no latency");
 }
 
 #[test]
@@ -244,7 +277,10 @@ const FAULTS: &[Fault] = &[
     (&["video"], |m| m.video.as_mut().unwrap().after.pictures = 1010),
     (&["video"], |m| m.video.as_mut().unwrap().after.lost = 9),
     (&["overlay"], |m| m.video.as_mut().unwrap().live.sign = "no_overlay".into()),
-    (&["overlay"], |m| m.video.as_mut().unwrap().after = stats(1300, 3, 140.0)),
+    (&["overlay"], |m| m.video.as_mut().unwrap().after = stats(1300, 3, (140_000, 300))),
+    (&["overlay"], |m| {
+        m.video.as_mut().unwrap().after = Stats { late: 300, ..stats(1300, 3, (0, 0)) };
+    }),
     (&["disk-speed"], |m| m.disk = Some(Ok(Disk { bytes_per_second: 2 << 20, room: 400 << 30 }))),
     (&["disk-room"], |m| m.facts.status.as_mut().unwrap().free_bytes = 6 << 30),
     (&["disk-room"], |m| m.facts.storage.as_mut().unwrap().read_only = true),
@@ -294,6 +330,9 @@ fn what_could_not_be_looked_at_is_not_tested_and_says_why() {
     type Lack = (&'static [&'static str], fn(&mut Measured));
     let lacks: &[Lack] = &[
         (&["video", "overlay"], |m| m.video = None),
+        (&["video", "overlay"], |m| m.video.as_mut().unwrap().exam_before = Some("1.2".into())),
+        (&["video", "overlay"], |m| m.video.as_mut().unwrap().after.overlay_counts.clear()),
+        (&["overlay"], |m| m.video.as_mut().unwrap().after = stats(1300, 3, (20_000, 9))),
         (&["deliver"], |m| m.study.as_mut().unwrap().delivered = false),
         (&["disk-speed"], |m| {
             m.disk = Some(Err(NotDone { why: Text::same("permission denied"), remedy: Text::same("sudo") }));

@@ -3,6 +3,7 @@
 use super::drift::{Figure, Unit, Worse};
 use super::judge::time;
 use super::measured::{Measured, Video};
+use super::overlay::Overlays;
 use super::{Group, Line, Outcome};
 use crate::doctor::text::{Text, both};
 
@@ -10,6 +11,8 @@ use crate::doctor::text::{Text, both};
 const SLOWEST: f64 = 5.0;
 /// Of a thousand pictures one may be lost.
 const MOST_LOST: f64 = 0.001;
+/// Of fewer overlays a second 99 % say nothing.
+const FEWEST: f64 = 1.0;
 
 pub(super) fn lines(measured: &Measured) -> Vec<Line> {
     let (picture, overlay) = (both!("Video", "视频"), both!("Overlay", "标注"));
@@ -24,13 +27,18 @@ pub(super) fn lines(measured: &Measured) -> Vec<Line> {
         let off = |code: &str, name| Line::new(code, Group::Live, name, Outcome::NotTested, seen.clone());
         return vec![off("video", picture), off("overlay", overlay)];
     }
+    if video.began_anew() {
+        let seen = both!(
+            "exams began or ended meanwhile, and with each the counters begin anew",
+            "期间有检查开始或结束，计数器随之重新计数"
+        );
+        let remedy = both!("Test again while nobody scans.", "请在无人扫查时重新测试。");
+        let off = |code: &str, name| {
+            Line::new(code, Group::Live, name, Outcome::NotTested, seen.clone()).remedy(remedy.clone())
+        };
+        return vec![off("video", picture), off("overlay", overlay)];
+    }
     vec![pictures(video, picture), latency(video, measured.deadline_ms, overlay)]
-}
-
-/// Pictures that the model looked at meanwhile: the latencies are of all since the start or of the exam, and would also be there
-/// when it does nothing any more.
-fn looked_at(video: &Video) -> u64 {
-    video.after.inferred.saturating_sub(video.before.inferred)
 }
 
 fn rate(video: &Video) -> f64 {
@@ -70,7 +78,10 @@ fn pictures(video: &Video, name: Text) -> Line {
 }
 
 fn latency(video: &Video, deadline: Option<f64>, name: Text) -> Line {
-    if video.live.sign == "paused" && looked_at(video) == 0 {
+    let overlays = Overlays::of(video);
+    let Overlays { shown, late, half_ms, .. } = overlays;
+    let sign = video.live.sign.as_str();
+    if sign == "paused" && shown + late == 0 {
         let seen = both!(
             "the page or the scanner's picture is frozen: no overlay is made",
             "页面或设备图像处于冻结状态：不生成标注"
@@ -78,34 +89,65 @@ fn latency(video: &Video, deadline: Option<f64>, name: Text) -> Line {
         let remedy = both!("Unfreeze both, then test again.", "解除两者的冻结后重新测试。");
         return Line::new("overlay", Group::Live, name, Outcome::NotTested, seen).remedy(remedy);
     }
-    let stage = video.after.stages.iter().find(|stage| stage.stage == "overlay").filter(|stage| stage.count > 0);
-    let sign = video.live.sign.as_str();
-    let Some(stage) = stage.filter(|_| sign != "no_overlay" && looked_at(video) > 0) else {
+    if sign == "no_overlay" || shown + late == 0 {
         let reason = video.live.reason.clone().unwrap_or_else(|| sign.to_owned());
-        let seen = both!("no overlay: {reason}", "没有标注：{reason}");
+        let seconds = video.seconds;
+        let seen = both!(
+            "no overlay: {reason}; {shown} in {seconds:.0} s",
+            "没有标注：{reason}；{seconds:.0} 秒内 {shown} 个"
+        );
         let remedy = both!(
             "`scansidectl models list`; for an unknown screen `scansidectl live profile learn`.",
             "检查 `scansidectl models list`；若设备界面未识别，执行 `scansidectl live profile learn`。"
         );
         return Line::new("overlay", Group::Live, name, Outcome::Fail, seen).remedy(remedy);
+    }
+    let Some(most) = overlays.most_ms.filter(|most| deadline.is_none_or(|deadline| *most <= deadline)) else {
+        return slow(&overlays, deadline, name);
     };
-    let (half, most, count, looked) = (stage.p50, stage.p99, stage.count, looked_at(video));
+    let seconds = video.seconds;
     let seen = both!(
-        "{looked} pictures got an overlay meanwhile; capture to overlay {half:.1} ms (half), {most:.1} ms (99 %) of all {count} of this exam, or since the start of the daemon",
-        "期间 {looked} 幅图像生成了标注；采集到标注：中位 {half:.1} 毫秒，99% 在 {most:.1} 毫秒内（本次检查或服务启动以来共 {count} 幅）"
+        "{shown} overlays in {seconds:.0} s, {late} more too late; capture to overlay {half_ms:.1} ms (half), {most:.1} ms (99 %)",
+        "{seconds:.0} 秒内 {shown} 个标注，另有 {late} 个过晚；采集到标注：中位 {half_ms:.1} 毫秒，99% 在 {most:.1} 毫秒内"
     );
-    let Some(deadline) = deadline.filter(|deadline| most > *deadline) else {
-        return Line::new("overlay", Group::Live, name, Outcome::Pass, seen);
-    };
+    if ((shown + late) as f64) < seconds * FEWEST {
+        let remedy = both!(
+            "Too few to judge. Test again while the scanner's picture moves and nothing is frozen.",
+            "数量过少，无法判断。请在设备图像变化且未冻结时重新测试。"
+        );
+        return Line::new("overlay", Group::Live, name, Outcome::NotTested, seen).remedy(remedy);
+    }
+    Line::new("overlay", Group::Live, name, Outcome::Pass, seen)
+}
+
+/// More than one in a hundred came after the deadline.
+fn slow(overlays: &Overlays, deadline: Option<f64>, name: Text) -> Line {
+    let Overlays { shown, late, most_ms, .. } = *overlays;
+    let seen = most_ms.map_or_else(
+        || {
+            both!(
+                "{late} overlays came too late and were not shown, {shown} were shown",
+                "{late} 个标注过晚而未显示，显示了 {shown} 个"
+            )
+        },
+        |most| {
+            both!(
+                "capture to overlay {most:.1} ms (99 %) of {shown}, {late} more too late",
+                "采集到标注 {most:.1} 毫秒（99%），共 {shown} 个，另有 {late} 个过晚"
+            )
+        },
+    );
+    let allowed = deadline.map_or_else(|| "?".to_owned(), |deadline| format!("{deadline:.0}"));
     let remedy = both!(
-        "{deadline:.0} ms are allowed (live.deadline_ms): later overlays are not shown. Is the GPU used (`scansidectl status`)? Is the box hot?",
-        "允许 {deadline:.0} 毫秒（live.deadline_ms），更晚的标注不会显示。是否使用了 GPU（`scansidectl status`）？本机是否过热？"
+        "{allowed} ms are allowed (live.deadline_ms): later overlays are not shown. Is the GPU used (`scansidectl status`)? Is the box hot?",
+        "允许 {allowed} 毫秒（live.deadline_ms），更晚的标注不会显示。是否使用了 GPU（`scansidectl status`）？本机是否过热？"
     );
     Line::new("overlay", Group::Live, name, Outcome::Fail, seen).remedy(remedy)
 }
 
 pub(super) fn figures(measured: &Measured) -> Vec<Figure> {
-    let Some(video) = measured.video.as_ref().filter(|video| video.live.sign != "off") else { return Vec::new() };
+    let video = measured.video.as_ref().filter(|video| video.live.sign != "off" && !video.began_anew());
+    let Some(video) = video else { return Vec::new() };
     let mut figures = vec![Figure {
         code: "video:rate".into(),
         name: both!("pictures a second", "每秒图像数"),
@@ -115,10 +157,11 @@ pub(super) fn figures(measured: &Measured) -> Vec<Figure> {
         factor: 1.1,
         least: 1.0,
     }];
-    let overlay = video.after.stages.iter().find(|stage| stage.stage == "overlay");
-    let overlay = overlay.filter(|stage| stage.count > 0 && looked_at(video) > 0);
-    figures.extend(overlay.map(|stage| {
-        time("video:overlay".into(), both!("capture to overlay, 99 %", "采集到标注（99%）"), stage.p99, 5.0)
-    }));
+    let overlays = Overlays::of(video);
+    figures.extend(
+        overlays.most_ms.filter(|_| overlays.shown > 0).map(|most| {
+            time("video:overlay".into(), both!("capture to overlay, 99 %", "采集到标注（99%）"), most, 5.0)
+        }),
+    );
     figures
 }

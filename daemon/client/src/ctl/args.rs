@@ -32,6 +32,16 @@ Examples:
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the daemon cannot be reached.
 Times are in local time, in JSON in UTC.";
 
+const STATUS_HELP: &str = "\
+Examples:
+  scansidectl status
+  scansidectl --json status | jq -r .level_cause
+  scansidectl status --wait-level reduced --within 600                  # until studies are received
+  scansidectl status --wait-level reduced --or-disk-full --within 600   # whether an update works
+
+Levels, the best first: full, reduced, no_new_studies, no_output. Exit codes of --wait-level: 0 it is
+this level or a better one, 1 it was not in time, 3 the daemon was not on the bus in time.";
+
 const ALARM_HELP: &str = "\
 Examples:
   ls /sys/class/leds
@@ -66,12 +76,13 @@ const SETUP_HELP: &str = "\
 Examples:
   sudo scansidectl setup
   sudo scansidectl setup --language zh
+  sudo scansidectl setup --time-zone Asia/Shanghai --yes
   sudo scansidectl setup --ae-title SCANSIDE --port 104 --sender CT1@192.0.2.10 \\
       --destination PACS@192.0.2.20:104 --yes
   scansidectl --json setup --answers site.toml --dry-run
 
-FILE of --answers has the keys ae_title, port, sender, destination, language, with the same values
-as the options. What is neither in it nor among the options stays as it is.";
+FILE of --answers has the keys ae_title, port, sender, destination, language, time_zone, with the
+same values as the options. What is neither in it nor among the options stays as it is.";
 
 const MODELS_HELP: &str = "\
 Examples:
@@ -173,7 +184,8 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Whether the appliance works, and what it is doing.
-    Status,
+    #[command(after_help = STATUS_HELP)]
+    Status(StatusOptions),
     /// Asks what a new site needs (AE title, port, who sends, where results go, language), tries each answer, and writes the
     /// configuration.
     #[command(after_help = SETUP_HELP)]
@@ -870,6 +882,29 @@ pub struct ChangeOptions {
 }
 
 #[derive(Debug, Args)]
+pub struct StatusOptions {
+    /// Wait until the box is at this level or a better one.
+    #[arg(long, value_enum, value_name = "LEVEL")]
+    pub wait_level: Option<LevelName>,
+    /// How long, in seconds.
+    #[arg(long, default_value_t = 60, requires = "wait_level", value_name = "SECS")]
+    pub within: u64,
+    /// A box that refuses studies only because its disk is full counts, too: no other software would help it.
+    #[arg(long, requires = "wait_level")]
+    pub or_disk_full: bool,
+}
+
+/// The best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum LevelName {
+    Full,
+    Reduced,
+    NoNewStudies,
+    NoOutput,
+}
+
+#[derive(Debug, Args)]
 pub struct SetupOptions {
     /// TOML file with the answers: nothing is asked but whether to write.
     #[arg(long, value_name = "FILE")]
@@ -889,6 +924,9 @@ pub struct SetupOptions {
     /// Language of the key images and of what is asked here: en or zh-CN.
     #[arg(long)]
     pub language: Option<String>,
+    /// Time zone of the clinic, as Asia/Shanghai; UTC where the box is to count days in UTC.
+    #[arg(long, value_name = "ZONE")]
+    pub time_zone: Option<String>,
     /// Ask nothing: what is not given stays as it is, the result is written and the service restarted.
     #[arg(long)]
     pub yes: bool,

@@ -69,6 +69,7 @@ fn print(answer: &Answer<'_>, language: Language, output: &Output) -> Result<(),
         None => toned_cell("yes", Tone::Good),
         Some(reason) => toned_cell(&format!("no: {}", reason.in_language(language)), Tone::Busy),
     };
+    field(&mut table, "Time zone", answer.clock.zone.as_deref().unwrap_or("not known"));
     field(&mut table, "Trusted", trusted);
     field(&mut table, "Set by a time server", said(answer.clock.synchronised));
     field(&mut table, "Runs without power", said(answer.clock.has_rtc));

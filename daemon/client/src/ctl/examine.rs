@@ -94,6 +94,7 @@ fn configuration(place: &Place, known: &mut Config) -> Option<Settings> {
             known.provider.clone_from(&settings.accelerator.provider);
             known.min_free_bytes = settings.spool.min_free_mib << 20;
             known.listen = settings.dicom.listen.to_string();
+            known.utc_is_right = settings.device.utc_is_right;
             known.judges_dates = settings.dicom.tls.judge_dates == JudgeDates::Always;
             Some(settings)
         }

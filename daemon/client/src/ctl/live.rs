@@ -164,7 +164,8 @@ async fn stats(live: &LiveProxy<'_>, output: &Output) -> Result<(), Failure> {
     }
     let pictures = count(now.pictures, "picture", "pictures");
     let recorded = if now.recorded == 0 { String::new() } else { format!(", {} recorded", now.recorded) };
-    let looked = format!("{pictures}, {} lost, {} analysed by the model{recorded}", now.lost, now.inferred);
+    let late = if now.late == 0 { String::new() } else { format!(", {} overlays too late to be shown", now.late) };
+    let looked = format!("{pictures}, {} lost, {} analysed by the model{late}{recorded}", now.lost, now.inferred);
     output.line(&looked)?;
     if now.stages.is_empty() {
         return Ok(());

@@ -103,6 +103,9 @@ fn act(arguments: Arguments, output: &Output) -> Result<(), Failure> {
         }
         Command::Config { command } => config::run(&command, output),
         Command::Cert { command } => cert::run(&command, output),
+        Command::Status(options) if options.wait_level.is_some() => {
+            runtime()?.block_on(status::wait(&bus, &options, output))
+        }
         Command::Setup(options) => runtime()?.block_on(setup::run(&bus, &options, output)),
         Command::Analyze(options) => {
             keep_private();
@@ -176,7 +179,7 @@ async fn manager(bus: &str) -> Result<(zbus::Connection, crate::ManagerProxy<'st
 async fn talk(bus: &str, command: Command, output: &Output) -> Result<(), Failure> {
     let (connection, manager) = manager(bus).await?;
     let outcome = match command {
-        Command::Status => status::run(&manager, output).await,
+        Command::Status(_) => status::run(&manager, output).await,
         Command::Studies { command: StudiesCommand::List { limit, state } } => {
             studies::list(&manager, limit, state, output).await
         }

@@ -1,7 +1,11 @@
 //! `status`: the appliance on one screen.
 
+use std::time::{Duration, Instant};
+
+use clap::ValueEnum;
 use serde::Serialize;
 
+use super::args::{LevelName, StatusOptions};
 use super::failure::Failure;
 use super::output::{Output, bytes, count, field, state_cell};
 use super::time;
@@ -54,6 +58,43 @@ pub async fn run(manager: &ManagerProxy<'_>, output: &Output) -> Result<(), Fail
         field(&mut table, "Running", now(job));
     }
     output.print(table)
+}
+
+/// How often the level is asked.
+const ASK_EVERY: Duration = Duration::from_secs(1);
+
+/// Waits until the box is well enough, as `options` say; then shows it.
+///
+/// # Errors
+/// With its level and the reason, when it is not in time; or as for [`run`], when the daemon is not on the bus by then.
+pub async fn wait(bus: &str, options: &StatusOptions, output: &Output) -> Result<(), Failure> {
+    let begun = Instant::now();
+    loop {
+        let late = begun.elapsed() >= Duration::from_secs(options.within);
+        match look(bus).await {
+            Ok((manager, status)) if is_well(&status, options) => return run(&manager, output).await,
+            Ok((_, status)) if late => return Err(not_well(&status, options)),
+            Err(failure) if late => return Err(failure),
+            Ok(_) | Err(_) => tokio::time::sleep(ASK_EVERY).await,
+        }
+    }
+}
+
+async fn look(bus: &str) -> Result<(ManagerProxy<'static>, Status), Failure> {
+    let (_, manager) = super::manager(bus).await?;
+    let status = Status::read(&manager).await.map_err(|error| Failure::from_call(bus, error))?;
+    Ok((manager, status))
+}
+
+fn is_well(status: &Status, options: &StatusOptions) -> bool {
+    let level = LevelName::from_str(&status.level, false).ok();
+    let is_level = options.wait_level.zip(level).is_some_and(|(wanted, level)| level <= wanted);
+    is_level || (options.or_disk_full && status.level_cause == "disk_full")
+}
+
+fn not_well(status: &Status, options: &StatusOptions) -> Failure {
+    let (level, reason, within) = (&status.level, &status.level_reason, options.within);
+    Failure::new(format!("{level} after {within} s: {reason}"), "`scansidectl doctor` says what to do")
 }
 
 fn heat(status: &Status) -> String {
@@ -138,5 +179,19 @@ mod tests {
             ("Notices", "0 waiting, 1 refused by the receiver until the next start; 0x0122".to_owned()),
         ];
         assert_eq!(told(&status), expected);
+    }
+
+    #[test]
+    fn a_better_level_is_enough_an_unknown_one_never_and_a_full_disk_only_where_it_is_asked_for() {
+        let status =
+            |level: &str, cause: &str| Status { level: level.into(), level_cause: cause.into(), ..Status::default() };
+        let options = |or_disk_full| StatusOptions { wait_level: Some(LevelName::Reduced), within: 1, or_disk_full };
+        for or_disk_full in [false, true] {
+            let is = |level, cause| is_well(&status(level, cause), &options(or_disk_full));
+            assert!(is("full", "") && is("reduced", "reduced"));
+            assert!(!is("no_new_studies", "custody") && !is("no_new_studies", "starting"));
+            assert!(!is("no_output", "database") && !is("", "") && !is("splendid", ""));
+            assert_eq!(is("no_new_studies", "disk_full"), or_disk_full);
+        }
     }
 }

@@ -27,6 +27,7 @@ pub(super) fn judge(facts: &Facts, checked: &mut Vec<Checked>) -> Vec<Finding> {
         found.extend(no_source(facts));
         found.extend(rows_ahead(facts));
     }
+    found.extend(zone_unsaid(facts));
     found.extend(super::certificates::judge(facts, checked, trust(facts)));
     found
 }
@@ -88,6 +89,33 @@ fn behind(facts: &Facts) -> Option<Finding> {
         );
     }
     None
+}
+
+/// Whether days in this zone are those of UTC.
+pub fn is_utc(zone: &str) -> bool {
+    let name = zone.rsplit('/').next().unwrap_or(zone);
+    ["UTC", "UCT", "Universal", "Zulu", "GMT", "GMT0", "Greenwich"].iter().any(|one| name.eq_ignore_ascii_case(one))
+}
+
+/// Images and servers come in UTC: nobody may have chosen it.
+fn zone_unsaid(facts: &Facts) -> Option<Finding> {
+    let zone = facts.clock.zone.as_ref().filter(|zone| is_utc(zone) && !facts.config.utc_is_right)?;
+    let finding = Finding::new(
+        "zone-not-confirmed",
+        Gravity::Note,
+        both!(
+            "The time zone of this box is {zone}, and nobody has said that this is right",
+            "本机时区为 {zone}，且尚未有人确认"
+        ),
+        both!(
+            "`sudo scansidectl setup --time-zone Asia/Shanghai` with the zone of the clinic, or `--time-zone UTC` where UTC is right.",
+            "用 `sudo scansidectl setup --time-zone Asia/Shanghai` 指定所在地时区；若确实使用 UTC，则用 `--time-zone UTC`。"
+        ),
+    );
+    Some(finding.blocks(both!(
+        "For hours of each day \"today\" is another day than that of the clinic: entries are refused as of the future, recalls are overdue early or late, exams get another date.",
+        "每天有数小时本机的“今天”与当地日期不同：登记会被视为未来日期而拒绝，复查逾期提前或推迟，检查日期不符。"
+    )))
 }
 
 /// What came while the clock was ahead keeps the time of then.

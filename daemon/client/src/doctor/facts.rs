@@ -115,6 +115,8 @@ pub struct Config {
     pub listen: String,
     /// The site trusts its clock, whatever sets it (`dicom.tls.judge_dates = "always"`).
     pub judges_dates: bool,
+    /// The site has said that the box is to count days in UTC (`device.utc_is_right`).
+    pub utc_is_right: bool,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -162,6 +164,8 @@ pub struct Clock {
     pub newest_row_utc: Option<String>,
     /// When the program was built or installed: no right clock is before it.
     pub program_utc: Option<String>,
+    /// Name of the machine's time zone (`Asia/Shanghai`). `None`: it cannot be told.
+    pub zone: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]

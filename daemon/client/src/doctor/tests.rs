@@ -156,6 +156,7 @@ pub(crate) fn healthy() -> Facts {
             has_rtc: Some(true),
             newest_row_utc: Some("2026-03-10T11:59:00.000Z".into()),
             program_utc: Some("2026-01-01T00:00:00Z".into()),
+            zone: Some("Asia/Shanghai".into()),
         },
         accelerator: Some(Accelerator {
             wanted: "cpu".into(),
@@ -183,6 +184,7 @@ pub(crate) fn healthy() -> Facts {
             destinations: vec![("pacs".into(), "PACS@192.0.2.20:104".into())],
             level: "full".into(),
             level_reason: String::new(),
+            level_cause: String::new(),
             heat: "normal".into(),
             heat_reason: None,
             temperatures: vec![("cpu".into(), 50.0)],
@@ -813,4 +815,25 @@ fn a_clock_is_trusted_only_when_something_sets_it_and_nothing_speaks_against_it(
     assert!(clock::distrust(&facts).is_some());
     facts.sent[0].last_study_date = String::new();
     assert_eq!(clock::days_ahead(&facts.sent[0]), None);
+}
+
+/// Of images and servers it is UTC, which nobody has chosen.
+#[test]
+fn a_zone_of_utc_that_nobody_has_confirmed_is_remarked_on_in_both_languages() {
+    let mut facts = healthy();
+    for zone in ["UTC", "Etc/UTC", "Universal", "Etc/GMT"] {
+        facts.clock.zone = Some(zone.into());
+        let report = judge(&facts);
+        assert_eq!((report.findings[0].code, report.findings.len(), report.exit_code()), ("zone-not-confirmed", 1, 0));
+        for text in [&report.findings[0].cause, &report.findings[0].remedy] {
+            assert!(text.en.is_ascii() && text.zh.contains('时'), "{text:?}");
+        }
+    }
+    facts.config.utc_is_right = true;
+    assert_eq!(judge(&facts).findings, []);
+    facts.config.utc_is_right = false;
+    for zone in [None, Some("Europe/London".to_owned()), Some("Asia/Shanghai".to_owned())] {
+        facts.clock.zone = zone;
+        assert_eq!(judge(&facts).findings, [], "{:?}", facts.clock.zone);
+    }
 }

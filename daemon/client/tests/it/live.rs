@@ -168,10 +168,13 @@ async fn verbs_reach_the_live_path_and_properties_follow() {
             ("present".into(), Latency { count: 300, p50: 1.0, p99: 2.0, p999: 3.0, max: 4.0 }),
             ("overlay".into(), Latency { count: 290, p50: 21.5, p99: 30.0, p999: 31.0, max: 32.0 }),
         ],
+        late: 10,
+        overlay_counts: vec![(21_503, 200), (30_207, 90)],
         ..view::Stats::default()
     }));
     let stats = Stats::read(&live).await.unwrap();
     assert_eq!((stats.pictures, stats.lost, stats.inferred), (300, 2, 290));
+    assert_eq!((stats.late, stats.overlay_counts), (10, vec![(21_503, 200), (30_207, 90)]));
     let overlay = &stats.stages[1];
     assert_eq!((overlay.stage.as_str(), overlay.count, overlay.p50, overlay.max), ("overlay", 290, 21.5, 32.0));
     assert_eq!(live.stop_exam().await.unwrap(), "exam ended");

@@ -57,6 +57,12 @@ impl Histogram {
         let at = |share| ms(self.quantile(share));
         Latency { count: self.count, p50: at(0.5), p99: at(0.99), p999: at(0.999), max: ms(self.max) }
     }
+
+    /// The buckets that are not empty: the largest value of each, us, and how many it has.
+    fn counts(&self) -> Vec<(u64, u64)> {
+        let filled = self.counts.iter().enumerate().filter(|(_, count)| **count > 0);
+        filled.map(|(index, count)| (last(index), *count)).collect()
+    }
 }
 
 /// Index of the bucket for a value. Values below 128 have a bucket each; each further power of two has 64.
@@ -105,6 +111,11 @@ pub struct Budget([Histogram; TimedStage::ALL.len()]);
 impl Budget {
     pub fn add(&mut self, stage: TimedStage, took: Duration) {
         self.0[stage as usize].add(took);
+    }
+
+    /// The histogram of a stage: see [`crate::view::Stats::overlay_counts`].
+    pub fn counts(&self, stage: TimedStage) -> Vec<(u64, u64)> {
+        self.0[stage as usize].counts()
     }
 
     pub fn stages(&self) -> Vec<(String, Latency)> {

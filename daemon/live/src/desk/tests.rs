@@ -298,3 +298,29 @@ fn what_was_read_long_ago_says_nothing_of_who_is_there_now() {
     clock.advance(READ_LATELY + Duration::from_secs(1));
     assert!(start(&desk, of("DOE^JANE")).unwrap().contains("was not read"));
 }
+
+/// Who reads twice has the overlays between, also when the video has stopped before the second reading.
+#[test]
+fn two_readings_tell_the_overlays_between_them_also_when_the_pictures_have_stopped() {
+    let clock = Manual::default();
+    let (Stage { guide, pictures, taken, overlay, status, stats, .. }, view) = view::channel();
+    let outlets = Outlets { guide, pictures, taken, overlay, status, stats };
+    let desk = Desk::new(Arc::new(clock.clone()), NameCheck::Refuse, outlets);
+    let answer = |sequence: u64| {
+        let captured = picture(&desk, sequence).captured;
+        clock.advance(captured + Duration::from_millis(9) - clock.now());
+        desk.overlay(Overlay { sequence, ..Overlay::default() }, 0, captured);
+    };
+    (1..=3).for_each(answer);
+    desk.happened(SignEvent::Lost("no cable".into()));
+    let counts = |view: &view::View| view.stats.borrow().overlay_counts.clone();
+    assert_eq!(counts(&view), [(9_087, 3)], "the last second before the cable was pulled");
+    answer(200);
+    desk.late();
+    desk.happened(SignEvent::Lost("no cable".into()));
+    assert_eq!((counts(&view), view.stats.borrow().late), (vec![(9_087, 4)], 1));
+    start(&desk, of("DOE^JANE")).unwrap();
+    picture(&desk, 300);
+    desk.happened(SignEvent::Lost("no cable".into()));
+    assert_eq!((counts(&view), view.stats.borrow().late), (vec![], 0), "an exam begins them anew");
+}

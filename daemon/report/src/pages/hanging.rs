@@ -1,9 +1,10 @@
 //! A page with the four standard views of a mammography as they are hung: right and left CC above, right and left MLO below, the chest
 //! walls together in the middle, all in one scale; with outline, muscle and nipple as they were read, and the marks of a network.
 
+use dicom::mammogram::turn::Turn;
 use models::task::mammography_views::StandardView;
 use models::task::mg_breast::marks::{Mark, MarkedView};
-use models::task::mg_breast::{Reading, Side};
+use models::task::mg_breast::{Reading, Remark, Side};
 
 use super::{
     AMBER, BACKGROUND, BLACK, BODY, DIM, KeyImage, SMALL, STRONG, TEXT, TITLE, WIDTH, footer, footer_top_of, made,
@@ -72,14 +73,19 @@ fn hang(canvas: &mut Canvas, study: &Mammography, area: [usize; 4], style: Type,
         let corner = [area[0] + (place % 2) * (cell[0] + GAP), area[1] + (place / 2) * (cell[1] + GAP)];
         let area = [corner[0], corner[1], corner[0] + cell[0], corner[1] + cell[1]];
         canvas.fill(corner, cell, BLACK);
-        let mut words = vec![(w.standard_view(view), TEXT)];
-        match shown.iter().find(|one| one.hung.view == view) {
-            Some(one) => one.draw(canvas, area, scale),
-            None => words.push((empty(study, view, w), AMBER)),
-        }
-        for (row, (text, colour)) in words.into_iter().enumerate() {
+        let mut words = vec![(w.standard_view(view).to_owned(), TEXT)];
+        let doubt = match shown.iter().find(|one| one.hung.view == view) {
+            Some(one) => {
+                one.draw(canvas, area, scale);
+                one.lies_elsewhere.then(|| capital(w.mammogram_remark(Remark::OtherSide)))
+            }
+            None => Some(empty(study, view, w).to_owned()),
+        };
+        let lines = doubt.map(|doubt| style.wrap(&doubt, pixels(cell[0] - 16))).unwrap_or_default();
+        words.extend(lines.into_iter().map(|line| (line, AMBER)));
+        for (row, (text, colour)) in words.iter().enumerate() {
             let left = if view.is_right() { area[0] + 8 } else { area[2] - 8 - whole(style.width(text)) };
-            canvas.label([left, area[1] + 6 + row * 24], text, style, colour);
+            canvas.label([left, area[1] + 6 + row * 24], text, style, *colour);
         }
     }
 }
@@ -142,6 +148,9 @@ struct Shown<'a> {
     mm: f32,
     /// Left, top, right, bottom of the part that is shown, pixels of `hung`.
     part: [f32; 4],
+    turn: Turn,
+    /// Header and pixels contradict each other about the side of the chest wall.
+    lies_elsewhere: bool,
 }
 
 impl<'a> Shown<'a> {
@@ -164,20 +173,25 @@ impl<'a> Shown<'a> {
             (part[2] + margin).min(size[0]),
             (part[3] + margin).min(size[1]),
         ];
-        (part[0] < part[2] && part[1] < part[3]).then_some(Self { hung, reading, marked, mm, part })
+        (part[0] < part[2] && part[1] < part[3]).then(|| {
+            // As on the page of studies: the header counts, the pixels where it is silent.
+            let turn = hung.turn.unwrap_or_else(|| by_pixels(reading.chest_wall, hung.view));
+            let lies_elsewhere = read.remarks.contains(&Remark::OtherSide);
+            Self { hung, reading, marked, mm, part, turn, lies_elsewhere }
+        })
     }
 
     /// The most pixels of the page for one millimetre.
     fn most(&self, cell: [usize; 2]) -> f32 {
-        let [left, top, right, bottom] = self.part;
-        let size = [(right - left) * self.mm, (bottom - top) * self.mm];
-        (pixels(cell[0]) / size[0]).min(pixels(cell[1]) / size[1])
+        let size = self.size();
+        (pixels(cell[0]) / (size[0] * self.mm)).min(pixels(cell[1]) / (size[1] * self.mm))
     }
 
-    /// Is its chest wall to be moved to the other side?
-    fn mirrored(&self) -> bool {
-        let due = if self.hung.view.is_right() { Side::Right } else { Side::Left };
-        self.reading.chest_wall == due.opposite()
+    /// Width and height of the part once it is turned, pixels of `hung`.
+    fn size(&self) -> [f32; 2] {
+        let [left, top, right, bottom] = self.part;
+        let size = [right - left, bottom - top];
+        if self.turn.transposed { [size[1], size[0]] } else { size }
     }
 
     fn draw(&self, canvas: &mut Canvas, area: [usize; 4], scale: f32) {
@@ -216,40 +230,66 @@ fn draw_mark(canvas: &mut Canvas, place: &Place, mark: &Mark, ratio: f32, area: 
     canvas.label(at, &mark.number.to_string(), STRONG, AMBER);
 }
 
+/// So that the chest wall lies at the middle of the four; which end is up the pixels do not say.
+fn by_pixels(chest_wall: Side, view: StandardView) -> Turn {
+    let transposed = matches!(chest_wall, Side::Top | Side::Bottom);
+    // Once rows and columns have changed places, what was at the top is at the left.
+    let is_right = matches!(chest_wall, Side::Right | Side::Bottom);
+    Turn { transposed, mirrored: is_right != view.is_right(), upended: false }
+}
+
 /// Where a picture lies on the page: its chest wall at the middle of the four.
 struct Place {
     /// Of the left and the top of the part, on the page; pixels of the page for one of the picture.
     origin: [f32; 2],
     scale: f32,
     part: [f32; 4],
-    mirrored: bool,
+    /// Of the part once it is turned.
+    size: [f32; 2],
+    turn: Turn,
 }
 
 impl Place {
     fn new(shown: &Shown<'_>, area: [usize; 4], scale: f32) -> Self {
         let scale = scale * shown.mm;
-        let [left, top, right, bottom] = shown.part;
-        let [wide, high] = [(right - left) * scale, (bottom - top) * scale];
+        let size = shown.size();
+        let [wide, high] = size.map(|side| side * scale);
         let x = if shown.hung.view.is_right() { pixels(area[2]) - wide } else { pixels(area[0]) };
         let y = pixels(area[1]) + (pixels(area[3] - area[1]) - high).max(0.0) / 2.0;
-        Self { origin: [x, y], scale, part: shown.part, mirrored: shown.mirrored() }
+        Self { origin: [x, y], scale, part: shown.part, size, turn: shown.turn }
     }
 
     fn on_page(&self, [x, y]: [f32; 2]) -> [f32; 2] {
-        let [left, top, right, _] = self.part;
-        let across = if self.mirrored { right - x } else { x - left };
-        [self.origin[0] + across * self.scale, self.origin[1] + (y - top) * self.scale]
+        let mut at = [x - self.part[0], y - self.part[1]];
+        if self.turn.transposed {
+            at.swap(0, 1);
+        }
+        let at = self.flipped(at);
+        [self.origin[0] + at[0] * self.scale, self.origin[1] + at[1] * self.scale]
+    }
+
+    /// The point of the picture at a point of the page; `None` outside of the part.
+    fn in_picture(&self, on_page: [f32; 2]) -> Option<[f32; 2]> {
+        let at = [0, 1].map(|axis| (on_page[axis] - self.origin[axis]) / self.scale);
+        if !(0..2).all(|axis| (0.0..self.size[axis]).contains(&at[axis])) {
+            return None;
+        }
+        let mut at = self.flipped(at);
+        if self.turn.transposed {
+            at.swap(0, 1);
+        }
+        Some([at[0] + self.part[0], at[1] + self.part[1]])
+    }
+
+    /// Left and right, up and down changed as they are to be; twice is nothing.
+    fn flipped(&self, [x, y]: [f32; 2]) -> [f32; 2] {
+        let [wide, high] = self.size;
+        [if self.turn.mirrored { wide - x } else { x }, if self.turn.upended { high - y } else { y }]
     }
 
     /// Grey at a point of the page, interpolated; `None` outside of the part.
     fn level(&self, shown: &Shown<'_>, at: [f32; 2]) -> Option<u8> {
-        let [left, top, right, bottom] = self.part;
-        let across = (at[0] - self.origin[0]) / self.scale;
-        let x = if self.mirrored { right - across } else { left + across };
-        let y = top + (at[1] - self.origin[1]) / self.scale;
-        if x < left || x >= right || y < top || y >= bottom {
-            return None;
-        }
+        let [x, y] = self.in_picture(at)?;
         let [width, height] = shown.hung.size;
         let value = |x: usize, y: usize| {
             let at = y.min(height.saturating_sub(1)) * width + x.min(width.saturating_sub(1));
@@ -264,3 +304,7 @@ impl Place {
         Some(u8::try_from(whole((above * (1.0 - v) + below * v).round())).unwrap_or(u8::MAX))
     }
 }
+
+#[cfg(test)]
+#[path = "hanging_tests.rs"]
+mod tests;

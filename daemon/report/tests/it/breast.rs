@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::Path;
 
+use dicom::mammogram::turn::Turn;
 use dicom::pixels::SliceRef;
 use models::findings::Side;
 use models::lesion::followed::{Earlier, Followed};
@@ -132,7 +133,7 @@ fn pictured(view: StandardView, percent: Option<f32>, remarks: &[Remark]) -> (Pi
     };
     let (sop_class_uid, sop_instance_uid) = (read.sop_class_uid.clone(), read.sop_instance_uid.clone());
     let grey = (0..size[0] * size[1]).map(level).collect();
-    (read, Hung { view, sop_class_uid, sop_instance_uid, grey, size })
+    (read, Hung { view, sop_class_uid, sop_instance_uid, grey, size, turn: None })
 }
 
 /// A study whose pictures were read: four views, without marks unless `marked`.
@@ -149,6 +150,33 @@ fn read_study(marked: bool) -> Mammography {
         study.hung.push(hung);
     }
     study.before = Before::On("20240203".into());
+    study
+}
+
+/// The same study as other scanners may store it: the right oblique view on its head, the left one on its side, both as their headers say; of the left CC
+/// view the header says the opposite of what is seen.
+fn turned() -> Mammography {
+    let mut study = read_study(false);
+    for (read, hung) in study.views.pictures.iter_mut().zip(&mut study.hung) {
+        let (mirrored, upended) = (hung.view == StandardView::LeftCc, hung.view == StandardView::RightMlo);
+        let transposed = hung.view == StandardView::LeftMlo;
+        hung.turn = Some(Turn { transposed, mirrored, upended });
+        if mirrored {
+            read.remarks.push(Remark::OtherSide);
+        }
+        let reading = read.read.as_mut().unwrap();
+        let [width, height] = hung.size;
+        let points = reading.breast.outline.iter_mut().chain([&mut reading.nipple.at]);
+        if upended {
+            hung.grey = hung.grey.chunks(width).rev().flatten().copied().collect();
+            points.for_each(|point| point[1] = height as f32 - point[1]);
+        } else if transposed {
+            hung.grey = (0..width * height).map(|at| hung.grey[at % height * width + at / height]).collect();
+            hung.size = [height, width];
+            points.for_each(|point| point.swap(0, 1));
+            reading.chest_wall = At::Top;
+        }
+    }
     study
 }
 
@@ -289,6 +317,7 @@ fn mammography_cad_and_breast_reports_conform() {
         ("unmarked", written(&case, &mammograms, Content::Views { views: &unmarked })),
         ("withheld", written(&case, &mammograms, Content::Views { views: &withheld })),
         ("read", written(&case, &mammograms, Content::Views { views: &plain })),
+        ("turned", written(&case, &mammograms, Content::Views { views: &turned() })),
         ("read-marked", written(&case, &mammograms, Content::Views { views: &both })),
         ("read-edited", written(&case, &mammograms, Content::Views { views: &edited })),
         ("parts", written(&case, &mammograms, Content::Views { views: &parts })),
@@ -314,7 +343,7 @@ fn mammography_cad_and_breast_reports_conform() {
         }
     }
     let count = |kind: &str| cases.iter().flat_map(|(_, all)| all).filter(|object| object.kind == kind).count();
-    assert_eq!((count("mg-cad"), count("breast-report"), count("pdf")), (5, 7, 14));
+    assert_eq!((count("mg-cad"), count("breast-report"), count("pdf")), (5, 8, 16));
     complaints.extend(support::templates(&reports));
     assert_eq!(complaints, Vec::<String>::new());
 }

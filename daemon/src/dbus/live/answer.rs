@@ -123,6 +123,8 @@ pub fn stats(stats: &Stats, recording: &Recording) -> Dictionary {
         ("Recorded", owned(recording.pictures)),
         ("Skipped", owned(recording.skipped)),
         ("Stages", owned(stats.stages.iter().map(stage).collect::<Vec<_>>())),
+        ("Late", owned(stats.late)),
+        ("OverlayCounts", owned(stats.overlay_counts.clone())),
     ])
 }
 

@@ -178,19 +178,20 @@ async fn golden(bench: &Bench<'_>, proxy: &ModelProxy<'_>, model: &Model) -> zbu
     Ok(Err(format!("no answer within {} s", BUILD_WITHIN.as_secs())))
 }
 
-/// `None`: the daemon knows no live path. Counters begin anew with an exam: then what was seen before is compared with nothing.
+/// `None`: the daemon knows no live path. Counters begin anew with an exam: then the video is watched once more.
 async fn video(bench: &Bench<'_>) -> Option<Video> {
     let seen = watched(bench).await?;
-    if seen.after.pictures < seen.before.pictures { watched(bench).await } else { Some(seen) }
+    if seen.began_anew() { watched(bench).await } else { Some(seen) }
 }
 
 async fn watched(bench: &Bench<'_>) -> Option<Video> {
     let live =
         LiveProxy::builder(&bench.connection).cache_properties(zbus::proxy::CacheProperties::No).build().await.ok()?;
     let now = Live::read(&live).await.ok()?;
+    let exam_before = now.exam.as_ref().map(|exam| exam.study_uid.clone());
     let before = Stats::read(&live).await.ok()?;
     if now.sign == "off" {
-        return Some(Video { live: now, after: before.clone(), before, seconds: 0.0 });
+        return Some(Video { live: now, exam_before, after: before.clone(), before, seconds: 0.0 });
     }
     let seconds = bench.options.video;
     bench.progress.say(&format!("Watching the video for {seconds} s ..."), &format!("观察视频 {seconds} 秒……"));
@@ -198,5 +199,5 @@ async fn watched(bench: &Bench<'_>) -> Option<Video> {
     tokio::time::sleep(Duration::from_secs(seconds)).await;
     let after = Stats::read(&live).await.ok()?;
     let seconds = begun.elapsed().as_secs_f64();
-    Some(Video { live: Live::read(&live).await.ok()?, before, after, seconds })
+    Some(Video { live: Live::read(&live).await.ok()?, exam_before, before, after, seconds })
 }

@@ -92,6 +92,7 @@ fn appliance(parked: u32, waiting: u32) -> Fact {
         ("Accelerator", "TensorRT on Orin (GPU 0)".into()),
         ("Level", "full".into()),
         ("LevelReason", "".into()),
+        ("LevelCause", "".into()),
         ("FreeBytes", (20u64 << 30).into()),
         ("StudiesLeft", 120i64.into()),
         ("MemoryBytes", (1u64 << 30).into()),

@@ -17,6 +17,7 @@ pub fn of_appliance(status: &mut Status, entries: &Entries) {
     set(&mut status.accelerator, text(entries, "Accelerator"));
     set(&mut status.level, text(entries, "Level"));
     set(&mut status.level_reason, text(entries, "LevelReason"));
+    set(&mut status.level_cause, text(entries, "LevelCause"));
     set(&mut status.heat, text(entries, "Heat"));
     set(&mut status.heat_reason, text(entries, "HeatReason").map(some));
     set(&mut status.free_bytes, large(entries, "FreeBytes"));

@@ -90,7 +90,26 @@ impl Machine<'_> {
             has_rtc: self.path("sys/class").exists().then(|| self.path("sys/class/rtc/rtc0").exists()),
             newest_row_utc: newest,
             program_utc: program.and_then(utc),
+            zone: self.zone(),
         }
+    }
+
+    /// Name of the time zone, by the link that systemd and tzdata agree on (localtime(5)); without one it is UTC.
+    pub fn zone(&self) -> Option<String> {
+        let file = self.path("etc/localtime");
+        if !self.path("etc").is_dir() {
+            return None;
+        }
+        let Ok(link) = fs::read_link(&file) else {
+            // A copy of a zone has no name in itself; Debian writes it beside.
+            return if file.exists() {
+                self.text("etc/timezone").filter(|name| !name.is_empty())
+            } else {
+                Some("UTC".into())
+            };
+        };
+        let link = link.to_string_lossy().into_owned();
+        link.split_once("zoneinfo/").map(|(_, name)| name.to_owned())
     }
 
     /// A GPU is opened only where no daemon can be asked: who runs this may lack the rights of the daemon, and would say the
@@ -265,6 +284,24 @@ mod tests {
         let event = "2026-03-10T11:59:00.000Z".to_owned();
         assert_eq!(machine.clock(&sent, Some(event.clone())).await.newest_row_utc, Some(event));
         assert_eq!(machine.clock(&sent, None).await.newest_row_utc.as_deref(), Some("2036-01-01T00:00:00.000Z"));
+    }
+
+    #[test]
+    fn the_zone_is_that_of_the_link_without_one_it_is_utc_and_a_copy_without_a_name_is_not_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::at(folder.path());
+        let machine = Machine { root: &root, system: false };
+        assert_eq!(machine.zone(), None, "no machine at all");
+        let etc = folder.path().join("etc");
+        fs::create_dir(&etc).unwrap();
+        assert_eq!(machine.zone().as_deref(), Some("UTC"), "localtime(5)");
+        std::os::unix::fs::symlink("../usr/share/zoneinfo/Asia/Shanghai", etc.join("localtime")).unwrap();
+        assert_eq!(machine.zone().as_deref(), Some("Asia/Shanghai"));
+        fs::remove_file(etc.join("localtime")).unwrap();
+        fs::write(etc.join("localtime"), "TZif2").unwrap();
+        assert_eq!(machine.zone(), None);
+        fs::write(etc.join("timezone"), "Europe/Berlin\n").unwrap();
+        assert_eq!(machine.zone().as_deref(), Some("Europe/Berlin"));
     }
 
     #[test]

@@ -9,8 +9,10 @@ use config::value::inline;
 use node::settings::Destination;
 use serde::Deserialize;
 
+use super::zone;
 use crate::ctl::args::SetupOptions;
 use crate::ctl::failure::Failure;
+use crate::doctor::clock::is_utc;
 
 /// The name of a destination that setup makes.
 const DESTINATION: &str = "pacs";
@@ -27,10 +29,12 @@ pub enum Question {
     Sender,
     Destination,
     Language,
+    TimeZone,
 }
 
 impl Question {
-    pub const ALL: [Self; 5] = [Self::AeTitle, Self::Port, Self::Sender, Self::Destination, Self::Language];
+    pub const ALL: [Self; 6] =
+        [Self::AeTitle, Self::Port, Self::Sender, Self::Destination, Self::Language, Self::TimeZone];
 
     pub fn code(self) -> &'static str {
         match self {
@@ -39,6 +43,7 @@ impl Question {
             Self::Sender => "sender",
             Self::Destination => "destination",
             Self::Language => "language",
+            Self::TimeZone => "time_zone",
         }
     }
 }
@@ -51,6 +56,8 @@ pub struct Answers {
     pub sender: String,
     pub destination: String,
     pub language: String,
+    /// [`NONE`]: it stays as it is, and nobody has said anything of it.
+    pub time_zone: String,
 }
 
 /// As in the file of `--answers`.
@@ -62,6 +69,7 @@ pub struct Given {
     sender: Option<String>,
     destination: Option<String>,
     language: Option<String>,
+    time_zone: Option<String>,
 }
 
 impl Given {
@@ -74,6 +82,7 @@ impl Given {
             sender: options.sender.clone().or(file.sender),
             destination: options.destination.clone().or(file.destination),
             language: options.language.clone().or(file.language),
+            time_zone: options.time_zone.clone().or(file.time_zone),
         })
     }
 
@@ -86,6 +95,7 @@ impl Given {
             Question::Sender => self.sender.clone(),
             Question::Destination => self.destination.clone(),
             Question::Language => self.language.clone(),
+            Question::TimeZone => self.time_zone.clone(),
         }
     }
 }
@@ -119,6 +129,15 @@ impl Answers {
             sender: sender.unwrap_or_else(|| NONE.into()),
             destination: destination.unwrap_or_else(|| NONE.into()),
             language: settings.device.key_image_language.clone(),
+            time_zone: if settings.device.utc_is_right { zone::UTC } else { NONE }.into(),
+        }
+    }
+
+    /// With the zone of the machine where that is surely somebody's choice.
+    pub fn in_zone(self, zone: Option<&str>) -> Self {
+        match zone.filter(|zone| !is_utc(zone)) {
+            Some(zone) => Self { time_zone: zone.to_owned(), ..self },
+            None => self,
         }
     }
 
@@ -129,6 +148,7 @@ impl Answers {
             Question::Sender => &self.sender,
             Question::Destination => &self.destination,
             Question::Language => &self.language,
+            Question::TimeZone => &self.time_zone,
         }
     }
 
@@ -139,6 +159,7 @@ impl Answers {
             Question::Sender => &mut self.sender,
             Question::Destination => &mut self.destination,
             Question::Language => &mut self.language,
+            Question::TimeZone => &mut self.time_zone,
         } = answer;
     }
 
@@ -172,6 +193,11 @@ impl Answers {
         }
         if self.language != present.language {
             set("device.key_image_language".into(), quoted(&self.language));
+        }
+        // The zone itself is the machine's; only that UTC is meant stands in the configuration.
+        let is_right = is_utc(&self.time_zone);
+        if self.time_zone != NONE && is_right != settings.device.utc_is_right {
+            set("device.utc_is_right".into(), is_right.to_string());
         }
         if self.destination == NONE
             && let [name] = dicom_destinations(settings)[..]
@@ -233,6 +259,25 @@ mod tests {
         assert_eq!(Answers::present(&settings).changes(&settings, None), []);
         settings.dicom.sender.push(node::settings::Sender { ae_title: "CT1".into(), ..Default::default() });
         assert_eq!(Answers::present(&settings).changes(&settings, None), []);
+    }
+
+    #[test]
+    fn only_who_says_utc_confirms_it_and_another_zone_takes_that_back() {
+        let mut settings = Settings::default();
+        let said = |zone: &str, settings: &Settings| {
+            let mut answers = Answers::present(settings);
+            answers.time_zone = zone.into();
+            answers.changes(settings, None)
+        };
+        let set = |value: &str| vec![Change::Set { key: "device.utc_is_right".into(), value: value.into() }];
+        assert_eq!(said(NONE, &settings), []);
+        assert_eq!(said("Asia/Shanghai", &settings), []);
+        assert_eq!(said("Etc/UTC", &settings), set("true"));
+        settings.device.utc_is_right = true;
+        assert_eq!((said("UTC", &settings), said(NONE, &settings)), (vec![], vec![]));
+        assert_eq!(said("Asia/Shanghai", &settings), set("false"));
+        let present = |zone| Answers::present(&Settings::default()).in_zone(zone).time_zone;
+        assert_eq!([present(None), present(Some("UTC")), present(Some("Asia/Tokyo"))], [NONE, NONE, "Asia/Tokyo"]);
     }
 
     fn with_destinations(names: &[&str]) -> Settings {

@@ -10,7 +10,7 @@ use report::words::Language as ReportLanguage;
 use serde::Serialize;
 
 use super::answers::{Answers, NONE, Question, dicom_destination, dicom_destinations, peer};
-use super::room;
+use super::{room, zone};
 use crate::ctl::examine::{self, machine::Machine};
 use crate::ctl::peers::PATIENCE;
 use crate::doctor::facts::Port;
@@ -36,17 +36,17 @@ pub struct Checked {
 }
 
 impl Checked {
-    fn good(check: &'static str, answer: &str, seen: Text) -> Self {
+    pub(super) fn good(check: &'static str, answer: &str, seen: Text) -> Self {
         let answer = answer.to_owned();
         Self { check, answer, passed: true, may_be_kept: true, seen, remedy: Text::default(), probe: None }
     }
 
     /// It may be right all the same: the peer is not connected yet.
-    fn doubtful(check: &'static str, answer: &str, seen: Text, remedy: Text) -> Self {
+    pub(super) fn doubtful(check: &'static str, answer: &str, seen: Text, remedy: Text) -> Self {
         Self { passed: false, remedy, ..Self::good(check, answer, seen) }
     }
 
-    fn wrong(check: &'static str, answer: &str, seen: Text, remedy: Text) -> Self {
+    pub(super) fn wrong(check: &'static str, answer: &str, seen: Text, remedy: Text) -> Self {
         Self { may_be_kept: false, ..Self::doubtful(check, answer, seen, remedy) }
     }
 }
@@ -58,6 +58,8 @@ pub struct Site<'a> {
     pub machine: Machine<'a>,
     /// Port of the daemon that answers on the bus.
     pub running: Option<u16>,
+    /// False: nobody is there to be asked.
+    pub asks: bool,
 }
 
 pub async fn check(question: Question, answers: &mut Answers, site: Site<'_>) -> Checked {
@@ -67,6 +69,7 @@ pub async fn check(question: Question, answers: &mut Answers, site: Site<'_>) ->
         Question::Sender => sender(&answers.sender).await,
         Question::Destination => destination(answers, site.settings).await,
         Question::Language => language(answers),
+        Question::TimeZone => zone::check(answers, site),
     }
 }
 

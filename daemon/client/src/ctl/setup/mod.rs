@@ -3,6 +3,7 @@
 mod answers;
 mod check;
 pub mod room;
+mod zone;
 
 use std::io::{BufRead, Write};
 use std::process::Stdio;
@@ -32,6 +33,8 @@ struct Answer<'a> {
     differs: Vec<config::diff::Differs>,
     written: bool,
     restarted: bool,
+    /// The machine was put into another time zone.
+    zone_set: bool,
 }
 
 /// What to do with an answer that did not pass.
@@ -59,7 +62,7 @@ pub async fn run(bus: &str, options: &SetupOptions, output: &Output) -> Result<(
     let talk = Talk { language, output, asks: !options.yes && options.answers.is_none() };
     let root = Root::at(&options.root);
     let machine = Machine { root: &root, system: paths.is_empty() };
-    let site = Site { settings: &settings, machine, running: running(bus).await };
+    let site = Site { settings: &settings, machine, running: running(bus).await, asks: talk.asks };
     let (answers, mut checks) = talk.questions(&given, site).await?;
     let failed: Vec<&str> = checks.iter().filter(|checked| !checked.passed).map(|checked| checked.check).collect();
     // No answer makes it larger: it is told, and keeps nobody from writing.
@@ -74,15 +77,26 @@ pub async fn run(bus: &str, options: &SetupOptions, output: &Output) -> Result<(
     let changes = answers.changes(&settings, address);
     let plan = edit::plan(paths, &changes).map_err(|error| not_written(&error))?;
     let refused = !talk.asks && !options.keep_anyway && !failed.is_empty();
-    let may_write = !options.change.dry_run && !refused && !plan.changes_nothing();
+    let zone = zone::command(&answers, site);
+    let changes_nothing = plan.changes_nothing() && zone.is_none();
+    let may_write = !options.change.dry_run && !refused && !changes_nothing;
     if !output.is_json() {
         output.line("")?;
         show(&plan.differs(), output)?;
+        if let Some(command) = &zone {
+            output.line(&format!("  {command}"))?;
+        }
     }
     let written = may_write && (options.yes || talk.agrees("Write this?", "写入以上修改？")?);
-    if written {
+    if written && !plan.changes_nothing() {
         edit::apply(paths, "setup", &changes).map_err(|error| not_written(&error))?;
     }
+    // Another configuration than the usual one is not the machine's.
+    let has_systemd = paths.is_empty() && options.root.join("run/systemd/system").is_dir();
+    let zone_set = match zone.as_deref().filter(|_| written && has_systemd) {
+        Some(command) => zone::set(command).await,
+        None => false,
+    };
     let restarted = written && talk.restart(options, &plan).await?;
     // A box that runs shows it; one that does not is no news where nothing was started.
     if restarted || (!written && site.running.is_some()) {
@@ -91,7 +105,7 @@ pub async fn run(bus: &str, options: &SetupOptions, output: &Output) -> Result<(
         checks.push(own);
     }
     if output.is_json() {
-        output.json(&Answer { checks: &checks, differs: plan.differs(), written, restarted })?;
+        output.json(&Answer { checks: &checks, differs: plan.differs(), written, restarted, zone_set })?;
     }
     if refused {
         return Err(Failure::new(
@@ -100,15 +114,21 @@ pub async fn run(bus: &str, options: &SetupOptions, output: &Output) -> Result<(
         ));
     }
     if !output.is_json() {
-        output.note(&outcome(language, &plan, written, restarted));
+        output.note(&outcome(language, changes_nothing, written, restarted));
+        if let Some(command) = zone.as_deref().filter(|_| written && !zone_set) {
+            output.note(&language.pick(
+                &format!("The time zone of the machine was not changed: `sudo {command}`."),
+                &format!("未修改本机时区：请执行 `sudo {command}`。"),
+            ));
+        }
     }
     let silent = checks.iter().any(|checked| checked.check == check::OWN && !checked.passed);
     let remedy = "`scansidectl doctor` says why; `scansidectl config revert` takes the change back";
     if silent { Err(Failure::new("the box does not answer", remedy)) } else { Ok(()) }
 }
 
-fn outcome(language: Language, plan: &Plan, written: bool, restarted: bool) -> String {
-    if plan.changes_nothing() {
+fn outcome(language: Language, changes_nothing: bool, written: bool, restarted: bool) -> String {
+    if changes_nothing {
         language.pick("Everything is so already: nothing was changed.", "配置已是如此，未作修改。")
     } else if !written {
         language.pick("Nothing was written.", "未写入任何修改。")
@@ -136,7 +156,7 @@ async fn running(bus: &str) -> Option<u16> {
 
 impl Talk<'_> {
     async fn questions(&self, given: &Given, site: Site<'_>) -> Result<(Answers, Vec<Checked>), Failure> {
-        let mut answers = Answers::present(site.settings);
+        let mut answers = Answers::present(site.settings).in_zone(site.machine.zone().as_deref());
         let mut checks = Vec::new();
         for question in Question::ALL {
             checks.push(self.settle(question, given.get(question), &mut answers, site).await?);
@@ -199,6 +219,10 @@ impl Talk<'_> {
                 ("Where results go: AE@HOST:PORT, - for nowhere", "结果接收方：AE@主机:端口；- 表示没有")
             }
             Question::Language => ("Language of key images: en, zh-CN", "关键图像的语言：en、zh-CN"),
+            Question::TimeZone => (
+                "Time zone of the clinic, as Asia/Shanghai; UTC where that is right",
+                "所在地时区，如 Asia/Shanghai；确实使用 UTC 时填 UTC",
+            ),
         };
         self.language.pick(en, zh)
     }

@@ -1,7 +1,7 @@
 //! Reads the pictures of a mammography, one after the other: only one is in memory at its full size.
 
 use dicom::header::Header;
-use dicom::mammogram::{self, Mammogram};
+use dicom::mammogram::{self, Mammogram, turn};
 use dicom::pixels::error::DecodeError;
 use dicom::pixels::pictures::Pictures as Decoder;
 use models::manifest::mammogram::Input;
@@ -98,6 +98,7 @@ impl Read {
                 sop_instance_uid: uid(),
                 size: [picture.width, picture.height],
                 grey: picture.bytes(),
+                turn: turn::of(if view.is_right() { "R" } else { "L" }, &looked.facts.orientation),
             });
         }
         if for_network {
