@@ -33,7 +33,7 @@ use crate::lesions::source_of;
 use crate::lesions::visit::Visit;
 use crate::parts::StudyParts;
 use crate::settings::{Analyze, Settings};
-use crate::{performed, priors};
+use crate::{amiss, performed, priors};
 
 /// A failed job waits no longer than this, unless the first pause is longer already.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
@@ -166,7 +166,7 @@ fn noted(transaction: &Transaction<'_>, job: &JobRow, visit: Option<&Visit>) -> 
         None => Ok(taken_back(transaction, job)?.then(Recorded::default)),
     };
     let error = match store::apart(transaction, note)? {
-        Err(error) if error.kind() == StoreFault::Other => error,
+        Err(error) if matches!(error.kind(), StoreFault::Rows | StoreFault::Other) => error,
         done => return done,
     };
     tracing::error!(job = job.id, %error, "lesions are not noted");
@@ -239,19 +239,25 @@ struct Decided {
     decision: Decision,
 }
 
-/// What came of a series may call for others: those that were not read because of it, and results that name it.
+/// What came of a series may call for others: those that were not read because of it, and results that name it. What their rows say
+/// keeps no job from its end: it would be taken again and again, before all others.
 fn next_best(transaction: &Transaction<'_>, settings: &Analyze, job: &JobRow) -> Result<(), store::Error> {
     if job.task.is_some() {
         return Ok(());
     }
     let Some(row) = series::get(transaction, job.series_id)? else { return Ok(()) };
-    if row.kind == SeriesKind::Ct {
-        let changed = choosing::decide(transaction, settings, &row.key.study_uid, Duration::ZERO)?;
-        if !changed.is_empty() {
+    if row.kind != SeriesKind::Ct {
+        return Ok(());
+    }
+    let decide = |own: &Transaction<'_>| choosing::decide(own, settings, &row.key.study_uid, Duration::ZERO);
+    match store::apart(transaction, decide)? {
+        Err(error) if error.kind() == StoreFault::Rows => amiss::noted(transaction, &row.key.study_uid, &error),
+        Ok(changed) if !changed.is_empty() => {
             tracing::info!(job = job.id, series = changed.len(), "read because of what came of another series");
         }
+            Ok(())
     }
-    Ok(())
+        done => done.map(drop),
 }
 
 /// A verdict with what the scanner said of the series.
