@@ -4,6 +4,7 @@ use dicom::header::Header;
 use dicom::patient::Identity;
 use rusqlite::{Connection, Transaction, params};
 
+use super::instances::{COUNTED, SET_ASIDE};
 use super::{Result, choices};
 use crate::series::SeriesKey;
 
@@ -79,12 +80,12 @@ fn is_lost(connection: &Connection, sop_uid: &str) -> Result<bool> {
 
 /// SOP Instance UIDs in conflict of which any content belongs to this study.
 fn objects(connection: &Connection, study_uid: &str) -> Result<Vec<String>> {
-    let mut statement = connection.prepare_cached(
+    let mut statement = connection.prepare_cached(&format!(
         "SELECT DISTINCT c.sop_uid FROM instances c \
-         WHERE c.state IN ('quarantined', 'conflict', 'damaged', 'replaced') AND c.state = 'conflict' \
+         WHERE c.state IN {SET_ASIDE} AND c.state = 'conflict' \
          AND (c.study_uid = ?1 OR EXISTS (SELECT 1 FROM instances k \
-              WHERE k.sop_uid = c.sop_uid AND k.state = 'kept' AND k.study_uid = ?1)) ORDER BY c.id",
-    )?;
+              WHERE k.sop_uid = c.sop_uid AND k.state = 'kept' AND k.study_uid = ?1)) ORDER BY c.id"
+    ))?;
     Ok(statement.query_map([study_uid], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
 }
 
@@ -129,11 +130,10 @@ pub fn is_outdated(connection: &Connection, job_id: i64) -> Result<bool> {
 /// # Errors
 /// When the database fails.
 pub fn is_contested(connection: &Connection, study_uid: &str) -> Result<bool> {
-    // The condition is that of the index of what is set aside.
-    let mut statement = connection.prepare_cached(
+    let mut statement = connection.prepare_cached(&format!(
         "SELECT c.header, k.header FROM instances c JOIN instances k ON k.sop_uid = c.sop_uid \
-         WHERE c.state IN ('quarantined', 'conflict') AND c.state = 'conflict' AND k.state = 'kept' AND k.study_uid = ?1",
-    )?;
+         WHERE c.state IN {SET_ASIDE} AND c.state = 'conflict' AND k.state = 'kept' AND k.study_uid = ?1"
+    ))?;
     let mut rows = statement.query([study_uid])?;
     while let Some(row) = rows.next()? {
         let [again, kept] =

@@ -43,6 +43,10 @@ impl InstanceState {
     }
 }
 
+/// For SQL: the states of what is here and not in use. The index of these has this list in its condition, so a query that asks for one of
+/// them names the list as well: else it reads all instances.
+pub(super) const SET_ASIDE: &str = "('quarantined', 'conflict', 'damaged', 'replaced')";
+
 /// What `insert` needs beside the header.
 #[derive(Debug)]
 pub struct New<'a> {
@@ -182,10 +186,8 @@ pub fn forget_twin(connection: &Connection, instance: &Instance) -> Result<bool>
 /// # Errors
 /// When the database fails.
 pub fn in_conflict(connection: &Connection) -> Result<Vec<i64>> {
-    // The list of states is that of the index.
-    let sql = "SELECT id FROM instances WHERE state IN ('quarantined', 'conflict', 'damaged', 'replaced') \
-               AND state = 'conflict' ORDER BY id";
-    let mut statement = connection.prepare(sql)?;
+    let sql = format!("SELECT id FROM instances WHERE state IN {SET_ASIDE} AND state = 'conflict' ORDER BY id");
+    let mut statement = connection.prepare(&sql)?;
     Ok(statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
 }
 
@@ -429,10 +431,10 @@ pub struct Quarantined {
 /// # Errors
 /// When the database fails.
 pub fn quarantined(connection: &Connection, limit: u32) -> Result<Vec<Quarantined>> {
-    let mut statement = connection.prepare_cached(
+    let mut statement = connection.prepare_cached(&format!(
         "SELECT id, sop_uid, ifnull(reason, ''), calling_ae, peer_address, received_utc FROM instances \
-         WHERE state = 'quarantined' ORDER BY id DESC LIMIT ?1",
-    )?;
+         WHERE state IN {SET_ASIDE} AND state = 'quarantined' ORDER BY id DESC LIMIT ?1"
+    ))?;
     let rows = statement.query_map([limit], |row| {
         Ok(Quarantined {
             id: row.get(0)?,
