@@ -140,7 +140,7 @@ impl Store {
     /// Brings the file beside the database up to date. Blocks until it is on the disk. A failure is logged, since the database
     /// has the holds and the next call writes them.
     pub fn mirror_holds(&self, connection: &Connection) {
-        FILE.mirror(&self.path, all_lines(connection));
+        FILE.mirror(&self.path, || all_lines(connection));
     }
 
     /// Brings back lines that only the file has, and completes the file.
