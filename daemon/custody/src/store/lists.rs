@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use super::instances::{COUNTED, SET_ASIDE};
 use super::standing::Standing;
-use super::{Result, holds, notices, own_steps, priors, ups};
+use super::{Result, conflicts, holds, notices, own_steps, priors, ups};
 use crate::retention::Hold;
 
 /// Which rows; `None` takes all.
@@ -195,6 +195,11 @@ fn study(connection: &Connection, row: &Row<'_>, state: &'static str) -> Result<
     for said in set_aside(connection, &study_uid)? {
         verdicts.insert(0, said);
     }
+    match conflicts::of_another(connection, &study_uid)? {
+        0 => {}
+        1 => verdicts.insert(0, format!("1 object {OF_ANOTHER}")),
+        count => verdicts.insert(0, format!("{count} objects {OF_ANOTHER}")),
+    }
     Ok(StudyItem {
         header: headers.remove(&id).unwrap_or_default(),
         id,
@@ -210,6 +215,10 @@ fn study(connection: &Connection, row: &Row<'_>, state: &'static str) -> Result<
         last_utc: row.get(5)?,
     })
 }
+
+/// What a person must do, for the box cannot: the results of then were forgotten with the bytes.
+const OF_ANOTHER: &str = "came again as another patient's, after eviction or damage here: results that an archive has under the earlier name \
+                          still count there, reject them there";
 
 /// What of a study is kept and not used, in words.
 fn set_aside(connection: &Connection, study_uid: &str) -> Result<Vec<String>> {
