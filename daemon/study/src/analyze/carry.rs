@@ -49,7 +49,6 @@ use crate::lesions::{source_of_series, source_of_task};
 use crate::parts::StudyParts;
 use crate::priors::here;
 use crate::volume::build::Built;
-use crate::volume::memory;
 use crate::{choosing, sharing};
 
 /// What came of a job.
@@ -305,7 +304,7 @@ fn signed<R: DeserializeOwned>(connection: &Connection, job: &JobRow) -> Result<
 /// What decoding one of these pictures may need: what is decoded ahead is taken off, unless that is the room of one of them.
 fn picture_bytes(parts: &StudyParts, all: &[Stored<'_>]) -> u64 {
     let limit = parts.settings.analyze.memory_mib << 20;
-    let needs = all.iter().map(|stored| memory::picture_bytes(&stored.header, stored.file_bytes));
+    let needs = all.iter().map(|stored| crate::volume::picture_bytes(&stored.header, stored.file_bytes));
     let most = needs.filter(|need| *need <= limit).max().unwrap_or(0);
     if most > limit.saturating_sub(parts.ahead.bytes()) {
         parts.ahead.make_room();
