@@ -15,6 +15,7 @@ use custody::store::{Durability, jobs, now_utc, utc_after};
 use hal::backoff::Pauses;
 use study::exam::hand_over::HandOver;
 use study::exam::keep;
+use study::interrupted;
 use study::parts::StudyParts;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
@@ -49,11 +50,11 @@ pub async fn run(
     at_work: AtWork,
     shutdown: CancellationToken,
 ) {
-    let mut built = Vec::new();
+    let (mut built, mut is_first) = (Vec::new(), true);
     let mut troubles = parts.store.troubles();
     loop {
         tokio::select! {
-            () = open_until_it_works(&parts, &audit, &told, &mut built) => {}
+            () = open_until_it_works(&parts, &audit, &told, &mut built, is_first) => is_first = false,
             () = shutdown.cancelled() => return,
         }
         let trouble = tokio::select! {
@@ -75,12 +76,14 @@ pub async fn run(
     }
 }
 
-/// Tries with pauses. `built`: when the database had to be built again while the daemon ran.
+/// Tries with pauses. `built`: when the database had to be built again while the daemon ran. `is_first`: nobody in this process has
+/// worked on rows.
 async fn open_until_it_works(
     parts: &StudyParts,
     audit: &Audit,
     told: &watch::Sender<Custody>,
     built: &mut Vec<Instant>,
+    is_first: bool,
 ) {
     let mut failures = 0;
     loop {
@@ -95,7 +98,7 @@ async fn open_until_it_works(
             tokio::time::sleep(rest).await;
         }
         let opening = parts.clone();
-        let opened = spawn_blocking(move || open(&opening)).await;
+        let opened = spawn_blocking(move || open(&opening, is_first)).await;
         let (mended, opened) = opened.unwrap_or_else(|panicked| (None, Err(panicked.into())));
         if mended.is_some() && opened.is_err() {
             built.push(Instant::now());
@@ -133,10 +136,10 @@ fn rest(built: &[Instant], now: Instant) -> Option<Duration> {
 }
 
 /// Blocks. Says also after an error whether the database was built again.
-fn open(parts: &StudyParts) -> (Option<Mended>, anyhow::Result<Recovery>) {
+fn open(parts: &StudyParts, is_first: bool) -> (Option<Mended>, anyhow::Result<Recovery>) {
     match prepare(parts) {
         Ok(mended) => {
-            let started = start(parts, mended.is_some());
+            let started = start(parts, mended.is_some(), is_first);
             (mended, started)
         }
         Err(error) => (None, Err(error)),
@@ -153,16 +156,21 @@ fn prepare(parts: &StudyParts) -> anyhow::Result<Option<Mended>> {
     parts.store.prepare().map_err(|error| anyhow::anyhow!("{}: {error}", error.kind().words()))
 }
 
-fn start(parts: &StudyParts, was_built: bool) -> anyhow::Result<Recovery> {
+fn start(parts: &StudyParts, was_built: bool, is_first: bool) -> anyhow::Result<Recovery> {
     let recovery = parts.spool.start().inspect_err(|error| {
         if let spool::Error::Database(error) = error {
             // Damage is marked, so that the next attempt builds the database again.
             parts.store.failed(error);
         }
     })?;
-    if was_built {
+    // Before anybody may take a job.
+    if is_first && !was_built {
+        interrupted::recover(parts)?;
+    } else {
         // The work on them was ended, which is not held against them.
         jobs::give_all_back(&parts.store.connect(Durability::Full)?)?;
+    }
+    if was_built {
         HandOver::from(parts).ended_again(&parts.settings.spool.directory.join("exams"));
     }
     Ok(recovery)

@@ -72,10 +72,6 @@ pub fn breast(connection: &Connection, study_uid: &str) -> Result<Breast, Error>
     let is_here = |image: &&Instance| here.contains(&image.id);
     // They would hang side by side under one name.
     one_person(images.iter().filter(is_here).map(|image| &image.header))?;
-    // One that was damaged and sent again is here.
-    let uids: BTreeSet<String> =
-        images.iter().filter(is_here).map(|image| image.header.sop_instance_uid.clone()).collect();
-    images.retain(|image| is_here(&image) || !uids.contains(&image.header.sop_instance_uid));
     let task = StudyTask::MammographyViews.name();
     let newest = jobs::newest_done_of_task(connection, study_uid, task)?;
     let outdated = newest.map(|job| conflicts::is_outdated(connection, job)).transpose()?.unwrap_or(false);

@@ -13,6 +13,7 @@ use rusqlite::{Connection, Transaction};
 
 use crate::analyze::task::{StudyTask, ViewSet, Wants};
 use crate::analyze::views::{self, Image, Selection};
+use crate::resolve::EMPTIED;
 use crate::settings::Analyze;
 
 /// What was decided for a study.
@@ -53,6 +54,7 @@ pub fn decide(
     let mut decided = Decided::default();
     for (task, set) in StudyTask::of_studies() {
         let study = Study::load(transaction, task, set, study_uid)?;
+        study.conclude_emptied(transaction, &mut decided)?;
         if study.is_covered() {
             continue;
         }
@@ -153,8 +155,10 @@ pub fn undecided(connection: &Connection) -> store::Result<Vec<String>> {
 struct Study {
     task: StudyTask,
     study_uid: String,
-    /// By id.
+    /// By id. Each has an image that counts: a job has only images as members, so that it never covers another series.
     series: Vec<SeriesRow>,
+    /// Those of which no image counts any more: all were sent again, corrected, as part of another one.
+    emptied: Vec<SeriesRow>,
     /// With the place of their series in `series`, in the order of arrival.
     instances: Vec<(usize, Instance)>,
     /// SOP Instance UIDs of those whose bytes are here.
@@ -165,24 +169,29 @@ struct Study {
 
 impl Study {
     fn load(connection: &Connection, task: StudyTask, set: ViewSet, study_uid: &str) -> store::Result<Self> {
-        let mut series = series::of_study(connection, study_uid)?;
-        series.retain(|row| row.kind == set.kind);
+        let (mut series, mut emptied) = (Vec::new(), Vec::new());
         let (mut instances, mut here) = (Vec::new(), BTreeSet::new());
-        for (place, row) in series.iter().enumerate() {
+        for row in series::of_study(connection, study_uid)?.into_iter().filter(|row| row.kind == set.kind) {
             let kept = instances::ids_of_series(connection, study_uid, &row.key.series_uid)?;
-            for instance in instances::ever_of_series(connection, study_uid, &row.key.series_uid)? {
+            let ever = instances::ever_of_series(connection, study_uid, &row.key.series_uid)?;
+            if ever.is_empty() {
+                emptied.push(row);
+                continue;
+            }
+            for instance in ever {
                 if kept.contains(&instance.id) {
                     here.insert(instance.header.sop_instance_uid.clone());
                 }
-                instances.push((place, instance));
+                instances.push((series.len(), instance));
             }
+            series.push(row);
         }
         instances.sort_by_key(|(_, instance)| instance.id);
         let covered = match jobs::newest_of_task(connection, study_uid, task.name())? {
             Some(job) => members::series_of_job(connection, job.id)?,
             None => Vec::new(),
         };
-        Ok(Self { task, study_uid: study_uid.to_owned(), series, instances, here, covered })
+        Ok(Self { task, study_uid: study_uid.to_owned(), series, emptied, instances, here, covered })
     }
 
     fn modality(&self) -> &str {
@@ -223,6 +232,15 @@ impl Study {
         Ok(())
     }
 
+    /// Their verdict, where an earlier version of this software left them without one.
+    fn conclude_emptied(&self, transaction: &Transaction<'_>, decided: &mut Decided) -> store::Result<()> {
+        for row in self.emptied.iter().filter(|row| row.state == SeriesState::Complete && row.verdict.is_none()) {
+            series::conclude(transaction, row.id, SeriesEvent::Refused, EMPTIED)?;
+            decided.changed.push(row.id);
+        }
+        Ok(())
+    }
+
     /// Queues the newest job again if it is parked and is to apply a review to all that is here. Returns whether it does.
     fn resume(&self, transaction: &Transaction<'_>, decided: &mut Decided) -> store::Result<bool> {
         let newest = jobs::newest_of_task(transaction, &self.study_uid, self.task.name())?;
@@ -234,7 +252,7 @@ impl Study {
     }
 
     /// A job on all images. It is anchored at the first series that is here; a series that had its verdict, or its job,
-    /// begins a new version.
+    /// begins a new version; so does one at which another job is anchored in this version, whether it is a member of that or not.
     fn queue(&self, transaction: &Transaction<'_>, by: &str, decided: &mut Decided) -> store::Result<()> {
         let now = store::now_utc();
         let mut anchor = None;
@@ -242,7 +260,8 @@ impl Study {
         for row in &self.series {
             let mut version = row.version;
             if row.state != SeriesState::Evicted {
-                if row.state != SeriesState::Complete || self.covers(row) {
+                let has_job = jobs::state_of(transaction, row.id, row.version)?.is_some();
+                if row.state != SeriesState::Complete || self.covers(row) || has_job {
                     version = series::completed(transaction, row.id, by, &now)?;
                 }
                 anchor.get_or_insert(SeriesVersion { series_id: row.id, version });

@@ -23,16 +23,18 @@
 //!    storage commitment where there is any (`outbox::ask`).
 //!
 //! Everything that must survive a power cut is a row before it is announced; `resume` picks up what was left, also after an
-//! error of the database. `resolve` lets a person decide between two contents of the same object,
+//! error of the database, and `interrupted` the jobs that were in work. An error of the rows of one study keeps nothing from the others (`amiss`). `resolve` lets a person decide between two contents of the same object,
 //! `review` about each finding; `reject` tells the destinations what does not count any more because of either.
 
 #![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
 
+pub mod interrupted;
 pub mod assemble;
 pub mod sharing;
 pub mod closing;
 pub mod performed;
 pub mod gather;
+mod amiss;
 pub mod choose;
 pub mod choosing;
 pub mod priors;
@@ -57,7 +59,7 @@ use custody::event::Event;
 use custody::instance::Instance;
 use custody::series::{SeriesKey, SeriesState, state};
 use custody::store::series::SeriesRow;
-use custody::store::{self, Durability, Store, events, instances, jobs, series, steps};
+use custody::store::{self, Durability, Store, StoreFault, events, instances, jobs, series, steps};
 use dicom::kind::SeriesKind;
 use hal::backoff::{Backoff, Pauses};
 use node::Arrival;
@@ -69,9 +71,9 @@ use tokio::task::{JoinError, block_in_place};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::analyze::sent;
 use crate::analyze::task::StudyTask;
 use crate::analyze::ultrasound;
-use crate::analyze::{conclude, sent};
 use crate::assemble::{Assembler, CompletedBy};
 use crate::closing::Closing;
 use crate::parts::StudyParts;
@@ -118,9 +120,8 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), store::Error> {
     let (started, mut backoff) = (Instant::now(), Backoff::new(PAUSES));
-    let mut interrupted = true;
     loop {
-        let told = tell(&parts, arrivals, &mut interrupted, &mut backoff, &shutdown).await;
+        let told = tell(&parts, arrivals, &mut backoff, &shutdown).await;
         let Err(error) = told else { return Ok(()) };
         parts.store.failed(&error);
         let pause = backoff.failed(started.elapsed());
@@ -130,12 +131,10 @@ pub async fn run(
     }
 }
 
-/// The story until shutdown, or until an error. `interrupted`: jobs that ran when the last process ended are still to be
-/// queued again.
+/// The story until shutdown, or until an error.
 async fn tell(
     parts: &StudyParts,
     arrivals: &mut mpsc::Receiver<Arrival>,
-    interrupted: &mut bool,
     backoff: &mut Backoff,
     shutdown: &CancellationToken,
 ) -> Result<(), store::Error> {
@@ -143,10 +142,9 @@ async fn tell(
     let mut story = block_in_place(|| {
         let connection = parts.store.connect(Durability::Rebuildable)?;
         let mut story = Story::new(parts.clone(), connection);
-        story.resume(*interrupted)?;
+        story.resume()?;
         Ok::<_, store::Error>(story)
     })?;
-    *interrupted = false;
     loop {
         let deadline = story.next_deadline().unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
         tokio::select! {
@@ -236,7 +234,8 @@ impl Story {
         match arrival {
             Arrival::Kept(instance) => {
                 let association = instance.association;
-                self.instance(&instance, Some(association))
+                let taken = self.instance(&instance, Some(association));
+                self.apart(&instance.header.study_instance_uid, None, taken)
             }
             Arrival::InFlight { association } => {
                 self.assembler.in_flight(association, Instant::now());
@@ -246,7 +245,10 @@ impl Story {
                 self.assembler.released(association, clean, Instant::now());
                 self.settle_sent()
             }
-            Arrival::Performed { series, .. } => self.performed(&series),
+            Arrival::Performed { series, .. } => {
+                let taken = self.performed(&series);
+                self.apart("", None, taken) // of no study that could be named
+            }
         }
     }
 
@@ -351,13 +353,8 @@ impl Story {
         let mut studies = BTreeSet::new();
         for (key, by) in self.assembler.complete(Instant::now(), closed) {
             let Some(mut receiving) = self.receiving.remove(&key) else { continue };
-            if receiving.is_of_several_kinds {
-                // The first object may have been a localiser.
-                let kept = instances::of_series(&self.connection, &key.study_uid, &key.series_uid)?;
-                let kind = SeriesKind::of_series(kept.iter().map(|instance| &instance.header));
-                receiving.row.kind = kind.unwrap_or(receiving.row.kind);
-            }
-            self.completed(&receiving.row, by)?;
+            let completed = self.completed(&mut receiving, by);
+            self.apart(&key.study_uid, Some((&key, by)), completed)?;
             self.closing.touched(&key.study_uid, Instant::now());
             if self.belongs_to_study_task(receiving.row.kind) {
                 studies.insert(key.study_uid);
@@ -382,6 +379,31 @@ impl Story {
 
     /// The tasks of the whole study: a job, a wait, or a verdict.
     fn decide(&mut self, study_uid: &str, closed: bool) -> Result<(), store::Error> {
+        let decided = self.decided(study_uid, closed);
+        self.apart(study_uid, None, decided)
+    }
+
+    /// What the rows of one study say keeps nothing from the others; any other error ends the story, and it is taken up again.
+    fn apart(
+        &self,
+        study_uid: &str,
+        completed: Option<(&SeriesKey, CompletedBy)>,
+        done: Result<(), store::Error>,
+    ) -> Result<(), store::Error> {
+        let error = match done {
+            Err(error) if error.kind() == StoreFault::Rows => error,
+            done => return done,
+        };
+        if let Some((key, _)) = completed {
+            self.parts.ahead.forget(key);
+        }
+        for row in amiss::left(&self.parts.store, study_uid, completed, &error)? {
+            let _ = self.parts.events.send(Event::series(&row));
+        }
+        Ok(())
+    }
+
+    fn decided(&mut self, study_uid: &str, closed: bool) -> Result<(), store::Error> {
         let mut connection = self.parts.store.connect(Durability::Full)?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let decided = gather::decide(&transaction, &self.parts.settings.analyze, study_uid, closed)?;
@@ -405,7 +427,15 @@ impl Story {
     }
 
     /// A series is complete.
-    fn completed(&self, row: &SeriesRow, by: CompletedBy) -> Result<(), store::Error> {
+    fn completed(&self, receiving: &mut Receiving, by: CompletedBy) -> Result<(), store::Error> {
+        if receiving.is_of_several_kinds {
+            // The first object may have been a localiser.
+            let key = &receiving.row.key;
+            let kept = instances::of_series(&self.connection, &key.study_uid, &key.series_uid)?;
+            let kind = SeriesKind::of_series(kept.iter().map(|instance| &instance.header));
+            receiving.row.kind = kind.unwrap_or(receiving.row.kind);
+        }
+        let row = &receiving.row;
         // The row of the job guarantees that the series will be analysed, so it must be on disk.
         let mut connection = self.parts.store.connect(Durability::Full)?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -440,10 +470,9 @@ impl Story {
     }
 
     /// After a start, and after an error: series that were being received are assembled again, studies that a task waited
-    /// for are decided again. With `interrupted`, jobs that ran are queued again.
-    fn resume(&mut self, interrupted: bool) -> Result<(), store::Error> {
-        let (queued, hopeless) = if interrupted { self.recover_jobs()? } else { (0, 0) };
-        if interrupted && !self.parts.settings.prior.is_on() {
+    /// for are decided again.
+    fn resume(&mut self) -> Result<(), store::Error> {
+        if !self.parts.settings.prior.is_on() {
             let mut connection = self.parts.store.connect(Durability::Full)?;
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             priors::switched_off(&transaction)?;
@@ -451,36 +480,25 @@ impl Story {
         }
         let open = series::unfinished(&self.connection)?;
         for key in &open {
-            for instance in instances::of_series(&self.connection, &key.study_uid, &key.series_uid)? {
-                self.instance(&Arc::new(instance), None)?;
-            }
+            let taken_up = self.take_up(key);
+            self.apart(&key.study_uid, None, taken_up)?;
         }
         let undecided = gather::undecided(&self.connection)?;
         for study_uid in &undecided {
             self.decide(study_uid, false)?;
         }
-        if queued + hopeless > 0 || !open.is_empty() {
-            tracing::info!(jobs = queued, parked = hopeless, series = open.len(), studies = undecided.len(), "resumed");
+        if !open.is_empty() {
+            tracing::info!(series = open.len(), studies = undecided.len(), "resumed");
         }
         self.parts.wake.notify_one();
         self.settle_sent()
     }
 
-    /// Returns how many jobs are queued, and how many were interrupted too often and are parked.
-    fn recover_jobs(&self) -> Result<(usize, usize), store::Error> {
-        let limit = self.parts.settings.analyze.max_interruptions;
-        let mut connection = self.parts.store.connect(Durability::Full)?;
-        let transaction = connection.transaction()?;
-        let (queued, hopeless) = jobs::recover(&transaction, limit)?;
-        for job in &hopeless {
-            let times = job.interruptions;
-            let reason = format!(
-                "the process died {times} times while this was in work; `scansidectl studies rerun` tries again"
-            );
-            conclude::park(&transaction, &self.parts.settings.analyze, job, &reason)?;
+    fn take_up(&mut self, key: &SeriesKey) -> Result<(), store::Error> {
+        for instance in instances::of_series(&self.connection, &key.study_uid, &key.series_uid)? {
+            self.instance(&Arc::new(instance), None)?;
         }
-        transaction.commit()?;
-        Ok((queued.len(), hopeless.len()))
+        Ok(())
     }
 }
 

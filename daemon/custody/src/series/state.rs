@@ -55,7 +55,8 @@ impl SeriesState {
             (_, SeriesEvent::Instance) => Receiving,
             (Receiving | Complete, SeriesEvent::Completed) => Complete,
             (Complete | Processed, SeriesEvent::Processed) => Processed,
-            (Receiving | Complete | Refused, SeriesEvent::Refused) => Refused,
+            // Not while more comes: what was found in less of it is no verdict of the series.
+            (Complete | Refused, SeriesEvent::Refused) => Refused,
             (Processed | Refused | Evicted, SeriesEvent::Evicted) => Evicted,
             (Complete | Processed | Refused, SeriesEvent::Rerun) => Complete,
             (from, event) => return Err(IllegalTransition { from, event }),
@@ -104,7 +105,7 @@ mod tests {
     /// One letter for each (state, event): `x` forbidden, `.` unchanged, `f` refused, otherwise the initial of the next
     /// state.
     const TABLE: [&str; 5] = [
-        ".Cxfxx", // receiving
+        ".Cxxxx", // receiving
         "R.Pfx.", // complete
         "Rx.xEC", // processed
         "Rxx.EC", // refused

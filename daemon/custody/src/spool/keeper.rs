@@ -84,16 +84,24 @@ impl Shelf {
     /// Puts back a segment that retention emptied. It need not be filled with zeros again: its old records carry
     /// another epoch. Returns false when enough segments are ready.
     pub(super) fn give(&self, log: &Path, freed: &Path) -> bool {
-        let mut state = self.lock();
-        if state.spares.len() >= self.wanted {
-            return false;
-        }
-        state.counter += 1;
-        let spare = log.join(format!("{}.spare", spare_name(state.counter)));
+        let spare = {
+            let mut state = self.lock();
+            if state.spares.len() >= self.wanted {
+                return false;
+            }
+            state.counter += 1;
+            log.join(format!("{}.spare", spare_name(state.counter)))
+        };
         if std::fs::rename(freed, &spare).is_err() {
             return false;
         }
-        state.spares.push(spare);
+        // Its old name must be gone before anybody writes to it: after a power cut the head of another segment would stand there.
+        if let Err(error) = segment::sync_directory(log) {
+            tracing::warn!(%error, "a freed segment is not used again");
+            let _ = std::fs::remove_file(&spare);
+            return true;
+        }
+        self.lock().spares.push(spare);
         self.changed.notify_all();
         true
     }

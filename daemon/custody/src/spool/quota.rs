@@ -104,10 +104,25 @@ pub(super) fn apply(shared: &Arc<Shared>, evict_below: u64) -> Result<Evicted> {
     let (mut contents, exams) = judged(&connection, &now)?;
     contents.extend(places::empty_segments(&connection, shared.segment_size)?);
     let mut chosen = choose(candidates(by_place(contents), exams), &rules);
+    let mut evicted = Evicted::default();
     // Results may be left of what went before: they were waited for then.
-    if chosen.is_empty() && results::jobs_of_evicted(&connection)?.is_empty() {
-        return Ok(Evicted::default());
+    while !shared.shelf.is_stopped() && (!chosen.is_empty() || !results::jobs_of_evicted(&connection)?.is_empty()) {
+        let some = evict_some(shared, &mut connection, next_of(&mut chosen))?;
+        evicted.instances += some.instances;
+        evicted.bytes += some.bytes;
     }
+    Ok(evicted)
+}
+
+/// So many places, and the results of so many jobs, go in one transaction: whoever sends waits for it.
+const AT_ONCE: usize = 16;
+
+/// Takes the next ones out.
+fn next_of(chosen: &mut Vec<Candidate>) -> Vec<Candidate> {
+    chosen.drain(..chosen.len().min(AT_ONCE)).collect()
+}
+
+fn evict_some(shared: &Arc<Shared>, connection: &mut Connection, mut chosen: Vec<Candidate>) -> Result<Evicted> {
     // Nobody can write to the database from here on, so only what was chosen is looked at again.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     still_finished(&transaction, &mut chosen)?;
@@ -226,7 +241,8 @@ fn mark(connection: &Connection, chosen: &[Candidate]) -> Result<(u64, Vec<Strin
         }
         events::record(connection, &place.subject(), "evicted", &told)?;
     }
-    let jobs = results::jobs_of_evicted(connection)?;
+    let mut jobs = results::jobs_of_evicted(connection)?;
+    jobs.truncate(AT_ONCE);
     if jobs.is_empty() {
         return Ok((instances, Vec::new()));
     }
@@ -330,6 +346,20 @@ mod tests {
         assert_eq!(mended(&["2026-02-01", "2037-11-01"], now), ["2026-02-01", now]);
         assert_eq!(mended(&["1970-01-01", "1970-01-02"], now), [now, now], "not 56 years old");
         assert_eq!(mended(&["2026-04-01", "2026-02-01"], now), ["2026-04-01", "2026-04-01"], "it was slow for a while");
+    }
+
+    #[test]
+    fn nobody_waits_for_all_that_a_new_limit_evicts() {
+        let candidate =
+            |number| Candidate { what: What::Place(Place::Segment(number)), newest_utc: String::new(), bytes: 1 };
+        let mut chosen: Vec<_> = (1..=40).map(candidate).collect();
+        let rounds: Vec<Vec<Place>> = std::iter::from_fn(|| {
+            let some = next_of(&mut chosen);
+            (!some.is_empty()).then(|| some.into_iter().map(|one| place_of(one.what)).collect())
+        })
+        .collect();
+        assert_eq!(rounds.iter().map(Vec::len).collect::<Vec<_>>(), [AT_ONCE, AT_ONCE, 8]);
+        assert_eq!(rounds.concat(), (1..=40).map(Place::Segment).collect::<Vec<_>>(), "the oldest first, each once");
     }
 
     #[test]

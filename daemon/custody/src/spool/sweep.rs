@@ -76,8 +76,13 @@ pub(super) fn sweep(shared: &Shared, connection: &mut Connection) -> Result<(Res
     let mut active = None;
     let last = files.keys().next_back().copied();
     for (number, path) in files {
-        let Some(segment) = Segment::open(path, number)? else {
-            recovery.damaged_segments += 1;
+        let Some(segment) = Segment::open(path.clone(), number)? else {
+            if is_freed(connection, &path, number)? {
+                remove(&path, &mut recovery)?;
+                segments::remove(connection, number)?;
+            } else {
+                recovery.damaged_segments += 1;
+            }
             continue;
         };
         let known = known.get(&number).copied();
@@ -100,6 +105,13 @@ pub(super) fn sweep(shared: &Shared, connection: &mut Connection) -> Result<(Res
     choices::decide_again(connection)?;
     results_of_jobs(directory, connection, &mut recovery)?;
     Ok((Resume { active, next_number, spares }, recovery))
+}
+
+/// Whether this was an evicted segment that was about to become a later one when the power was cut: it has the head of that one, and
+/// nothing is written to a segment before its own name is on the disk.
+fn is_freed(connection: &Connection, path: &Path, number: i64) -> Result<bool> {
+    let is_later = segment::head_of(path)?.is_some_and(|head| head.number > number);
+    Ok(is_later && !places::segment_in_use(connection, number)?)
 }
 
 fn log_files(log: &Path, segment_size: u64) -> Result<(BTreeMap<i64, PathBuf>, Vec<PathBuf>)> {

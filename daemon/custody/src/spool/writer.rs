@@ -18,7 +18,7 @@ use super::segment::Segment;
 use super::{Outcome, Shared, segment};
 use crate::instance::{Instance, Location, Origin};
 use crate::store::instances::{self, InstanceState, Known};
-use crate::store::{self, events, priors, segments};
+use crate::store::{self, conflicts, events, priors, segments};
 
 /// A group takes no further instance after this many bytes.
 const GROUP_BYTES: u64 = 32 << 20;
@@ -410,7 +410,7 @@ pub(super) fn reason(state: InstanceState, given: Option<&str>) -> Option<&str> 
     if state == InstanceState::Conflict { given.or(Some(CONFLICT_BECAUSE)) } else { given }
 }
 
-/// Records an event for an instance in conflict or in quarantine.
+/// Records an event for an instance in conflict or in quarantine, and for one of another patient than before.
 pub(super) fn note(connection: &Connection, id: i64, state: InstanceState, reason: Option<&str>) -> Result<()> {
     let subject = format!("instance/{id}");
     match state {
@@ -419,7 +419,14 @@ pub(super) fn note(connection: &Connection, id: i64, state: InstanceState, reaso
             events::record(connection, &subject, "conflict", CONFLICT_BECAUSE)?;
         }
         InstanceState::Quarantined => events::record(connection, &subject, "quarantined", reason.unwrap_or_default())?,
-        InstanceState::Kept | InstanceState::Evicted | InstanceState::Damaged | InstanceState::Replaced => {}
+        InstanceState::Kept => {
+            if conflicts::mark_of_another(connection, id)? {
+                let why = conflicts::OF_ANOTHER;
+                tracing::warn!(instance = id, "another patient than before: {why}");
+                events::record(connection, &subject, "another patient", why)?;
+            }
+        }
+        InstanceState::Evicted | InstanceState::Damaged | InstanceState::Replaced => {}
     }
     Ok(())
 }

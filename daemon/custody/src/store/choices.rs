@@ -70,7 +70,7 @@ impl Store {
     /// Brings the file beside the database up to date. Blocks until it is on the disk. A failure is logged, since the database
     /// has the decisions and the next call writes them.
     pub fn mirror_choices(&self, connection: &Connection) {
-        FILE.mirror(&self.path, all_lines(connection));
+        FILE.mirror(&self.path, || all_lines(connection));
     }
 
     pub(super) fn restore_choices(&self, connection: &mut Connection) -> Result<()> {

@@ -4,6 +4,7 @@ use dicom::header::Header;
 use dicom::patient::Identity;
 use rusqlite::{Connection, Transaction, params};
 
+use super::instances::{COUNTED, SET_ASIDE};
 use super::{Result, choices};
 use crate::series::SeriesKey;
 
@@ -79,12 +80,12 @@ fn is_lost(connection: &Connection, sop_uid: &str) -> Result<bool> {
 
 /// SOP Instance UIDs in conflict of which any content belongs to this study.
 fn objects(connection: &Connection, study_uid: &str) -> Result<Vec<String>> {
-    let mut statement = connection.prepare_cached(
+    let mut statement = connection.prepare_cached(&format!(
         "SELECT DISTINCT c.sop_uid FROM instances c \
-         WHERE c.state IN ('quarantined', 'conflict', 'damaged', 'replaced') AND c.state = 'conflict' \
+         WHERE c.state IN {SET_ASIDE} AND c.state = 'conflict' \
          AND (c.study_uid = ?1 OR EXISTS (SELECT 1 FROM instances k \
-              WHERE k.sop_uid = c.sop_uid AND k.state = 'kept' AND k.study_uid = ?1)) ORDER BY c.id",
-    )?;
+              WHERE k.sop_uid = c.sop_uid AND k.state = 'kept' AND k.study_uid = ?1)) ORDER BY c.id"
+    ))?;
     Ok(statement.query_map([study_uid], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
 }
 
@@ -129,11 +130,10 @@ pub fn is_outdated(connection: &Connection, job_id: i64) -> Result<bool> {
 /// # Errors
 /// When the database fails.
 pub fn is_contested(connection: &Connection, study_uid: &str) -> Result<bool> {
-    // The condition is that of the index of what is set aside.
-    let mut statement = connection.prepare_cached(
+    let mut statement = connection.prepare_cached(&format!(
         "SELECT c.header, k.header FROM instances c JOIN instances k ON k.sop_uid = c.sop_uid \
-         WHERE c.state IN ('quarantined', 'conflict') AND c.state = 'conflict' AND k.state = 'kept' AND k.study_uid = ?1",
-    )?;
+         WHERE c.state IN {SET_ASIDE} AND c.state = 'conflict' AND k.state = 'kept' AND k.study_uid = ?1"
+    ))?;
     let mut rows = statement.query([study_uid])?;
     while let Some(row) = rows.next()? {
         let [again, kept] =
@@ -143,6 +143,49 @@ pub fn is_contested(connection: &Connection, study_uid: &str) -> Result<bool> {
         }
     }
     Ok(false)
+}
+
+/// The reason of an object that counts and came as that of another patient than before. There is no conflict, for what came before was
+/// evicted or damaged; but archives may have results under the name of then.
+pub(crate) const OF_ANOTHER: &str =
+    "it came before as the object of another patient, was evicted or damaged here, and came again";
+
+/// Marks an object that has just been kept, where that holds. Returns whether it does.
+///
+/// # Errors
+/// When the database fails.
+pub(crate) fn mark_of_another(connection: &Connection, id: i64) -> Result<bool> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT header FROM instances WHERE sop_uid = (SELECT sop_uid FROM instances WHERE id = ?1) AND id < ?1 \
+         AND (({COUNTED} AND state = 'evicted') OR state = 'damaged')"
+    ))?;
+    let before = statement.query_map([id], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
+    if before.is_empty() {
+        return Ok(false);
+    }
+    let own: String =
+        connection.prepare_cached("SELECT header FROM instances WHERE id = ?1")?.query_row([id], |row| row.get(0))?;
+    let own = serde_json::from_str::<Header>(&own)?;
+    for json in before {
+        let then = serde_json::from_str::<Header>(&json)?;
+        if Identity::of(&own).contradicts(&Identity::of(&then)).is_some() {
+            let sql = "UPDATE instances SET reason = ?2 WHERE id = ?1 AND state = 'kept'";
+            connection.prepare_cached(sql)?.execute(params![id, OF_ANOTHER])?;
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// How many objects of a study are marked so.
+///
+/// # Errors
+/// When the database fails.
+pub(super) fn of_another(connection: &Connection, study_uid: &str) -> Result<u64> {
+    let sql =
+        "SELECT count(*) FROM instances WHERE study_uid = ?1 AND state = 'kept' AND reason IS NOT NULL AND reason = ?2";
+    let count = connection.prepare_cached(sql)?.query_row([study_uid, OF_ANOTHER], |row| row.get::<_, i64>(0))?;
+    Ok(count.unsigned_abs())
 }
 
 /// The hashes of the instances of a series that took the place of another content, in the order of arrival: what is made

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use rusqlite::{ErrorCode, ffi};
 
-/// The kinds of error that callers distinguish. All but `Damaged` pass: who gets one waits and tries again.
+/// The kinds of error that callers distinguish. All but `Damaged` and `Rows` pass: who gets one waits and tries again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StoreFault {
     /// The disk has no room for what was to be written.
@@ -17,6 +17,8 @@ pub enum StoreFault {
     Gone,
     /// It was or is being built again: what was read before does not count any more.
     BuiltAgain,
+    /// Rows contradict each other, or what they say cannot be read: the next attempt meets the same. It says nothing of the other rows.
+    Rows,
     /// The disk failed, or a statement was wrong.
     Other,
 }
@@ -30,6 +32,7 @@ impl StoreFault {
             Self::Damaged => "the database is damaged and is built again",
             Self::Gone => "the database is gone and is built again",
             Self::BuiltAgain => "the database was built again meanwhile",
+            Self::Rows => "rows of the database do not go together",
             Self::Other => "the database does not answer",
         }
     }
@@ -67,7 +70,8 @@ impl Error {
             Self::Damaged { .. } => StoreFault::Damaged,
             Self::Gone { .. } => StoreFault::Gone,
             Self::BuiltAgain { .. } => StoreFault::BuiltAgain,
-            Self::FromTheFuture { .. } | Self::Json(_) => StoreFault::Other,
+            Self::Json(_) => StoreFault::Rows,
+            Self::FromTheFuture { .. } => StoreFault::Other,
         }
     }
 }
@@ -81,8 +85,26 @@ fn of_sqlite(error: &rusqlite::Error) -> StoreFault {
         Some(ErrorCode::DiskFull) => StoreFault::Full,
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreFault::Locked,
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreFault::Damaged,
-        _ => StoreFault::Other,
+        Some(ErrorCode::ConstraintViolation) => StoreFault::Rows,
+        Some(_) => StoreFault::Other,
+        None if is_of_a_row(error) => StoreFault::Rows,
+        None => StoreFault::Other,
     }
+}
+
+/// Whether a row was read that says something else than it should.
+fn is_of_a_row(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error::{
+        FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, QueryReturnedNoRows, Utf8Error,
+    };
+    matches!(
+        error,
+        FromSqlConversionFailure(..)
+            | IntegralValueOutOfRange(..)
+            | InvalidColumnType(..)
+            | QueryReturnedNoRows
+            | Utf8Error(..)
+    )
 }
 
 fn of_io(error: &std::io::Error) -> StoreFault {

@@ -5,6 +5,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use serde::{Deserialize, Serialize};
 
+use super::instances::SET_ASIDE;
 use super::{Result, Store, lines, now_utc};
 use crate::retention::Hold;
 
@@ -62,12 +63,17 @@ pub fn holdable(connection: &Connection, study_uid: &str) -> Result<Holdable> {
     if study_uid.is_empty() {
         return Ok(Holdable::NoSuchStudy);
     }
-    let sql = "SELECT EXISTS (SELECT 1 FROM series WHERE study_uid = ?1), \
-               EXISTS (SELECT 1 FROM series WHERE study_uid = ?1 AND state <> 'evicted') \
-               OR EXISTS (SELECT 1 FROM instances WHERE study_uid = ?1 AND state <> 'evicted') \
-               OR EXISTS (SELECT 1 FROM results WHERE study_uid = ?1)";
+    // By the series: no index begins with the study. What is set aside may have none.
+    let sql = format!(
+        "SELECT EXISTS (SELECT 1 FROM series WHERE study_uid = ?1), \
+         EXISTS (SELECT 1 FROM series WHERE study_uid = ?1 AND state <> 'evicted') \
+         OR EXISTS (SELECT 1 FROM series s JOIN instances i ON i.series_uid = s.series_uid AND i.study_uid = s.study_uid \
+                    WHERE s.study_uid = ?1 AND i.state <> 'evicted') \
+         OR EXISTS (SELECT 1 FROM instances WHERE state IN {SET_ASIDE} AND study_uid = ?1) \
+         OR EXISTS (SELECT 1 FROM results WHERE study_uid = ?1)"
+    );
     let (known, here): (bool, bool) =
-        connection.prepare_cached(sql)?.query_row([study_uid], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        connection.prepare_cached(&sql)?.query_row([study_uid], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(match (known, here) {
         (_, true) => Holdable::Yes,
         (true, false) => Holdable::Gone,
@@ -134,7 +140,7 @@ impl Store {
     /// Brings the file beside the database up to date. Blocks until it is on the disk. A failure is logged, since the database
     /// has the holds and the next call writes them.
     pub fn mirror_holds(&self, connection: &Connection) {
-        FILE.mirror(&self.path, all_lines(connection));
+        FILE.mirror(&self.path, || all_lines(connection));
     }
 
     /// Brings back lines that only the file has, and completes the file.

@@ -43,6 +43,10 @@ impl InstanceState {
     }
 }
 
+/// For SQL: the states of what is here and not in use. The index of these has this list in its condition, so a query that asks for one of
+/// them names the list as well: else it reads all instances.
+pub(super) const SET_ASIDE: &str = "('quarantined', 'conflict', 'damaged', 'replaced')";
+
 /// What `insert` needs beside the header.
 #[derive(Debug)]
 pub struct New<'a> {
@@ -182,10 +186,8 @@ pub fn forget_twin(connection: &Connection, instance: &Instance) -> Result<bool>
 /// # Errors
 /// When the database fails.
 pub fn in_conflict(connection: &Connection) -> Result<Vec<i64>> {
-    // The list of states is that of the index.
-    let sql = "SELECT id FROM instances WHERE state IN ('quarantined', 'conflict', 'damaged', 'replaced') \
-               AND state = 'conflict' ORDER BY id";
-    let mut statement = connection.prepare(sql)?;
+    let sql = format!("SELECT id FROM instances WHERE state IN {SET_ASIDE} AND state = 'conflict' ORDER BY id");
+    let mut statement = connection.prepare(&sql)?;
     Ok(statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
 }
 
@@ -207,15 +209,25 @@ pub fn of_series(connection: &Connection, study_uid: &str, series_uid: &str) -> 
 pub const COUNTED: &str = "(state = 'kept' OR (state = 'evicted' \
      AND coalesce(reason, '') NOT IN ('replaced', 'quarantined', 'conflict', 'damaged')))";
 
+/// For SQL: nothing takes the place of the row `of`. An object whose bytes were evicted or damaged may come again, corrected or not: then
+/// what is kept of it counts, else what came last.
+fn last(of: &str) -> String {
+    format!(
+        "NOT EXISTS (SELECT 1 FROM instances AS n WHERE n.sop_uid = {of}.sop_uid AND n.study_uid = {of}.study_uid \
+         AND (n.state = 'kept' OR (n.id > {of}.id AND ({COUNTED} OR state = 'damaged'))))"
+    )
+}
+
 /// The instances of a series that were kept, in the order of arrival, also those whose bytes are gone meanwhile: enough for
-/// what is decided by headers.
+/// what is decided by headers. Each object once.
 ///
 /// # Errors
 /// When the database fails.
 pub fn ever_of_series(connection: &Connection, study_uid: &str, series_uid: &str) -> Result<Vec<Instance>> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM instances WHERE series_uid = ?2 AND study_uid = ?1 \
-         AND ({COUNTED} OR state = 'damaged') ORDER BY id"
+        "SELECT {COLUMNS} FROM instances AS i WHERE series_uid = ?2 AND study_uid = ?1 \
+         AND (state = 'kept' OR (({COUNTED} OR state = 'damaged') AND {})) ORDER BY id",
+        last("i")
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let rows = statement.query_map([study_uid, series_uid], read)?;
@@ -230,9 +242,8 @@ pub fn ever_of_series(connection: &Connection, study_uid: &str, series_uid: &str
 pub fn lost_of_series(connection: &Connection, study_uid: &str, series_uid: &str) -> Result<Vec<(String, Header)>> {
     let sql = format!(
         "SELECT state, header FROM instances AS lost WHERE series_uid = ?2 AND study_uid = ?1 AND state <> 'kept' \
-         AND (state = 'conflict' OR (({COUNTED} OR state = 'damaged') AND NOT EXISTS (SELECT 1 FROM instances AS here \
-             WHERE here.sop_uid = lost.sop_uid AND here.study_uid = lost.study_uid AND here.state = 'kept'))) \
-         ORDER BY id"
+         AND (state = 'conflict' OR (({COUNTED} OR state = 'damaged') AND {})) ORDER BY id",
+        last("lost")
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let rows =
@@ -429,10 +440,10 @@ pub struct Quarantined {
 /// # Errors
 /// When the database fails.
 pub fn quarantined(connection: &Connection, limit: u32) -> Result<Vec<Quarantined>> {
-    let mut statement = connection.prepare_cached(
+    let mut statement = connection.prepare_cached(&format!(
         "SELECT id, sop_uid, ifnull(reason, ''), calling_ae, peer_address, received_utc FROM instances \
-         WHERE state = 'quarantined' ORDER BY id DESC LIMIT ?1",
-    )?;
+         WHERE state IN {SET_ASIDE} AND state = 'quarantined' ORDER BY id DESC LIMIT ?1"
+    ))?;
     let rows = statement.query_map([limit], |row| {
         Ok(Quarantined {
             id: row.get(0)?,

@@ -46,15 +46,17 @@ impl Beside {
         database.with_file_name(self.name)
     }
 
-    /// Brings the file up to date. Blocks until it is on the disk. A failure is logged, since the database has the lines.
-    pub(super) fn mirror<T: Serialize>(&self, database: &Path, all: Result<Vec<T>>) {
-        if let Err(error) = all.and_then(|all| self.write(database, &all)) {
+    /// Brings the file up to date. Blocks until it is on the disk. A failure is logged, since the database has the lines. `all` reads them
+    /// while nobody else writes the file: what was read before would take a newer line out again.
+    pub(super) fn mirror<T: Serialize>(&self, database: &Path, all: impl FnOnce() -> Result<Vec<T>>) {
+        let _alone = alone();
+        if let Err(error) = all().and_then(|all| self.write(database, &all)) {
             tracing::warn!(%error, file = self.name, "a file beside the database cannot be written; the database has its lines");
         }
     }
 
+    /// [`alone`].
     fn write<T: Serialize>(&self, database: &Path, all: &[T]) -> Result<()> {
-        let _alone = alone();
         let path = self.path(database);
         let text = all_written(all)?;
         if text == text_of(&path)? {
@@ -78,7 +80,7 @@ impl Beside {
     ) -> Result<()> {
         let restored = self.put_back(database, connection, all, put);
         readable(connection, self.subject, &self.path(database), restored)?;
-        self.mirror(database, all(connection));
+        self.mirror(database, || all(connection));
         Ok(())
     }
 
@@ -165,5 +167,24 @@ pub(super) fn set_aside(path: &Path, put: impl FnOnce(&Path, &Path) -> std::io::
 pub(super) fn lose_database(folder: &Path) {
     for name in ["scanside.db", "scanside.db-wal", "scanside.db-shm"] {
         let _ = std::fs::remove_file(folder.join(name));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_read_while_nobody_else_can_write_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = Beside { name: "some.log", subject: "some", what: "some lines" };
+        file.mirror(&folder.path().join("scanside.db"), || {
+            assert!(
+                WRITER.try_lock().is_err(),
+                "another call could write newer lines, and these would be written over them"
+            );
+            Ok(vec!["a line"])
+        });
+        assert_eq!(fs::read_to_string(folder.path().join("some.log")).unwrap().lines().count(), 1);
     }
 }

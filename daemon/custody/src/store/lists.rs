@@ -6,9 +6,9 @@ use dicom::header::Header;
 use dicom::patient::persons;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
-use super::instances::COUNTED;
+use super::instances::{COUNTED, SET_ASIDE};
 use super::standing::Standing;
-use super::{Result, holds, notices, own_steps, priors, ups};
+use super::{Result, conflicts, holds, notices, own_steps, priors, ups};
 use crate::retention::Hold;
 
 /// Which rows; `None` takes all.
@@ -195,6 +195,11 @@ fn study(connection: &Connection, row: &Row<'_>, state: &'static str) -> Result<
     for said in set_aside(connection, &study_uid)? {
         verdicts.insert(0, said);
     }
+    match conflicts::of_another(connection, &study_uid)? {
+        0 => {}
+        1 => verdicts.insert(0, format!("1 object {OF_ANOTHER}")),
+        count => verdicts.insert(0, format!("{count} objects {OF_ANOTHER}")),
+    }
     Ok(StudyItem {
         header: headers.remove(&id).unwrap_or_default(),
         id,
@@ -211,12 +216,16 @@ fn study(connection: &Connection, row: &Row<'_>, state: &'static str) -> Result<
     })
 }
 
+/// What a person must do, for the box cannot: the results of then were forgotten with the bytes.
+const OF_ANOTHER: &str = "came again as another patient's, after eviction or damage here: results that an archive has under the earlier name \
+                          still count there, reject them there";
+
 /// What of a study is kept and not used, in words.
 fn set_aside(connection: &Connection, study_uid: &str) -> Result<Vec<String>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT state, count(*) FROM instances WHERE state IN ('quarantined', 'conflict', 'damaged', 'replaced')
-         AND study_uid = ?1 GROUP BY state ORDER BY state DESC",
-    )?;
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT state, count(*) FROM instances WHERE state IN {SET_ASIDE}
+         AND study_uid = ?1 GROUP BY state ORDER BY state DESC"
+    ))?;
     let mut rows = statement.query([study_uid])?;
     let mut said = Vec::new();
     while let Some(row) = rows.next()? {
@@ -371,12 +380,12 @@ fn delivery_rows(connection: &Connection, condition: &str, parameters: &[&dyn To
 }
 
 pub fn quarantine(connection: &Connection, wanted: &Wanted) -> Result<Vec<SetAside>> {
-    let mut statement = connection.prepare_cached(
+    let mut statement = connection.prepare_cached(&format!(
         "SELECT id, state, reason, sop_class, sop_uid, study_uid, length, received_utc, calling_ae, peer_address
-         FROM instances WHERE state IN ('quarantined', 'conflict', 'damaged', 'replaced')
+         FROM instances WHERE state IN {SET_ASIDE}
            AND (?1 IS NULL OR state = ?1)
-         ORDER BY id DESC LIMIT ?2",
-    )?;
+         ORDER BY id DESC LIMIT ?2"
+    ))?;
     let rows = statement.query_map(params![wanted.state, wanted.limit], |row| {
         Ok(SetAside {
             id: row.get(0)?,
@@ -427,7 +436,7 @@ pub fn counts(connection: &Connection) -> Result<Counts> {
     let tasks = ups::standing(connection)?;
     let notices = notices::standing(connection)?;
     let row = connection
-        .prepare_cached(
+        .prepare_cached(&format!(
             "SELECT (SELECT count(DISTINCT study_uid) FROM series),
                     (SELECT COALESCE(sum(instance_count), 0) FROM series),
                     (SELECT count(*) FROM series WHERE state = 'receiving'),
@@ -437,11 +446,10 @@ pub fn counts(connection: &Connection) -> Result<Counts> {
                     (SELECT count(*) FROM deliveries WHERE state = 'pending'),
                     (SELECT min(j.finished_utc) FROM deliveries d JOIN results r ON r.id = d.result_id
                                                 JOIN jobs j ON j.id = r.job_id WHERE d.state = 'pending'),
-                    (SELECT count(*) FROM instances WHERE state IN ('quarantined', 'conflict', 'damaged', 'replaced')
-                       AND state <> 'replaced'),
+                    (SELECT count(*) FROM instances WHERE state IN {SET_ASIDE} AND state <> 'replaced'),
                     (SELECT count(*) FROM deliveries WHERE state = 'held'),
-                    (SELECT count(*) FROM deliveries WHERE state = 'parked')",
-        )?
+                    (SELECT count(*) FROM deliveries WHERE state = 'parked')"
+        ))?
         .query_row([], |row| {
             Ok(Counts {
                 studies: row.get(0)?,

@@ -24,6 +24,8 @@ mod mend;
 pub mod notices;
 pub mod own_steps;
 pub mod places;
+#[cfg(test)]
+mod plans;
 pub mod priors;
 pub mod progress;
 pub mod rejections;
@@ -74,6 +76,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0020_choices.sql"),
     include_str!("migrations/0021_exam_headers.sql"),
     include_str!("migrations/0022_withdrawals.sql"),
+    include_str!("migrations/0023_indexes.sql"),
 ];
 
 /// Work within a transaction whose failure takes back itself only. The outer error: the database has failed.

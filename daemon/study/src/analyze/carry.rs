@@ -241,8 +241,9 @@ fn pictures(
     let sources: Vec<SliceRef> = kept.iter().map(reference).collect();
     let first = first.clone();
     let spooled = kept.into_iter().map(|instance| Stored::in_spool(&parts.spool, Arc::new(instance)));
-    let all = spooled.chain(damaged.into_iter().map(|instance| Stored::damaged(instance.header))).collect();
-    let pictures = Pictures::new(all, picture_bytes(parts));
+    let all: Vec<_> = spooled.chain(damaged.into_iter().map(|instance| Stored::damaged(instance.header))).collect();
+    let limit = picture_bytes(parts, &all);
+    let pictures = Pictures::new(all, limit);
     let performed = steps::of_series(connection, study_uid, series_uid)?;
     let review: Option<MarkReview> = signed(connection, job)?;
     // Not of the moment of this analysis, which may be another one.
@@ -300,9 +301,15 @@ fn signed<R: DeserializeOwned>(connection: &Connection, job: &JobRow) -> Result<
     Ok(review.map(|json| serde_json::from_str(&json)).transpose()?)
 }
 
-/// What decoding one picture may need: what is decoded ahead is taken off.
-fn picture_bytes(parts: &StudyParts) -> u64 {
-    (parts.settings.analyze.memory_mib << 20).saturating_sub(parts.ahead.bytes())
+/// What decoding one of these pictures may need: what is decoded ahead is taken off, unless that is the room of one of them.
+fn picture_bytes(parts: &StudyParts, all: &[Stored<'_>]) -> u64 {
+    let limit = parts.settings.analyze.memory_mib << 20;
+    let needs = all.iter().map(|stored| crate::volume::picture_bytes(&stored.header, stored.file_bytes));
+    let most = needs.filter(|need| *need <= limit).max().unwrap_or(0);
+    if most > limit.saturating_sub(parts.ahead.bytes()) {
+        parts.ahead.make_room();
+    }
+    limit.saturating_sub(parts.ahead.bytes())
 }
 
 /// The images of a study. Their headers decide; of the bytes only one image is read, for what results copy,
@@ -349,7 +356,9 @@ fn study(
             true => Stored::in_spool(&parts.spool, Arc::new(instance.clone())),
             false => Stored::not_here(&parts.spool, Arc::new(instance.clone())),
         });
-        Pictures::new(stored.collect(), picture_bytes(parts)).marking(parts.settings.analyze.mg_marks)
+        let stored: Vec<_> = stored.collect();
+        let limit = picture_bytes(parts, &stored);
+        Pictures::new(stored, limit).marking(parts.settings.analyze.mg_marks)
     });
     let review: Option<MarkReview> = signed(connection, job)?;
     // A mammography is a visit also where its pictures are not looked at: who was due has come.

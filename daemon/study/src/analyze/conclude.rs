@@ -8,6 +8,7 @@ use custody::instance::Instance;
 use custody::series::SeriesState;
 use custody::series::state::SeriesEvent;
 use custody::store::jobs::{self, JobRow};
+use custody::store::members::SeriesVersion;
 use custody::store::results::{self, ResultRow};
 use custody::store::reviews::{self, Fate};
 use custody::store::series::SeriesRow;
@@ -33,7 +34,7 @@ use crate::lesions::source_of;
 use crate::lesions::visit::Visit;
 use crate::parts::StudyParts;
 use crate::settings::{Analyze, Settings};
-use crate::{performed, priors};
+use crate::{amiss, performed, priors};
 
 /// A failed job waits no longer than this, unless the first pause is longer already.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
@@ -166,7 +167,7 @@ fn noted(transaction: &Transaction<'_>, job: &JobRow, visit: Option<&Visit>) -> 
         None => Ok(taken_back(transaction, job)?.then(Recorded::default)),
     };
     let error = match store::apart(transaction, note)? {
-        Err(error) if error.kind() == StoreFault::Other => error,
+        Err(error) if matches!(error.kind(), StoreFault::Rows | StoreFault::Other) => error,
         done => return done,
     };
     tracing::error!(job = job.id, %error, "lesions are not noted");
@@ -239,19 +240,25 @@ struct Decided {
     decision: Decision,
 }
 
-/// What came of a series may call for others: those that were not read because of it, and results that name it.
+/// What came of a series may call for others: those that were not read because of it, and results that name it. What their rows say
+/// keeps no job from its end: it would be taken again and again, before all others.
 fn next_best(transaction: &Transaction<'_>, settings: &Analyze, job: &JobRow) -> Result<(), store::Error> {
     if job.task.is_some() {
         return Ok(());
     }
     let Some(row) = series::get(transaction, job.series_id)? else { return Ok(()) };
-    if row.kind == SeriesKind::Ct {
-        let changed = choosing::decide(transaction, settings, &row.key.study_uid, Duration::ZERO)?;
-        if !changed.is_empty() {
-            tracing::info!(job = job.id, series = changed.len(), "read because of what came of another series");
-        }
+    if row.kind != SeriesKind::Ct {
+        return Ok(());
     }
-    Ok(())
+    let decide = |own: &Transaction<'_>| choosing::decide(own, settings, &row.key.study_uid, Duration::ZERO);
+    match store::apart(transaction, decide)? {
+        Err(error) if error.kind() == StoreFault::Rows => amiss::noted(transaction, &row.key.study_uid, &error),
+        Ok(changed) if !changed.is_empty() => {
+            tracing::info!(job = job.id, series = changed.len(), "read because of what came of another series");
+            Ok(())
+        }
+        done => done.map(drop),
+    }
 }
 
 /// A verdict with what the scanner said of the series.
@@ -288,14 +295,13 @@ struct Comparison {
     missing: Option<IgnoredAny>,
 }
 
-/// The series that get the verdict of a job: its own; of a study task those of its images, without any that has grown or
-/// was evicted since.
+/// The series that get the verdict of a job: its own; of a study task those of its images. None that has grown or was evicted since:
+/// one that is being received and had a verdict would not be assembled at the next start.
 fn series_of(connection: &Connection, job: &JobRow) -> Result<Vec<i64>, store::Error> {
-    if job.task.is_none() {
-        return Ok(vec![job.series_id]);
-    }
+    let own = || vec![SeriesVersion { series_id: job.series_id, version: job.version }];
+    let worked_on = if job.task.is_some() { members::series_of_job(connection, job.id)? } else { own() };
     let mut ids = Vec::new();
-    for member in members::series_of_job(connection, job.id)? {
+    for member in worked_on {
         let Some(row) = series::get(connection, member.series_id)? else { continue };
         let open = !matches!(row.state, SeriesState::Receiving | SeriesState::Evicted);
         if open && row.version == member.version {
@@ -474,30 +480,58 @@ mod tests {
         let job = jobs::enqueue(&transaction, row.id, version, &now).unwrap();
         let job = jobs::get(&transaction, job).unwrap().unwrap();
         let gone_with = |sop_uid: &str, state| {
-            let header = Header {
-                sop_instance_uid: sop_uid.into(),
-                study_instance_uid: key.study_uid.clone(),
-                series_instance_uid: key.series_uid.clone(),
-                ..Header::default()
-            };
-            let image = instances::New {
-                header: &header,
-                header_json: &serde_json::to_string(&header).unwrap(),
-                location: &Location::File { file: "large/1".into(), length: 1 },
-                record_segment: None,
-                sha256: "",
-                state,
-                reason: None,
-                received_utc: &now,
-                origin: &Origin::default(),
-            };
-            instances::insert(&transaction, &image).unwrap();
+            receive(&transaction, &key, sop_uid, state);
             has_gone(&transaction, &job).unwrap()
         };
         assert!(!gone_with("1.4.1", InstanceState::Kept));
         assert!(gone_with("1.4.2", InstanceState::Evicted));
         assert!(!gone_with("1.4.2", InstanceState::Kept), "it came again");
         assert!(gone_with("1.4.3", InstanceState::Damaged));
+    }
+
+    /// The scanner stalled before its last slices, and the analysis of those before ends just now.
+    #[test]
+    fn a_series_that_is_being_received_gets_no_verdict_of_an_older_version() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("scanside.db")).unwrap();
+        let mut connection = store.connect(Durability::Full).unwrap();
+        let transaction = connection.transaction().unwrap();
+        let key = SeriesKey { study_uid: "1.2".into(), series_uid: "1.3".into() };
+        let now = store::now_utc();
+        let (row, _) = series::opened(&transaction, &key, "CT", SeriesKind::Ct, 1, &now).unwrap();
+        let version = series::completed(&transaction, row.id, "quiet", &now).unwrap();
+        let job = jobs::enqueue(&transaction, row.id, version, &now).unwrap();
+        let job = jobs::get(&transaction, job).unwrap().unwrap();
+        receive(&transaction, &key, "1.4.1", InstanceState::Kept);
+        park(&transaction, &Analyze::default(), &job, "it is too short").unwrap();
+        let row = series::get(&transaction, row.id).unwrap().unwrap();
+        assert_eq!((row.state, row.verdict), (SeriesState::Receiving, None));
+        assert_eq!(series::unfinished(&transaction).unwrap(), [key], "assembled at the next start");
+        // It is complete again: what the older version came to is not said of it either.
+        series::completed(&transaction, row.id, "quiet", &now).unwrap();
+        park(&transaction, &Analyze::default(), &job, "it is too short").unwrap();
+        assert_eq!(series::get(&transaction, row.id).unwrap().unwrap().verdict, None);
+    }
+
+    fn receive(connection: &Connection, key: &SeriesKey, sop_uid: &str, state: InstanceState) {
+        let header = Header {
+            sop_instance_uid: sop_uid.into(),
+            study_instance_uid: key.study_uid.clone(),
+            series_instance_uid: key.series_uid.clone(),
+            ..Header::default()
+        };
+        let image = instances::New {
+            header: &header,
+            header_json: &serde_json::to_string(&header).unwrap(),
+            location: &Location::File { file: "large/1".into(), length: 1 },
+            record_segment: None,
+            sha256: "",
+            state,
+            reason: None,
+            received_utc: &store::now_utc(),
+            origin: &Origin::default(),
+        };
+        instances::insert(connection, &image).unwrap();
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use custody::spool::SpoolFault;
-use custody::store;
+use custody::store::{self, StoreFault};
 
 use super::examine;
 use crate::exam::develop;
@@ -44,8 +44,8 @@ impl Error {
     /// count.
     pub(super) fn passes(&self) -> bool {
         match self {
-            // A row that says nothing readable says so the next time as well.
-            Self::Store(error) => !matches!(error, store::Error::Json(_)),
+            // What rows say they say the next time as well.
+            Self::Store(error) => error.kind() != StoreFault::Rows,
             Self::Spool(error) => matches!(error.kind(), SpoolFault::NoSpace | SpoolFault::Database),
             Self::Io { source, .. } => store::is_full(source),
             _ => false,
@@ -87,6 +87,8 @@ mod tests {
         assert!(!io(std::io::ErrorKind::PermissionDenied).passes());
         assert!(Error::Spool(custody::spool::Error::DiskFull).passes());
         assert!(!Error::Panicked("index 3".into()).passes());
+        let of_rows = rusqlite::Error::QueryReturnedNoRows;
+        assert!(!Error::Store(of_rows.into()).passes(), "what rows say does not pass: it would wait for ever");
     }
 
     #[test]

@@ -213,6 +213,7 @@ fn work_once(parts: &StudyParts, engine: &mut Engine, stop: &Arc<AtomicBool>) ->
     let own_study = parts.own_studies.claim();
     let done = carried(parts, engine, &connection, &job, &row, &control);
     drop(own_study);
+    parts.ahead.done();
     for told in engine.take_told() {
         events::record(&connection, &format!("job/{}", job.id), "inference host", &told)?;
     }

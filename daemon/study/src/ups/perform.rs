@@ -61,8 +61,16 @@ pub struct Performer {
 struct Memory {
     /// When the input of a task was fetched last.
     fetched: BTreeMap<i64, Instant>,
+    /// Since when this process waits for the input of a task.
+    waits: BTreeMap<i64, Instant>,
     /// Why tasks that the manager offers are not taken, so that it is said once.
     passed_over: BTreeMap<String, String>,
+}
+
+/// Whether the input of a task was waited for long enough: until then, and by this process for all of that time, too. The clock may
+/// have jumped: ahead, so that the time is over too early, or back, so that it is further away than it can have been put down. Pure.
+fn is_over(wall: &Wall, until_utc: &str, waited: Duration, wait: Duration) -> bool {
+    waited >= wait && (wall.now_utc().as_str() > until_utc || wall.until(until_utc) > wait)
 }
 
 impl Performer {
@@ -97,7 +105,9 @@ impl Performer {
 
     async fn round(&self, backoff: &mut Backoff, since: Instant, memory: &mut Memory) -> store::Result<()> {
         let mut open = Vec::new();
-        for row in self.store.rows(|rows| ups::open(rows)).await? {
+        let rows = self.store.rows(|rows| ups::open(rows)).await?;
+        memory.waits.retain(|id, _| rows.iter().any(|row| row.id == *id));
+        for row in rows {
             open.push(self.stands(row, memory).await?);
         }
         if !backoff.is_due(since.elapsed()) {
@@ -163,7 +173,8 @@ impl Performer {
             Stand::Done(outputs) => self.ends(&row, &task, Ok(outputs.clone())).await?,
             Stand::Failed { reason, words } => self.ends(&row, &task, Err((*reason, words.clone()))).await?,
             Stand::Missing { here, of, absent } => {
-                if self.wall.now_utc() > row.until_utc {
+                let waited = memory.waits.entry(row.id).or_insert_with(Instant::now).elapsed();
+                if is_over(&self.wall, &row.until_utc, waited, Duration::from_secs(self.settings.input_wait_secs)) {
                     let words = format!("the input did not come: {here} of {of} objects are here");
                     self.ends(&row, &task, Err((Reason::Incomplete, words))).await?;
                 } else if let Some(key) = absent {
@@ -422,6 +433,28 @@ impl Performer {
                 brought.words
             ),
             Err(error) => warn!(task = row.id, "the input of a task was not fetched: {error}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// To cancel a task at its manager is final.
+    #[test]
+    fn a_jump_of_the_clock_neither_cancels_a_task_nor_keeps_it_for_years() {
+        let (wall, wait) = (Wall::default(), Duration::from_secs(3600));
+        for (until, waited, over) in [
+            (wall.utc_after(wait / 2), wait / 2, false),
+            // Ahead by years, a minute after the task was taken; and when it has been waited for all the same.
+            ("2020-01-01T00:00:00.000Z".into(), wait / 60, false),
+            ("2020-01-01T00:00:00.000Z".into(), wait, true),
+            // Back by years.
+            ("2090-01-01T00:00:00.000Z".into(), wait / 60, false),
+            ("2090-01-01T00:00:00.000Z".into(), wait, true),
+        ] {
+            assert_eq!(is_over(&wall, &until, waited, wait), over, "{until} {waited:?}");
         }
     }
 }

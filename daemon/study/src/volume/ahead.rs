@@ -12,6 +12,7 @@ use custody::series::SeriesKey;
 use custody::spool::Spool;
 use dicom::pixels::error::DecodeError;
 use hal::urgency;
+use models::Refusal;
 use rayon::prelude::*;
 
 use super::Slice;
@@ -40,6 +41,8 @@ struct Inner {
 struct AheadState {
     /// Bytes of decoded slices, and bytes reserved for instances that are being decoded.
     bytes: u64,
+    /// What the series in work needs. Nothing is decoded ahead in its room.
+    in_work: u64,
     series: HashMap<SeriesKey, HashMap<i64, Entry>>,
     last_offer: Option<Instant>,
 }
@@ -124,7 +127,9 @@ impl DecodeAhead {
             if state.series.get(series).is_some_and(|entries| entries.contains_key(&instance.id)) {
                 return Offered::AlreadySo;
             }
-            if need.beside > MOST_BESIDE || state.bytes.saturating_add(bytes) > self.inner.limits.ahead {
+            let limits = self.inner.limits;
+            let room = limits.ahead.min(limits.all.saturating_sub(state.in_work));
+            if need.beside > MOST_BESIDE || state.bytes.saturating_add(bytes) > room {
                 return Offered::Full;
             }
             state.bytes += bytes;
@@ -146,18 +151,16 @@ impl DecodeAhead {
         Offered::Taken
     }
 
-    /// Builds the volume of a complete series from the slices decoded ahead; decodes the others now. Frees the series.
-    /// Blocks; must not be called from a thread of an async runtime.
+    /// Builds the volume of a complete series from the slices decoded ahead; decodes the others now. Frees the series. What it needs
+    /// counts until [`DecodeAhead::done`]. Blocks; must not be called from a thread of an async runtime.
     ///
     /// # Errors
     /// When the series does not fit into the memory that is allowed, an instance cannot be decoded, or the slices do not
     /// form a volume.
     pub fn volume(&self, series: &SeriesKey, instances: &[Arc<Instance>]) -> Result<Built, VolumeError> {
         let mut ahead = self.inner.take(series);
-        // The other series that are decoded ahead keep what they have.
-        let limit = self.inner.limits.all.saturating_sub(self.bytes());
         let threads = rayon::current_num_threads();
-        let at_once = match memory::plan(instances, limit, threads).map_err(VolumeError::Refused)? {
+        let at_once = match self.plan(instances, threads).map_err(VolumeError::Refused)? {
             // Nothing has to wait for the slowest of a few.
             all if all == threads => instances.len(),
             few => few,
@@ -173,6 +176,39 @@ impl DecodeAhead {
             decoded.par_extend(some.into_par_iter().map(decode));
         }
         build::volume(decoded)
+    }
+
+    /// As [`memory::plan`]. The other series keep what is decoded ahead of them, unless it takes the room of this one: whether a study is
+    /// read must not depend on what arrives beside it.
+    fn plan(&self, instances: &[Arc<Instance>], threads: usize) -> Result<usize, Refusal> {
+        let all = self.inner.limits.all;
+        memory::plan(instances, all, threads)?;
+        let needed = memory::needed(instances, threads);
+        self.inner.lock().in_work = needed;
+        if needed > all.saturating_sub(self.bytes()) {
+            self.make_room();
+        }
+        memory::plan(instances, all.saturating_sub(self.bytes()), threads)
+    }
+
+    /// Frees the decoded slices of all series, once what is being decoded is done: they are decoded again when they are needed. Blocks.
+    pub fn make_room(&self) {
+        let mut state = self.inner.lock();
+        for entries in state.series.values_mut() {
+            entries.retain(|_, entry| matches!(entry.progress, Progress::Decoding));
+        }
+        let decoding = |state: &mut AheadState| {
+            let is_decoding = |entry: &Entry| matches!(entry.progress, Progress::Decoding);
+            state.series.values().any(|entries| entries.values().any(is_decoding))
+        };
+        let mut state = self.inner.settled.wait_while(state, decoding).unwrap_or_else(PoisonError::into_inner);
+        state.series.clear();
+        state.bytes = 0;
+    }
+
+    /// The series of the last volume is not in work any more.
+    pub fn done(&self) {
+        self.inner.lock().in_work = 0;
     }
 
     /// Frees the decoded slices of a series that will not be analysed.

@@ -204,6 +204,26 @@ fn a_series_that_does_not_fit_is_refused_before_anything_is_decoded() {
     assert_eq!(decoded.load(Ordering::SeqCst), 0);
 }
 
+/// It was refused for good, as too large for a limit that nobody had configured.
+#[test]
+fn a_series_that_fits_alone_is_read_whatever_is_decoded_ahead_beside_it() {
+    let wanted: Vec<_> = (1..=5).map(instance).collect();
+    let needed = memory::needed(&wanted, rayon::current_num_threads());
+    let limits = Limits { ahead: needed, all: needed };
+    let ahead = DecodeAhead::with(limits, false, |instance| Ok(slices(instance))).unwrap();
+    for number in 101..=103 {
+        assert_eq!(ahead.offer(&series("b"), instance(number)), Offered::Taken);
+    }
+    assert_eq!(values(&ahead.volume(&series("a"), &wanted).unwrap().volume), [1, 2, 3, 4, 5]);
+    assert_eq!(ahead.bytes(), 0, "the others are decoded again when they are needed");
+    assert_eq!(ahead.offer(&series("b"), instance(101)), Offered::Full, "its room is in use");
+    ahead.done();
+    assert_eq!(ahead.offer(&series("b"), instance(101)), Offered::Taken);
+    let more: Vec<_> = (1..=60).map(instance).collect();
+    let refused = ahead.volume(&series("a"), &more).unwrap_err().to_string();
+    assert!(refused.contains(&format!("{} MiB", needed >> 20)), "by the limit that is configured: {refused}");
+}
+
 #[test]
 fn no_more_instances_are_decoded_at_once_than_the_memory_allows() {
     let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));

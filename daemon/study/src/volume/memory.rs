@@ -93,10 +93,28 @@ fn analysis_bytes(headers: &[&Header]) -> u64 {
 /// # Errors
 /// `TooLarge` when not even one at a time would do.
 pub(super) fn plan(instances: &[Arc<Instance>], limit_bytes: u64, threads: usize) -> Result<usize, Refusal> {
-    let headers: Vec<&Header> = instances.iter().map(|instance| &instance.header).collect();
-    let needs: Vec<Need> = instances.iter().map(|instance| Need::of(instance, threads)).collect();
-    let analysis = analysis_bytes(&headers).saturating_add(upright_bytes(&headers));
+    let (needs, analysis) = needs(instances, threads);
     at_once(&needs, analysis, limit_bytes, threads)
+}
+
+/// What all of `instances` and their analysis need when they are decoded one at a time, bytes.
+pub(super) fn needed(instances: &[Arc<Instance>], threads: usize) -> u64 {
+    let (needs, analysis) = needs(instances, threads);
+    least(&needs, analysis)
+}
+
+/// Of each instance, and of the analysis.
+fn needs(instances: &[Arc<Instance>], threads: usize) -> (Vec<Need>, u64) {
+    let headers: Vec<&Header> = instances.iter().map(|instance| &instance.header).collect();
+    let needs = instances.iter().map(|instance| Need::of(instance, threads)).collect();
+    (needs, analysis_bytes(&headers).saturating_add(upright_bytes(&headers)))
+}
+
+/// Slices are decoded before they are analysed, so that what decoding needs and what analysis needs are not added.
+fn least(needs: &[Need], analysis: u64) -> u64 {
+    let planes = needs.iter().fold(0u64, |sum, need| sum.saturating_add(need.planes));
+    let beside = needs.iter().map(|need| need.beside).max().unwrap_or(0).max(1);
+    planes.saturating_add(beside.max(analysis))
 }
 
 /// Bytes of the upright planes of a tilted gantry; they are larger than those that were sent, which stay.
@@ -112,11 +130,10 @@ fn upright_bytes(headers: &[&Header]) -> u64 {
     }
 }
 
-/// Slices are decoded before they are analysed, so that what decoding needs and what analysis needs are not added.
 fn at_once(needs: &[Need], analysis: u64, limit_bytes: u64, threads: usize) -> Result<usize, Refusal> {
     let planes = needs.iter().fold(0u64, |sum, need| sum.saturating_add(need.planes));
     let beside = needs.iter().map(|need| need.beside).max().unwrap_or(0).max(1);
-    let needed = planes.saturating_add(beside.max(analysis));
+    let needed = least(needs, analysis);
     if needed > limit_bytes {
         let mib = |bytes: u64| bytes.div_ceil(1 << 20);
         return Err(Refusal::TooLarge { needed_mib: mib(needed), limit_mib: limit_bytes >> 20 });

@@ -7,11 +7,11 @@ use custody::series::SeriesState;
 use custody::store::conflicts::Choice;
 use custody::store::lists::{self, Wanted};
 use custody::store::results::{self, ResultRow};
-use custody::store::{deliveries, instances, now_utc, rejections};
+use custody::store::{deliveries, instances, jobs, now_utc, rejections};
 use study::{gather, resolve};
 
 use super::identity::{ADA, slices};
-use super::mammography_support::{EVA, NEVER, STUDY, Unit, four, until};
+use super::mammography_support::{EVA, Mammogram, NEVER, STUDY, Unit, four, mammogram, until};
 
 fn verdicts(unit: &Unit) -> Vec<String> {
     lists::studies(&unit.rows(), &Wanted { limit: 10, ..Wanted::default() }).unwrap().remove(0).verdicts
@@ -323,5 +323,90 @@ async fn a_series_with_a_damaged_slice_is_refused_with_the_reason_until_it_is_se
     unit.send(&images[..1]).await;
     unit.until_done(2).await;
     assert!(!unit.verdict().contains("damaged"), "{}", unit.verdict());
+    unit.kill().await;
+}
+
+/// Nothing is left of the first series, so no job has it as a member, and nobody but the decision gave it a verdict.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_corrected_mammogram_that_moves_to_another_series_stops_no_other_study() {
+    let mut unit = Unit::new(NEVER);
+    unit.start().await;
+    unit.send(&four(false)).await;
+    unit.until_done(1).await;
+    let moved = Mammogram { series: format!("{STUDY}.5"), ..four(false).remove(0) };
+    unit.send(&[moved]).await;
+    assert_eq!(decide(&mut unit, Choice::TakeNew).await.objects, 1);
+    unit.until_done(2).await;
+    unit.kill().await;
+    unit.start().await;
+    unit.send(&slices(6, &[EVA, EVA])).await;
+    unit.until_done(3).await;
+    let series = unit.series();
+    let verdict = |at: usize| series[at].verdict.clone().unwrap_or_default();
+    assert!(verdict(0).starts_with("its objects were sent again, corrected"), "{series:?}");
+    assert_eq!(series[0].state, SeriesState::Refused);
+    assert!((1..5).all(|at| verdict(at) == "mammography: 4 of 4 standard views"), "{series:?}");
+    unit.kill().await;
+}
+
+/// As a version before this one left it: the series of which nothing counts is the anchor of the newest job, and has no verdict.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_series_of_which_nothing_is_left_and_that_has_no_verdict_gets_it_at_the_next_start() {
+    let mut unit = Unit::new(NEVER);
+    unit.start().await;
+    unit.send(&four(false)).await;
+    unit.until_done(1).await;
+    unit.kill().await;
+    unit.rows()
+        .execute_batch(
+            "UPDATE instances SET state = 'replaced' WHERE id = 1; DELETE FROM job_members WHERE instance_id = 1; \
+             UPDATE series SET state = 'complete', verdict = NULL WHERE id = 1;",
+        )
+        .unwrap();
+    unit.start().await;
+    unit.send(&[mammogram(7, 7, "R", "CC")]).await;
+    unit.until_done(2).await;
+    let verdict = unit.series()[0].verdict.clone().unwrap();
+    assert!(verdict.starts_with("its objects were sent again, corrected"), "{verdict}");
+    unit.kill().await;
+}
+
+/// Each error of the database ended the story, which met it again when it was taken up.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_of_one_study_that_cannot_be_read_keep_nothing_from_another_and_are_told() {
+    let mut unit = Unit::new(NEVER);
+    unit.start().await;
+    unit.send(&four(false)[..1]).await;
+    unit.until_complete(1).await;
+    unit.kill().await;
+    unit.rows().execute_batch("UPDATE instances SET header = '[]'").unwrap();
+    unit.start().await;
+    unit.send(&slices(6, &[EVA, EVA])).await;
+    unit.until_done(1).await;
+    let series = unit.series().remove(0);
+    let verdict = series.verdict.unwrap();
+    assert!(series.state == SeriesState::Refused && verdict.contains("does not go together"), "{verdict}");
+    unit.kill().await;
+}
+
+/// The worker may be quicker than the story, also when the story is told again after an error: what it has taken was not interrupted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_this_process_has_begun_was_not_interrupted() {
+    let mut unit = Unit::new(NEVER);
+    unit.works = false;
+    unit.settings.analyze.max_interruptions = 1;
+    unit.start().await;
+    unit.send(&slices(1, &[EVA, EVA])).await;
+    until("the job to be queued", || !unit.jobs().is_empty()).await;
+    assert!(jobs::claim(&mut unit.rows(), &now_utc()).unwrap().is_some());
+    unit.tell_again().await;
+    let job = unit.jobs().remove(0);
+    assert_eq!((job.state.as_str(), job.interruptions), ("running", 0));
+    // The process dies in it: that counts.
+    unit.kill().await;
+    unit.start().await;
+    let job = unit.jobs().remove(0);
+    assert_eq!((job.state.as_str(), job.interruptions), ("parked", 1));
+    assert!(unit.verdict().contains("the process died 1 times"), "{}", unit.verdict());
     unit.kill().await;
 }

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use custody::series::SeriesState;
-use custody::store::{deliveries, members};
+use custody::store::lists::{self, Wanted};
+use custody::store::{deliveries, events, members};
 
-use super::mammography_support::{FOR_PROCESSING, Mammogram, NEVER, Unit, four, mammogram, until};
+use super::identity::ADA;
+use super::mammography_support::{EVA, FOR_PROCESSING, Mammogram, NEVER, Unit, four, mammogram, until};
 
 const COMPLETE: &str = "mammography: 4 of 4 standard views";
 
@@ -245,4 +247,31 @@ async fn without_the_task_a_mammography_has_its_verdict_at_once_also_one_that_wa
     assert_eq!(unit.verdict(), "kept, not analysed: no task for mammography is switched on");
     assert!(unit.jobs().is_empty());
     unit.kill().await;
+}
+
+/// What the box itself asks for: a damaged or evicted image is sent again. It counts once, and so does its patient.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_evicted_or_damaged_and_comes_again_counts_once_and_under_its_patient_of_now() {
+    const ONE: &str = "UPDATE instances SET state = 'damaged' WHERE id = 1";
+    const ALL: &str = "UPDATE instances SET state = 'evicted', reason = 'finished and delivered'; \
+                       UPDATE series SET state = 'evicted'";
+    for (lost, again, patient) in [(ONE, 1, EVA), (ALL, 4, EVA), (ALL, 4, ADA)] {
+        let mut unit = Unit::new(NEVER);
+        unit.start().await;
+        unit.send(&four(false)).await;
+        unit.until_done(1).await;
+        unit.rows().execute_batch(lost).unwrap();
+        let images: Vec<_> = four(false).into_iter().take(again).map(|image| Mammogram { patient, ..image }).collect();
+        unit.send(&images).await;
+        let jobs = unit.until_done(2).await;
+        assert_eq!(unit.verdict(), COMPLETE, "{lost} {patient:?}");
+        assert_eq!(members::of_job(&unit.rows(), jobs[1].id).unwrap().len(), 4, "{lost}");
+        assert!(contains(&unit.object(&unit.results(jobs[1].id)[0]), patient[1]));
+        let listed = lists::studies(&unit.rows(), &Wanted { limit: 1, ..Wanted::default() }).unwrap().remove(0);
+        let told = listed.verdicts[0].starts_with("4 objects came again as another patient's");
+        assert_eq!(told, patient == ADA, "{:?}", listed.verdicts);
+        let events = events::latest(&unit.rows(), 99).unwrap();
+        assert_eq!(events.iter().filter(|event| event.what == "another patient").count(), if told { 4 } else { 0 });
+        unit.kill().await;
+    }
 }

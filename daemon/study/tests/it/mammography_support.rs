@@ -17,6 +17,7 @@ use node::settings::{Asking, Destination, Dicom};
 use node::{Intake, listener};
 use rusqlite::Connection;
 use study::analyze::worker;
+use study::interrupted;
 use study::model::Shelf;
 use study::parts::StudyParts;
 use study::reject;
@@ -112,6 +113,7 @@ struct Running {
     address: SocketAddr,
     trigger: CancellationToken,
     tasks: Vec<JoinHandle<()>>,
+    parts: StudyParts,
 }
 
 pub struct Unit {
@@ -187,6 +189,8 @@ impl Unit {
             precedence: hal::urgency::Precedence::default(),
             own_studies: hal::urgency::Precedence::default(),
         };
+        // As the daemon does before anybody works.
+        interrupted::recover(&parts).unwrap();
         let trigger = CancellationToken::new();
         let stop = || trigger.clone();
         let mut tasks = vec![
@@ -195,9 +199,17 @@ impl Unit {
         ];
         tasks.push(tokio::spawn(unless_failed(reject::run(parts.clone(), stop()))));
         if self.works {
-            tasks.push(tokio::spawn(unless_failed(worker::run(parts, stop()))));
+            tasks.push(tokio::spawn(unless_failed(worker::run(parts.clone(), stop()))));
         }
-        self.running = Some(Running { address, trigger, tasks });
+        self.running = Some(Running { address, trigger, tasks, parts });
+    }
+
+    /// Tells the story once more from the rows, as after an error of the database.
+    pub async fn tell_again(&self) {
+        let parts = self.running.as_ref().unwrap().parts.clone();
+        let (nobody, mut arrivals) = mpsc::channel(1);
+        drop(nobody);
+        study::run(parts, &mut arrivals, CancellationToken::new()).await.unwrap();
     }
 
     /// Like a kill: the tasks are dropped where they stand.

@@ -366,3 +366,30 @@ async fn killed_at_any_instant_every_acknowledged_instance_is_there_once() {
     }
     assert!(!acknowledged.is_empty(), "no child lived long enough");
 }
+
+/// The disk has the head that was written to the file, and not yet that it was renamed.
+#[tokio::test]
+async fn a_freed_segment_that_was_to_become_another_at_a_power_cut_is_no_damaged_one() {
+    let (place, path, ..) = log_ahead_of_rows().await;
+    let (freed, half) = (segment::path(&place.path().join(LOG), 1), place.path().join("large/half.tmp"));
+    assert_eq!(place.path().join(&path), freed);
+    let later = segment::path(&place.path().join(LOG), 2);
+    fs::copy(&freed, &later).unwrap();
+    let write = |path: &Path, number: i64| {
+        let head = crate::spool::record::SegmentHead { number, epoch: 5, size: 1 << 20 };
+        fs::File::options().write(true).open(path).unwrap().write_all(&head.encode()).unwrap();
+    };
+    // Of the one that lies there now nothing is known, as after its eviction.
+    write(&later, 3);
+    fs::write(&half, "half received").unwrap();
+    let recovery = recover(&place);
+    assert_eq!((recovery.damaged_segments, recovery.orphans_removed), (0, 2), "{recovery:?}");
+    assert!(!later.exists() && !half.exists() && freed.exists());
+    // A head of an earlier one, or one whose instances are in use, is a matter for people.
+    fs::copy(&freed, &later).unwrap();
+    assert_eq!(recover(&place).damaged_segments, 1);
+    fs::remove_file(&later).unwrap();
+    write(&freed, 4);
+    assert_eq!(recover(&place).damaged_segments, 1, "it has instances");
+    assert!(freed.exists());
+}
