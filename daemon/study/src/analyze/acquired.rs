@@ -34,11 +34,19 @@ fn ascii(elements: &[RawElement], tag: Tag) -> Option<String> {
     Some(String::from_utf8_lossy(&element.value).trim_matches(['\0', ' ']).to_owned())
 }
 
-/// An agent is named, or the field says that there was none. An empty one says nothing (type 2 of the Contrast/Bolus module).
+/// An agent is named, or the field says that there was none. An empty one says nothing (type 2 of the Contrast/Bolus module), and an oral
+/// agent says nothing of the blood. People type it: "NO CONTRAST", "W/O", "NON-CON"; but "NON-IONIC" is an agent.
 fn contrast(agent: &str) -> Option<bool> {
-    let agent = agent.to_ascii_uppercase();
-    let none = ["NONE", "NO", "N", "WITHOUT", "NATIVE"].contains(&agent.as_str());
-    (!agent.is_empty()).then_some(!none)
+    let agent = agent.trim().to_ascii_uppercase();
+    let word = agent.split([' ', '_', ',', ';', '.']).next().unwrap_or_default();
+    let none = ["N", "C-", "-", "0"].contains(&agent.as_str())
+        || ["NONE", "NO", "NOT", "WITHOUT", "NATIVE", "NIL", "PLAIN", "W/O", "WO"].contains(&word)
+        || ["NON-CON", "NON CON", "NONCON", "NON-ENH", "UNENH"].iter().any(|none| agent.starts_with(none));
+    let is_oral_only = agent.contains("ORAL") && !agent.contains("IV") && !agent.contains("I.V");
+    match none {
+        true => Some(false),
+        false => (!agent.is_empty() && !is_oral_only).then_some(true),
+    }
 }
 
 /// Age String: `063Y`, `018M`, `010W`, `005D` (PS3.5 6.2), in years.
@@ -51,13 +59,15 @@ fn age(text: &str) -> Option<f64> {
         "D" => 1.0,
         _ => return None,
     };
-    Some(number.trim().parse::<f64>().ok()? * days / 365.25)
+    // Zero stands for an unknown age: scanners write 000Y or 000D of who came as an emergency.
+    let number = number.trim().parse::<f64>().ok().filter(|number| *number > 0.0)?;
+    Some(number * days / 365.25)
 }
 
-/// Years between two dates as DA.
+/// Years between two dates as DA. A birth on the day of the study was put in by who took the names out.
 fn between(birth: &str, study: &str) -> Option<f64> {
     let days = days_between(birth, study)?;
-    (days >= 0).then(|| f64::from(days) / 365.25)
+    (days > 0).then(|| f64::from(days) / 365.25)
 }
 
 /// Days between two dates as DA.
@@ -113,6 +123,27 @@ mod tests {
         let age = acquisition(&Header::default(), &elements).age_years.unwrap();
         assert!((age - 16.0).abs() < 0.01, "{age}");
         assert!((super::age("018M").unwrap() - 1.5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn an_age_of_zero_is_none_and_no_child() {
+        for unknown in ["000Y", "000D", "0Y"] {
+            assert_eq!(super::age(unknown), None, "{unknown}");
+        }
+        assert!(super::age("003M").is_some_and(|years| years < 1.0));
+        let taken_out = [element(tags::PATIENT_BIRTH_DATE, "20260101"), element(tags::STUDY_DATE, "20260101")];
+        assert_eq!(acquisition(&Header::default(), &taken_out).age_years, None);
+    }
+
+    #[test]
+    fn what_people_type_for_no_contrast_agent_is_none() {
+        for none in ["NO CONTRAST", "non-con", "W/O", "WITHOUT IV CONTRAST", "NIL", "NONE GIVEN", "C-", "Plain", "-"] {
+            assert_eq!(super::contrast(none), Some(false), "{none}");
+        }
+        for given in ["OMNIPAQUE 350", "IV", "ORAL & IV", "NON-IONIC 300", "NORMAL DOSE"] {
+            assert_eq!(super::contrast(given), Some(true), "{given}");
+        }
+        assert_eq!(super::contrast("ORAL"), None, "it says nothing of the blood");
     }
 
     #[test]

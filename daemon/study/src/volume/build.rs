@@ -152,7 +152,9 @@ fn assemble_without(slices: Vec<Slice>, unreadable: Vec<SliceGeometry>) -> Resul
     places.extend(unreadable);
     let mut found = sound::sound(&places, &faults, None)?;
     // Raw values, and those of other quantities, must not be read as Hounsfield units.
-    if let Some(refusal) = units::refusal(slices.iter().map(|slice| (&slice.units, slice.geometry.number))) {
+    let said = slices.iter().map(|slice| (&slice.units, slice.geometry.number));
+    let doubt = units::doubt(said.clone());
+    if let Some(refusal) = units::refusal(said).filter(|_| doubt.is_none()) {
         for (slice, fault) in slices.iter().zip(&mut faults).filter(|(slice, _)| slice.units != Units::Hounsfield) {
             tracing::debug!(number = slice.geometry.number, "no Hounsfield units");
             fault.get_or_insert(SliceFault::Units);
@@ -164,6 +166,9 @@ fn assemble_without(slices: Vec<Slice>, unreadable: Vec<SliceGeometry>) -> Resul
         let built = build(&slices, &found);
         if let Some(refusal) = units::off_scale(&built.volume) {
             return Err(refusal);
+        }
+        if let Some(refusal) = doubt.as_ref().filter(|_| !units::measures_as_hu(&built.volume)) {
+            return Err(refusal.clone());
         }
         // Only what was sent is judged: a plane that was filled in halves a step between two parts, and hides it.
         let sent: Vec<Sent> = on_grid(&found.arranged)

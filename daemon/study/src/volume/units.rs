@@ -122,6 +122,20 @@ pub(super) fn units(said: &Said) -> Units {
     Units::Hounsfield
 }
 
+impl Units {
+    /// Does the header leave it open? Whoever writes a CT anew calls it DERIVED\SECONDARY, and libraries write a Rescale Type of "US" or none that
+    /// is defined. Then the values decide.
+    fn is_doubtful(&self) -> bool {
+        matches!(self, Self::Other { quantity: Quantity::Derived | Quantity::Unknown, .. })
+    }
+}
+
+/// Why a series is refused of which no header says what its values are, unless they measure as Hounsfield units do ([`measures_as_hu`]).
+pub(super) fn doubt<'a>(slices: impl Iterator<Item = (&'a Units, Option<i64>)> + Clone) -> Option<Refusal> {
+    let all = slices.clone().all(|(units, _)| units.is_doubtful());
+    refusal(slices).filter(|_| all)
+}
+
 /// The number before `keV`: `MonoE 70keV` is 70.
 fn kev(text: &str) -> Option<f64> {
     let upper = text.to_ascii_uppercase();
@@ -198,6 +212,20 @@ pub(super) fn off_scale(volume: &Volume) -> Option<Refusal> {
     let flat = share(background.1, values.total);
     (airy < 0.005 && filler.is_none() && (0.1..0.9).contains(&flat))
         .then(|| Refusal::NoAirScale { background_hu: f64::from(background.0) })
+}
+
+/// Air or lung where they should be, and soft tissue or fat: what no map of another quantity shows together.
+pub(super) fn measures_as_hu(volume: &Volume) -> bool {
+    /// Water is 0: muscle and blood are above it, fat below.
+    const TISSUE_PEAK: std::ops::RangeInclusive<f64> = -130.0..=90.0;
+    const AIR_PEAK: std::ops::RangeInclusive<f64> = -1060.0..=-650.0;
+    let values = Histogram::of(volume);
+    let share = |range| values.count(range) as f64 / values.total.max(1) as f64;
+    values.total >= ENOUGH
+        && share(TISSUE_HU) > 0.1
+        && share(-1100..=AIRY_HU) > 0.05
+        && TISSUE_PEAK.contains(&values.peak(TISSUE_HU))
+        && AIR_PEAK.contains(&values.peak(-1100..=AIRY_HU))
 }
 
 /// How often each value is there, in a sample of the volume.

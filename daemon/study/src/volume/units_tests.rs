@@ -165,3 +165,21 @@ fn a_map_with_a_background_of_nothing_is_no_ct() {
     let iodine = off_scale(&chest(|hu, i| if hu < -500.0 { 0.0 } else { (i % 40) as f64 }));
     assert_eq!(iodine, Some(Refusal::NoAirScale { background_hu: 0.0 }));
 }
+
+/// Whoever writes a CT anew with a common library calls it DERIVED\SECONDARY, or gives it a Rescale Type of "US".
+#[test]
+fn where_the_header_leaves_it_open_the_values_decide() {
+    let doubtful = units(&said("DERIVED\\SECONDARY\\AXIAL", "US"));
+    let certain = Units::Hounsfield;
+    let doubt_of = |all: &[&Units]| doubt(all.iter().map(|units| (*units, None)));
+    assert!(doubt_of(&[&doubtful, &doubtful]).is_some());
+    assert_eq!(doubt_of(&[&doubtful, &certain]), None, "the doubtful slices of a series are left out as before");
+    assert_eq!(doubt_of(&[&units(&said("", "MGML"))]), None, "another quantity is named");
+    assert!(measures_as_hu(&chest(|hu, _| hu)));
+    assert!(measures_as_hu(&chest(|hu, i| if outside(i) { -2000.0 } else { hu })));
+    let grey = |low: f64, high: f64, to: f64| chest(move |hu, _| (hu.clamp(low, high) - low) / (high - low) * to);
+    assert!(!measures_as_hu(&grey(-1350.0, 150.0, 255.0)), "a window of a screen");
+    assert!(!measures_as_hu(&grey(-1000.0, 400.0, 1.0)), "scaled for a network");
+    assert!(!measures_as_hu(&chest(|hu, _| hu + 1024.0)), "without its intercept");
+    assert!(!measures_as_hu(&chest(|hu, i| if hu < -500.0 { 0.0 } else { (i % 40) as f64 })), "a map");
+}

@@ -81,6 +81,12 @@ pub fn closed(scan: &Scan<'_>) -> Option<Reason> {
     thick::closed(scan, blood_hu(&scan.answer.prepared))
 }
 
+/// Why that nothing was found says nothing; `None` when it does. In enhanced blood plaques that are no brighter are missed.
+pub fn cannot_be_absent(calcium: &CoronaryCalcium) -> Option<Reason> {
+    let CalciumScore::Ordinal { reason, .. } = &calcium.score else { return None };
+    (!is_found(calcium) && reason.0.contains(&Reason::AgatstonContrast)).then_some(Reason::ContrastGiven)
+}
+
 pub fn figure(calcium: &CoronaryCalcium) -> Figure {
     let score = match &calcium.score {
         CalciumScore::Agatston(score) => *score,

@@ -154,6 +154,34 @@ pub(super) fn lost_at_edge(coarse: &Coarse, body: &Body, air: &[u8]) -> Vec<u8> 
     found
 }
 
+/// Takes back those halves of a slice in which more lung was found: where lung reaches the edge, all of it that hangs together in the slice
+/// is taken for room air, so that little is left. Beside whole lung there are pads, blankets, and what lies between arm and trunk.
+/// `found`: a part of the grid, what was found in it, and where it begins.
+pub(super) fn forget_beside_lung(grid: &Grid, lost: &mut [u8], found: (&Grid, &[u8], [usize; 3]), middle_x: f64) {
+    let [nx, ny, nz] = grid.dims;
+    let half = |x: usize| usize::from(x as f64 > middle_x);
+    let (part, labels, low) = found;
+    let mut lung = vec![[0usize; 2]; nz];
+    for (i, _) in labels.iter().enumerate().filter(|(_, label)| **label != 0) {
+        let [x, _, z] = part.at(i);
+        if let Some(halves) = lung.get_mut(z + low[2]) {
+            halves[half(x + low[0])] += 1;
+        }
+    }
+    for (slice, lung) in lost.chunks_mut((nx * ny).max(1)).zip(&lung) {
+        let mut count = [0usize; 2];
+        for (i, _) in slice.iter().enumerate().filter(|(_, lost)| **lost != 0) {
+            count[half(i % nx)] += 1;
+        }
+        for (i, lost) in slice.iter_mut().enumerate() {
+            let half = half(i % nx);
+            if lung[half] > count[half] {
+                *lost = 0;
+            }
+        }
+    }
+}
+
 /// Adds every hole: what does not reach the border of the grid except through the mask.
 pub(super) fn fill_holes(grid: &Grid, mask: &[u8]) -> Vec<u8> {
     let outside: Vec<u8> = mask.iter().map(|m| u8::from(*m == 0)).collect();

@@ -109,17 +109,18 @@ pub fn examine(volume: &Volume) -> Result<Examined, NotEvaluated> {
     let whole = Coarse::of(volume, WORKING_MM);
     let body = air::Body::find(&whole);
     let air = air::inside_body(&whole, &body);
-    let lost = air::lost_at_edge(&whole, &body, &air);
+    let mut lost = air::lost_at_edge(&whole, &body, &air);
     let ml_of = |voxels: &[u8]| voxels.iter().filter(|v| **v != 0).count() as f64 * whole.grid.voxel_ml();
     // Where nearly all of the lungs is beyond the edge, what is left is no lung.
-    let none =
-        |reason: Reason| not_evaluated(if ml_of(&lost) >= *TOTAL_ML.start() { Reason::LungsAtEdge } else { reason });
+    let is_mostly_lost = ml_of(&lost) >= *TOTAL_ML.start();
+    let none = |reason: Reason| not_evaluated(if is_mostly_lost { Reason::LungsAtEdge } else { reason });
     let Some((low, high)) = grid::bounds(&whole.grid, &air, ROOM) else { return Err(none(Reason::NoAir)) };
     let coarse = whole.cropped(low, high);
     let air = grid::crop(&whole.grid, &air, low, high);
     let middle = body.middle_x - low[0] as f64;
     let airway = airway::find(&coarse, &air, middle);
     let sides = sides::split(&coarse, &air, &airway, middle).map_err(none)?;
+    air::forget_beside_lung(&whole.grid, &mut lost, (&coarse.grid, &sides.labels, low), body.middle_x);
     let plane = whole.grid.dims[0] * whole.grid.dims[1];
     let beside = beside_lungs(&coarse.grid, &sides.labels, low[2], |z| lost[z * plane..][..plane].contains(&1));
     let lost_ml = ml_of(&lost[beside.start * plane..beside.end * plane]);

@@ -150,6 +150,27 @@ fn lungs_cut_by_the_edge_of_the_image_are_refused() {
     }
 }
 
+/// A pad, a blanket, what lies between arm and trunk: as light as lung, in the corners of the body's box.
+#[test]
+fn what_is_as_light_as_lung_outside_the_skin_is_no_lung_that_was_cut_off() {
+    let mut volume = Chest::default().volume();
+    let geometry = volume.geometry.clone();
+    let [nx, ..] = geometry.dims;
+    for (z, slice) in volume.slices.iter_mut().enumerate() {
+        let beside = |i: usize| {
+            let p = geometry.to_patient([(i % nx) as f64, (i / nx) as f64, z as f64]);
+            let from_middle = (p[0] / 150.0).hypot(p[1] / 105.0);
+            p[0].abs() < 150.0 && p[1].abs() < 104.0 && (1.03..1.2).contains(&from_middle)
+        };
+        *slice = slice.iter().enumerate().map(|(i, hu)| if beside(i) { -780 } else { *hu }).collect();
+    }
+    let found = examine(&volume).unwrap();
+    assert!(!found.cuts.edge, "taken for lung that was cut off");
+    for lung in &found.lungs {
+        assert!(near(lung.volume_ml, Chest::lung_ml(), 0.03), "{}", lung.volume_ml);
+    }
+}
+
 #[test]
 fn the_number_of_threads_changes_nothing() {
     let volume = Chest { nodules: vec![([-70.0, 0.0, 0.0], 8.0)], apart_mm: 51.0, ..Chest::default() }.volume();
