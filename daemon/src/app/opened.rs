@@ -9,7 +9,7 @@ use custody::spool::Spool;
 use custody::store::Store;
 use hal::urgency::{self, Precedence};
 use models::registry::Swept;
-use models::task::{MG_BREAST, US_BREAST};
+use models::task::{MG_BREAST, US_BREAST, US_BREAST_STILLS};
 use node::listener::{self, Ports};
 use study::model::Shelf;
 use study::parts::StudyParts;
@@ -87,6 +87,9 @@ fn tell_packages(shelf: &Shelf, swept: &Swept) {
             // Not an error, because a box without a video device does not need this package.
             Err(error) if task == US_BREAST => {
                 tracing::info!(task, %error, "no model package: live pictures have no overlay")
+            }
+            Err(error) if task == US_BREAST_STILLS => {
+                tracing::info!(task, %error, "no model package: that of live video reads stored pictures")
             }
             // Off unless somebody asks for it.
             Err(error) if task == MG_BREAST => {

@@ -9,9 +9,12 @@ mod nodules;
 pub mod us_breast;
 
 /// The tasks of this software, as manifests name them.
-pub const ALL: [&str; 3] = [CT_CHEST, US_BREAST, MG_BREAST];
+pub const ALL: [&str; 4] = [CT_CHEST, US_BREAST, US_BREAST_STILLS, MG_BREAST];
 pub const CT_CHEST: &str = "ct_chest";
+/// Live video; and stored pictures where no package is for them alone.
 pub const US_BREAST: &str = "us_breast";
+/// Stored pictures, for which a network may take its time.
+pub const US_BREAST_STILLS: &str = "us_breast_stills";
 pub const MG_BREAST: &str = "mg_breast";
 
 /// What the network of a task reads.
@@ -29,7 +32,7 @@ pub enum NetworkInput {
 pub fn network(task: &str) -> Option<NetworkInput> {
     match task {
         CT_CHEST => Some(NetworkInput::Volume),
-        US_BREAST => Some(NetworkInput::Picture),
+        US_BREAST | US_BREAST_STILLS => Some(NetworkInput::Picture),
         MG_BREAST => Some(NetworkInput::Mammogram),
         _ => None,
     }
@@ -42,7 +45,7 @@ pub fn network(task: &str) -> Option<NetworkInput> {
 pub fn check(task: &str, model: &dyn hal::LoadedModel) -> Result<(), Error> {
     match task {
         CT_CHEST => ct_chest::network::check_names(model),
-        US_BREAST => us_breast::check_names(model),
+        US_BREAST | US_BREAST_STILLS => us_breast::check_names(model),
         MG_BREAST => mg_breast::marks::check_names(model),
         _ => Err(Error::new(TaskFault::BadModel, format!("no task {task}"))),
     }

@@ -36,25 +36,25 @@ CONFIDENCES = np.round(1 / (1 + np.exp(-np.arange(0.0, 6.6, 0.25))), 3)
 FALSE, HIT = 0.10, 0.95
 
 
-def given(picture):
-    """The network's input, float32 [256, 256], and the outline on the network's map, bool [128, 128]."""
+def given(picture, edge=network.SIZE):
+    """The network's input, float32 [edge, edge], and the outline on the network's map, bool [edge / 2, edge / 2]."""
     rows, columns = picture.grey.shape
-    scale = network.SIZE / max(rows, columns)
+    scale = edge / max(rows, columns)
     size = [max(1, round(n * scale)) for n in (columns, rows)]
-    image = np.zeros((network.SIZE, network.SIZE), np.float32)
+    image = np.zeros((edge, edge), np.float32)
     image[: size[1], : size[0]] = np.asarray(Image.fromarray(picture.grey).resize(size, Image.Resampling.BOX)) / 255
     mask = np.zeros_like(image)
     mask[: size[1], : size[0]] = np.asarray(Image.fromarray(picture.mask).resize(size, Image.Resampling.NEAREST))
-    half = mask.reshape(network.SIZE // 2, 2, network.SIZE // 2, 2).mean((1, 3))
+    half = mask.reshape(edge // 2, 2, edge // 2, 2).mean((1, 3))
     return image, half > 0.5
 
 
 @torch.no_grad()
-def maps(run, found):
-    """Lesion and malignant probability of each picture, uint8 [number, 2, 128, 128]. `run` takes and gives numpy arrays."""
+def maps(run, found, edge=network.SIZE):
+    """Lesion and malignant probability of each picture, uint8 [number, 2, edge / 2, edge / 2]. `run` takes and gives numpy arrays."""
     answers = []
     for p in found:
-        answer = run(given(p)[0][None, None])[0]
+        answer = run(given(p, edge)[0][None, None])[0]
         answers.append(np.round(answer[[LESION, MALIGNANT]] * 255).astype(np.uint8))
     return np.stack(answers)
 
@@ -77,9 +77,9 @@ def dice(a, b):
     return 2 * (a & b).sum() / max(1, a.sum() + b.sum())
 
 
-def cases(found, answers):
+def cases(found, answers, edge=network.SIZE):
     """Each picture whose label is sure, its outline on the map, its answer."""
-    return [(p, given(p)[1], answer) for p, answer in zip(found, answers) if not p.conflict]
+    return [(p, given(p, edge)[1], answer) for p, answer in zip(found, answers) if not p.conflict]
 
 
 def table(cases, mask, confidence):

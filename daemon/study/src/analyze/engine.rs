@@ -7,7 +7,7 @@ use hal::LoadedModel;
 use hal::accel::Description as Accelerated;
 use models::manifest::Manifest;
 use models::registry::Entry;
-use models::task::{self, CT_CHEST, Control, MG_BREAST, US_BREAST};
+use models::task::{self, CT_CHEST, Control, MG_BREAST, US_BREAST, US_BREAST_STILLS};
 use models::{Acquisition, ChestFindings, Package, Volume};
 
 use crate::model::{self, Hosts, Loaded, Shelf};
@@ -58,9 +58,12 @@ impl Engine {
         Self { shelf, hosts: Hosts::default(), told: Vec::new(), loaded: BTreeMap::new(), beside: None }
     }
 
-    /// Tasks that have a package now.
+    /// Tasks whose jobs have a package now.
     pub fn usable(&self) -> impl Iterator<Item = &'static str> {
-        models::task::ALL.into_iter().filter(|task| self.shelf.active(task).is_ok())
+        let is_active = |task| self.shelf.active(task).is_ok();
+        models::task::ALL
+            .into_iter()
+            .filter(move |task| is_active(*task) || *task == US_BREAST && is_active(US_BREAST_STILLS))
     }
 
     /// The same with machines that may run the active packages.
@@ -122,43 +125,55 @@ impl Engine {
         Ok((findings?, used))
     }
 
-    /// Lets `look` use the package that is active for breast ultrasound, loading that first if need be.
+    /// Lets `look` use the package that is active for stored pictures of breast ultrasound, otherwise that of live video, loading it first
+    /// if need be.
     ///
     /// # Errors
     /// When the accelerator or a package cannot be had, and what `look` fails with.
-    pub fn us_breast<T, E: From<Error>>(
+    pub fn us_stills<T, E: From<Error>>(
         &mut self,
         control: &dyn Control,
         look: impl FnOnce(&Manifest, &mut dyn LoadedModel) -> Result<T, E>,
     ) -> Result<(T, Used), E> {
-        self.with(US_BREAST, control, |package, model| look(&package.manifest, model))
+        control.progress("load", 0.0);
+        let (task, loaded) = match self.take(US_BREAST_STILLS) {
+            Err(model::Error::NoPackage(_)) => (US_BREAST, self.take(US_BREAST)),
+            stills => (US_BREAST_STILLS, stills),
+        };
+        let loaded = loaded.map_err(|error| E::from(error.into()))?;
+        self.with(task, loaded, control, |package, model| look(&package.manifest, model))
     }
 
     /// The same for mammograms.
     ///
     /// # Errors
-    /// As [`Engine::us_breast`].
+    /// As [`Engine::us_stills`].
     pub fn mg_breast<T, E: From<Error>>(
         &mut self,
         control: &dyn Control,
         look: impl FnOnce(&Package, &mut dyn LoadedModel) -> Result<T, E>,
     ) -> Result<(T, Used), E> {
-        self.with(MG_BREAST, control, look)
+        control.progress("load", 0.0);
+        let loaded = self.take(MG_BREAST).map_err(|error| E::from(error.into()))?;
+        self.with(MG_BREAST, loaded, control, look)
     }
 
-    fn with<T, E: From<Error>>(
+    /// The active package of a task: the one that the last job left, or a newly loaded one.
+    fn take(&mut self, task: &'static str) -> Result<Loaded, model::Error> {
+        let active = self.shelf.active(task)?;
+        match self.loaded.remove(task).filter(|loaded| loaded.is(&active)) {
+            Some(loaded) => Ok(loaded),
+            None => self.load_active(task),
+        }
+    }
+
+    fn with<T, E>(
         &mut self,
         task: &'static str,
+        mut loaded: Loaded,
         control: &dyn Control,
         look: impl FnOnce(&Package, &mut dyn LoadedModel) -> Result<T, E>,
     ) -> Result<(T, Used), E> {
-        control.progress("load", 0.0);
-        let model = |error: model::Error| E::from(Error::from(error));
-        let active = self.shelf.active(task).map_err(model)?;
-        let mut loaded = match self.loaded.remove(task).filter(|loaded| loaded.is(&active)) {
-            Some(loaded) => loaded,
-            None => self.load_active(task).map_err(model)?,
-        };
         loaded.begin(control.watch());
         let looked = look(&loaded.package, loaded.model.as_mut());
         let used = self.keep(task, loaded);

@@ -116,7 +116,7 @@ pub(super) fn run(engine: &mut Engine, subject: &Subject<'_>, control: &dyn Cont
     let none = Pictures::new(Vec::new(), 0);
     let pictures = subject.pictures.unwrap_or(&none);
     let age_years = acquisition(subject.header, subject.elements).age_years;
-    let looked = engine.us_breast(control, |manifest, model| {
+    let looked = engine.us_stills(control, |manifest, model| {
         if let (Some(years), Some(least)) = (age_years, manifest.intended_use.min_age_years)
             && years < least
         {
