@@ -13,8 +13,10 @@ use rusqlite::{Connection, Transaction};
 
 use crate::analyze::task::{StudyTask, ViewSet, Wants};
 use crate::analyze::views::{self, Image, Selection};
-use crate::resolve::EMPTIED;
 use crate::settings::Analyze;
+
+/// The verdict of a series of which nothing counts any more.
+pub(crate) const EMPTIED: &str = "its objects were sent again, corrected, as part of another series or study";
 
 /// What was decided for a study.
 #[derive(Debug, Default)]

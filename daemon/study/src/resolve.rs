@@ -18,9 +18,6 @@ use crate::lesions::{record, source_of_series, source_of_task};
 use crate::settings::Analyze;
 use crate::{Patience, choosing, gather, settle};
 
-/// The verdict of a series of which nothing counts any more.
-pub(crate) const EMPTIED: &str = "its objects were sent again, corrected, as part of another series or study";
-
 /// What came of it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Resolved {
@@ -101,7 +98,7 @@ pub(crate) fn begin_again(
     if kept.is_empty() {
         jobs::supersede_older(transaction, row.id, version)?;
         results::supersede_older(transaction, row.id, version)?;
-        series::conclude(transaction, row.id, SeriesEvent::Refused, EMPTIED)?;
+        series::conclude(transaction, row.id, SeriesEvent::Refused, gather::EMPTIED)?;
         if row.kind.is_volume() {
             // Others may not have been read because of it.
             choosing::decide(transaction, settings, &key.study_uid, Duration::ZERO)?;
