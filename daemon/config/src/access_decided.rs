@@ -25,7 +25,7 @@ const FOLLOWED: [&str; 5] =
 /// Older values of these let nobody in, send nothing to anybody else and report nothing that was not reported: limits, times, places
 /// on the disk, devices, names and certificates of the box itself. The addresses of the DICOM ports are among them: a box that cannot
 /// be reached is what the fallback is to prevent, and who may send is asked at each address.
-const HARMLESS: [&str; 59] = [
+const HARMLESS: [&str; 60] = [
     "accelerator.library",
     "accelerator.provider",
     "accelerator.tensorrt",
@@ -69,6 +69,7 @@ const HARMLESS: [&str; 59] = [
     "live.device",
     "live.profile",
     "live.threads",
+    "models.directory",
     "record.clip_secs",
     "record.jpeg_quality",
     "record.keep_secs",
