@@ -22,7 +22,7 @@ NEWEST_QUANTISED = 19
 # 16-bit floats in ONNX Runtime's docs/OperatorKernels.md (CPU, CUDA) and in docs/operators.md of NVIDIA's ONNX parser.
 ALLOWED = frozenset(
     """
-    Add Cast Clip Concat Constant Conv Gather GlobalAveragePool Mul Relu Reshape Resize Shape Sigmoid Transpose Unsqueeze
+    Add Cast Clip Concat Constant Conv Gather GlobalAveragePool MatMul Mul Relu Reshape Resize Shape Sigmoid Transpose Unsqueeze
     """.split()
 )
 

@@ -118,8 +118,10 @@ def stored_once(model):
         names[value.name] = first.setdefault(content, value.name)
         if names[value.name] == value.name:
             kept.append(value)
+    # The exporter passes on what several looks use.
+    passed = {node.output[0]: node.input[0] for node in graph.node if node.op_type == "Identity"}
     for node in graph.node:
-        node.input[:] = [names.get(name, name) for name in node.input]
+        node.input[:] = [names.get(passed.get(name, name), passed.get(name, name)) for name in node.input]
     casts = []
     for value in kept:
         array = numpy_helper.to_array(value)
@@ -127,7 +129,7 @@ def stored_once(model):
             name = value.name
             value.CopyFrom(numpy_helper.from_array(array.astype(np.float16), name + "_half"))
             casts.append(helper.make_node("Cast", [value.name], [name], to=TensorProto.FLOAT))
-    nodes = casts + list(graph.node)
+    nodes = casts + [node for node in graph.node if node.op_type != "Identity"]
     del graph.initializer[:], graph.node[:]
     graph.initializer.extend(kept)
     graph.node.extend(nodes)

@@ -65,4 +65,4 @@ class Together(nn.Module):
         total = self.looks[0](image)
         for look in self.looks[1:]:
             total = total + look(image)
-        return total / len(self.looks)
+        return total * (1 / len(self.looks))
