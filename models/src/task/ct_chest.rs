@@ -232,18 +232,17 @@ fn measure(
             continue;
         }
         findings.evaluate(*finding, &mut scan);
-        if *finding == ChestFinding::CoronaryCalcification
-            && let Evaluated::Done(calcium) = &findings.coronary_calcium
-            && let Some(reason) = coronary::cannot_be_absent(calcium)
-        {
-            findings.refuse(*finding, reason);
-            continue;
-        }
         if matches!(&findings.emphysema, Evaluated::Done(emphysema) if emphysema.smoothed) {
             findings.withhold_raw_laa950();
         }
         if let Some(reason) = finding.unseen(&seen, acquisition) {
             findings.seen_in_part(*finding, reason);
+        }
+        if *finding == ChestFinding::CoronaryCalcification
+            && let Evaluated::Done(calcium) = &findings.coronary_calcium
+            && let Some(reason) = coronary::cannot_be_absent(calcium)
+        {
+            findings.refuse(*finding, reason);
         }
     }
 }
