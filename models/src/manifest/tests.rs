@@ -169,7 +169,10 @@ fn an_unknown_task_is_refused_by_name_and_never_read_as_another() {
         let text = text().replace("task = \"ct_chest\"", &format!("task = \"{unknown}\""));
         let Err(Error::Value(bad)) = Manifest::parse(&text) else { panic!("{unknown:?} was taken") };
         assert_eq!(bad.key, "task");
-        assert_eq!(bad.reason, format!("this software has no task {unknown:?}; it has ct_chest, us_breast, us_breast_stills, mg_breast"));
+        assert_eq!(
+            bad.reason,
+            format!("this software has no task {unknown:?}; it has ct_chest, us_breast, us_breast_stills, mg_breast")
+        );
     }
     assert!(crate::task::ALL.iter().all(|task| crate::task::network(task).is_some()), "each task reads something");
 }
