@@ -379,7 +379,7 @@ async fn rows_of_one_study_that_cannot_be_read_keep_nothing_from_another_and_are
     unit.send(&four(false)[..1]).await;
     unit.until_complete(1).await;
     unit.kill().await;
-    unit.rows().execute_batch("UPDATE instances SET header = '[]'").unwrap();
+    unit.rows().execute_batch("UPDATE instances SET header = '7'").unwrap();
     unit.start().await;
     unit.send(&slices(6, &[EVA, EVA])).await;
     unit.until_done(1).await;
