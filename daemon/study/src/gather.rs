@@ -176,7 +176,8 @@ impl Study {
         for row in series::of_study(connection, study_uid)?.into_iter().filter(|row| row.kind == set.kind) {
             let kept = instances::ids_of_series(connection, study_uid, &row.key.series_uid)?;
             let ever = instances::ever_of_series(connection, study_uid, &row.key.series_uid)?;
-            if ever.is_empty() {
+            // One that is being received is waited for, whatever has come of it.
+            if ever.is_empty() && row.state != SeriesState::Receiving {
                 emptied.push(row);
                 continue;
             }
