@@ -118,12 +118,13 @@ def accuracy(package, images, mask):
     assert either > 0 and 2 * both / either >= OVERLAP
 
 
-def write(model, path):
+def write(model, path, size=network.SIZE, used=None):
+    """`used`: the networks in the order in which they run, where one runs more than once."""
     torch.onnx.export(
-        model, (torch.rand(1, 1, network.SIZE, network.SIZE),), str(path), input_names=["image"], output_names=["map"],
+        model, (torch.rand(1, 1, size, size),), str(path), input_names=["image"], output_names=["map"],
         dynamic_axes={"image": {0: "n"}, "map": {0: "n"}}, opset_version=17, dynamo=False,
     )
-    uneven = [m.pad for m in model.modules() if isinstance(m, encoder.Convolution) and m.pad[0] != m.pad[1]]
+    uneven = [m.pad for part in used or [model] for m in part.modules() if isinstance(m, encoder.Convolution) and m.pad[0] != m.pad[1]]
     onnx.save(padding.join(onnx.load(str(path)), [(a, a, b, b) for a, b in uneven]), str(path))
 
 

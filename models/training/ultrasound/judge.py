@@ -105,13 +105,17 @@ def table(cases, mask, confidence):
     }
 
 
+def tables(cases):
+    """(table, mask, confidence) of all thresholds."""
+    return [(table(cases, m, c), m, float(c)) for m in choose.MASKS for c in CONFIDENCES if c >= m]
+
+
 def best(cases):
     """The thresholds that miss the two aims least; among equals the one of the best Dice."""
     def missed(row):
         return round(max(0.0, row["false_on_normal"] - FALSE) + max(0.0, HIT - row["hit"]), 3)
 
-    rows = [(table(cases, m, c), m, float(c)) for m in choose.MASKS for c in CONFIDENCES if c >= m]
-    row, mask, confidence = min(rows, key=lambda r: (missed(r[0]), -r[0]["dice"]))
+    row, mask, confidence = min(tables(cases), key=lambda r: (missed(r[0]), -r[0]["dice"]))
     return row, mask, confidence
 
 

@@ -16,13 +16,10 @@ from onnx import TensorProto, helper, numpy_helper
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 import card
-import choose
 import clips
-import encoder
 import export
 import judge
 import manifest
-import padding
 import pictures
 import together
 import train
@@ -71,9 +68,7 @@ def main():
 
 def quiet(cases):
     """The thresholds at which no normal picture has a false lesion, and hits and Dice are highest."""
-    pairs = [(m, float(c)) for m in choose.MASKS for c in judge.CONFIDENCES if c >= m]
-    rows = [(judge.table(cases, *pair), *pair) for pair in pairs]
-    return max((row for row in rows if row[0]["false_on_normal"] == 0), key=lambda row: row[0]["hit"] + row[0]["dice"])
+    return max((row for row in judge.tables(cases) if row[0]["false_on_normal"] == 0), key=lambda row: row[0]["hit"] + row[0]["dice"])
 
 
 def halved(net):
@@ -91,22 +86,13 @@ def halved(net):
 
 def golden_input(folder):
     """The frame with the largest lesion, float [1, 1, 320, 320]."""
-    frames = [(int(np.count_nonzero(label)), clip, n) for clip in clips.load(folder, clips.TRAINING_SEEDS)[:8] for n, label in enumerate(clip.labels)]
-    _, clip, n = max(frames, key=lambda frame: frame[0])
-    image = np.zeros((1, 1, together.SIZE, together.SIZE), np.float32)
-    small = clips.scaled(torch.from_numpy(clip.images[n][None]))
-    image[0, 0] = torch.nn.functional.interpolate(small, (together.SIZE,) * 2, mode="bilinear")[0, 0].numpy()
-    return image
+    frame = torch.from_numpy(export.frames(clips.load(folder, clips.TRAINING_SEEDS)[:8])[:1])
+    return torch.nn.functional.interpolate(frame, (together.SIZE,) * 2, mode="bilinear").numpy()
 
 
 def write(model, path):
-    torch.onnx.export(
-        model, (torch.rand(1, 1, together.SIZE, together.SIZE),), str(path), input_names=["image"], output_names=["map"],
-        dynamic_axes={"image": {0: "n"}, "map": {0: "n"}}, opset_version=17, dynamo=False,
-    )
-    uneven = [m.pad for look in model.looks for m in look.net.modules() if isinstance(m, encoder.Convolution) and m.pad[0] != m.pad[1]]
-    made = padding.join(onnx.load(str(path)), [(a, a, b, b) for a, b in uneven])
-    onnx.save(stored_once(made), str(path))
+    export.write(model, path, together.SIZE, [look.net for look in model.looks])
+    onnx.save(stored_once(onnx.load(str(path))), str(path))
 
 
 def stored_once(model):
