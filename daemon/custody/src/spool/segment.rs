@@ -78,9 +78,9 @@ fn fill(path: &Path, size: u64, go_on: impl Fn() -> bool) -> Result<bool> {
 }
 
 /// `None` when it is damaged.
-pub(super) fn head_of(path: &Path) -> Result<Option<SegmentHead>> {
+pub(super) fn head_of(file: &File, path: &Path) -> Result<Option<SegmentHead>> {
     let mut block = [0; 64];
-    match File::open(path).at(path)?.read_exact_at(&mut block, 0) {
+    match file.read_exact_at(&mut block, 0) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
         other => other.map(|()| SegmentHead::decode(&block)).at(path),
     }
@@ -102,7 +102,7 @@ impl Segment {
     /// `None` when the head is damaged.
     pub(super) fn open(path: PathBuf, number: i64) -> Result<Option<Self>> {
         let file = File::options().read(true).write(true).open(&path).at(&path)?;
-        let head = head_of(&path)?.filter(|head| head.number == number);
+        let head = head_of(&file, &path)?.filter(|head| head.number == number);
         Ok(head.map(|head| Self { head, path, file }))
     }
 

@@ -110,7 +110,7 @@ pub(super) fn sweep(shared: &Shared, connection: &mut Connection) -> Result<(Res
 /// Whether this was an evicted segment that was about to become a later one when the power was cut: it has the head of that one, and
 /// nothing is written to a segment before its own name is on the disk.
 fn is_freed(connection: &Connection, path: &Path, number: i64) -> Result<bool> {
-    let is_later = segment::head_of(path)?.is_some_and(|head| head.number > number);
+    let is_later = segment::head_of(&fs::File::open(path).at(path)?, path)?.is_some_and(|head| head.number > number);
     Ok(is_later && !places::segment_in_use(connection, number)?)
 }
 
