@@ -102,7 +102,7 @@ impl Engine {
     ) -> Result<(ChestFindings, Used), Error> {
         control.progress("load", 0.0);
         let active = self.shelf.active(CT_CHEST)?;
-        let mut loaded = match self.loaded.remove(CT_CHEST).filter(|loaded| loaded.is(&active)) {
+        let mut loaded = match self.kept(CT_CHEST, &active) {
             Some(loaded) => loaded,
             None => match not_needed(&active, volume, acquisition) {
                 Some(manifest) => {
@@ -158,10 +158,15 @@ impl Engine {
         self.with(MG_BREAST, loaded, control, look)
     }
 
+    /// What the last job of a task left, if that is the active package.
+    fn kept(&mut self, task: &'static str, active: &Entry) -> Option<Loaded> {
+        self.loaded.remove(task).filter(|loaded| loaded.is(active))
+    }
+
     /// The active package of a task: the one that the last job left, or a newly loaded one.
     fn take(&mut self, task: &'static str) -> Result<Loaded, model::Error> {
         let active = self.shelf.active(task)?;
-        match self.loaded.remove(task).filter(|loaded| loaded.is(&active)) {
+        match self.kept(task, &active) {
             Some(loaded) => Ok(loaded),
             None => self.load_active(task),
         }
