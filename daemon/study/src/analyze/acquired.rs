@@ -43,10 +43,7 @@ fn contrast(agent: &str) -> Option<bool> {
         || ["NONE", "NO", "NOT", "WITHOUT", "NATIVE", "NIL", "PLAIN", "W/O", "WO"].contains(&word)
         || ["NON-CON", "NON CON", "NONCON", "NON-ENH", "UNENH"].iter().any(|none| agent.starts_with(none));
     let is_oral_only = agent.contains("ORAL") && !agent.contains("IV") && !agent.contains("I.V");
-    match none {
-        true => Some(false),
-        false => (!agent.is_empty() && !is_oral_only).then_some(true),
-    }
+    if agent.is_empty() || (is_oral_only && !none) { None } else { Some(!none) }
 }
 
 /// Age String: `063Y`, `018M`, `010W`, `005D` (PS3.5 6.2), in years.

@@ -474,11 +474,7 @@ mod tests {
         let mut connection = store.connect(Durability::Full).unwrap();
         let transaction = connection.transaction().unwrap();
         let key = SeriesKey { study_uid: "1.2".into(), series_uid: "1.3".into() };
-        let now = store::now_utc();
-        let (row, _) = series::opened(&transaction, &key, "US", SeriesKind::Ultrasound, 1, &now).unwrap();
-        let version = series::completed(&transaction, row.id, "closed", &now).unwrap();
-        let job = jobs::enqueue(&transaction, row.id, version, &now).unwrap();
-        let job = jobs::get(&transaction, job).unwrap().unwrap();
+        let (_, job) = complete(&transaction, &key, "US", SeriesKind::Ultrasound);
         let gone_with = |sop_uid: &str, state| {
             receive(&transaction, &key, sop_uid, state);
             has_gone(&transaction, &job).unwrap()
@@ -498,10 +494,7 @@ mod tests {
         let transaction = connection.transaction().unwrap();
         let key = SeriesKey { study_uid: "1.2".into(), series_uid: "1.3".into() };
         let now = store::now_utc();
-        let (row, _) = series::opened(&transaction, &key, "CT", SeriesKind::Ct, 1, &now).unwrap();
-        let version = series::completed(&transaction, row.id, "quiet", &now).unwrap();
-        let job = jobs::enqueue(&transaction, row.id, version, &now).unwrap();
-        let job = jobs::get(&transaction, job).unwrap().unwrap();
+        let (row, job) = complete(&transaction, &key, "CT", SeriesKind::Ct);
         receive(&transaction, &key, "1.4.1", InstanceState::Kept);
         park(&transaction, &Analyze::default(), &job, "it is too short").unwrap();
         let row = series::get(&transaction, row.id).unwrap().unwrap();
@@ -511,6 +504,20 @@ mod tests {
         series::completed(&transaction, row.id, "quiet", &now).unwrap();
         park(&transaction, &Analyze::default(), &job, "it is too short").unwrap();
         assert_eq!(series::get(&transaction, row.id).unwrap().unwrap().verdict, None);
+    }
+
+    /// A series that is complete, and its job.
+    fn complete(
+        connection: &Transaction<'_>,
+        key: &SeriesKey,
+        modality: &str,
+        kind: SeriesKind,
+    ) -> (SeriesRow, JobRow) {
+        let now = store::now_utc();
+        let (row, _) = series::opened(connection, key, modality, kind, 1, &now).unwrap();
+        let version = series::completed(connection, row.id, "quiet", &now).unwrap();
+        let job = jobs::enqueue(connection, row.id, version, &now).unwrap();
+        (row, jobs::get(connection, job).unwrap().unwrap())
     }
 
     fn receive(connection: &Connection, key: &SeriesKey, sop_uid: &str, state: InstanceState) {
