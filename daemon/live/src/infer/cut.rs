@@ -23,12 +23,12 @@ impl Place {
     /// Takes the next picture; returns whether it is the first of another place. `image`: what the network sees, 0 to 1, `columns` to a
     /// row; `stood`: how long nothing has changed before it, `None` when there was no picture.
     pub fn observe(&mut self, image: &[f32], columns: usize, stood: Option<Duration>) -> bool {
-        let now = coarse(image, columns);
-        let last = std::mem::replace(&mut self.last, now);
-        match stood {
-            None => true,
-            Some(stood) => stood > PAUSE && alike(&last, &self.last) < ALIKE,
-        }
+        // Only after a pause is there anything to compare: each picture is copied, two are made coarse.
+        let elsewhere = stood
+            .is_none_or(|stood| stood > PAUSE && alike(&coarse(&self.last, columns), &coarse(image, columns)) < ALIKE);
+        self.last.clear();
+        self.last.extend_from_slice(image);
+        elsewhere
     }
 }
 
