@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use ::models::findings::Evaluated;
 use ::models::registry::{Key, PackageState};
 use ::models::specimen::Specimen;
-use ::models::task::CT_CHEST;
+use ::models::task::{CT_CHEST, Unattended};
 use ::models::{Acquisition, ChestFindings, Geometry, Package, Volume, golden};
 use custody::event::Event;
 use custody::level::Gate;
@@ -18,7 +18,7 @@ use custody::store::{Durability, Store, events, shadows};
 use hal::urgency::Precedence;
 use hal::{LoadedModel, Tensor, accel};
 use node::inference::InferenceHost;
-use study::analyze::engine::Engine;
+use study::analyze::engine::{self, Engine};
 use study::analyze::shadow;
 use study::model::{Error, Models, Shelf};
 use study::settings::Settings;
@@ -342,6 +342,44 @@ fn real_a_shadow_leaves_a_row_of_differences_and_a_bad_one_its_failure() {
     shadow::run(&mut engine, &store, &subject(), &stop, &Precedence::default());
     assert_eq!(rows().len(), 2, "what was refused runs no more");
     assert_eq!(state(&models, "1.0.0"), PackageState::Active, "and the active one goes on");
+}
+
+#[test]
+fn real_stored_pictures_are_read_by_their_own_package_and_without_it_by_that_of_live_video() {
+    let Some(home) = Home::real() else { return };
+    let packages = home.0.path().join("packages");
+    for id in ["us-breast", "us-breast-stills"] {
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/packages").join(id);
+        copy(&from, &packages.join(id));
+    }
+    let used = || {
+        let mut engine = Engine::new(home.shelf());
+        let looked = engine.us_stills(&Unattended, |manifest, _| Ok::<_, engine::Error>(manifest.id.clone()));
+        let (shown, used) = looked.unwrap();
+        assert_eq!(shown, used.manifest.id, "what was used stands in the results");
+        shown
+    };
+    assert_eq!(used(), "us-breast-stills");
+    let manifest = packages.join("us-breast-stills/model.toml");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    let wrong = text.replace("expected = \"golden/expected.npy\"", "expected = \"golden/input.npy\"");
+    std::fs::write(&manifest, wrong).unwrap();
+    assert_eq!(used(), "us-breast", "the series in work does not wait for a package that fails its golden run");
+    std::fs::remove_dir_all(packages.join("us-breast-stills")).unwrap();
+    assert_eq!(used(), "us-breast");
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).unwrap();
+        }
+    }
 }
 
 #[test]
