@@ -56,4 +56,4 @@ FILES:${PN} += "\
     /efi \
 "
 
-RDEPENDS:${PN} = "e2fsprogs-e2fsck e2fsprogs-mke2fs rauc scansided scansidectl"
+RDEPENDS:${PN} = "e2fsprogs-e2fsck e2fsprogs-mke2fs rauc scansidectl scansided"
