@@ -2,7 +2,8 @@
 are averaged. For stored pictures, where there is time for it.
 
 Input: grey 0..1, [N, 1, 320, 320], as network.py has it but for the size. Output: probabilities [N, 9, 160, 160].
-Sizes and mirrors are constant matrices around the networks, because every accelerator multiplies matrices alike.
+Sizes and mirrors are constant matrices around the networks, because no two accelerators resize alike. They are written as convolutions of one
+pixel: Turing has no engine for products of matrices in single precision.
 """
 
 import numpy as np
@@ -36,6 +37,14 @@ def larger(of, to):
     return torch.from_numpy(matrix)
 
 
+def along_rows(matrix):
+    """A 1x1 convolution that multiplies the channels, where the rows are, with the matrix [to, of]."""
+    to, of = matrix.shape
+    product = nn.Conv2d(of, to, 1, bias=False).requires_grad_(False)
+    product.weight.copy_(matrix[:, :, None, None])
+    return product
+
+
 class Look(nn.Module):
     """One network on the picture at one size."""
 
@@ -44,16 +53,15 @@ class Look(nn.Module):
         self.net = net
         down, up = smaller(SIZE, size), larger(size // network.STRIDE, MAP)
         turn = (lambda matrix: matrix.flip(1)) if mirrored else (lambda matrix: matrix)
-        self.register_buffer("rows", down)
-        self.register_buffer("columns", turn(down).T.contiguous())
-        self.register_buffer("map_rows", up)
-        # Mirrored back: the rows of the transposed matrix are the columns of the small map.
-        self.register_buffer("map_columns", turn(up).T.contiguous())
+        # Mirrored back on the way up: the small map is turned before it grows.
+        self.rows, self.columns = along_rows(down), along_rows(turn(down))
+        self.map_rows, self.map_columns = along_rows(up), along_rows(turn(up))
 
     def forward(self, image):
-        small = torch.matmul(torch.matmul(self.rows, image), self.columns)
+        # [N, channels, rows, columns] -> [N, rows, channels, columns] -> [N, columns, channels, rows] and back.
+        small = self.columns(self.rows(image.transpose(1, 2)).transpose(1, 3)).permute(0, 2, 3, 1)
         answer = torch.sigmoid(self.net(small))
-        return torch.matmul(torch.matmul(self.map_rows, answer), self.map_columns)
+        return self.map_columns(self.map_rows(answer.transpose(1, 2)).transpose(1, 3)).permute(0, 2, 3, 1)
 
 
 class Together(nn.Module):
