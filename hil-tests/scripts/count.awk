@@ -1,6 +1,8 @@
 #!/usr/bin/awk -f
 # Adds up the results of `cargo test` and of `cargo nextest` in a log; `-v status=N` is the exit status of the run.
-# Last line: "ok: 812 passed, 0 failed, 9 skipped".
+# Last line: "ok: 812 passed, 0 failed, 9 skipped". Above it each test that failed, with the first lines of why.
+
+BEGIN { LINES = 12 }
 
 /^test result:/ {
   for (i = 2; i <= NF; i++) {
@@ -25,8 +27,17 @@
 / \.\.\. FAILED$/ { names[$2] = 1 }
 # nextest repeats failures after its summary: each is named once.
 /^ +(FAIL|TIMEOUT|SIG[A-Z]+|ABORT) \[/ { names[$NF] = 1 }
+# thread 'models::a_test' (17) panicked at models/src/file.rs:10:5: what follows, up to the backtrace.
+/^ *thread '.*' .*panicked at / {
+  test = $0
+  sub(/^ *thread '/, "", test)
+  sub(/'.*/, "", test)
+  left = (test in why) ? 0 : LINES
+}
+/^ *(stack backtrace:|note: )/ { left = 0 }
+left > 0 { why[test] = why[test] "    " substr($0, 1, 300) "\n"; left-- }
 
 END {
-  for (name in names) print "failed: " name
+  for (name in names) printf "failed: %s\n%s", name, why[name]
   printf "%s: %d passed, %d failed, %d skipped\n", (status == 0 ? "ok" : "FAILED"), passed, failed, skipped
 }

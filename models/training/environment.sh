@@ -10,6 +10,11 @@ environment() {
   say "Python packages"
   rm -rf "$venv"
   python3 -m venv "$venv"
-  "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$requirements"
+  # Some gigabytes: a download that breaks off is begun again with what has come.
+  local try
+  for try in 1 2 3; do
+    "$venv/bin/pip" install --quiet --disable-pip-version-check --retries 10 -r "$requirements" && break
+    [ "$try" != 3 ] || { say "the Python packages cannot be installed" >&2; return 1; }
+  done
   cp "$requirements" "$venv/.requirements"
 }
