@@ -249,6 +249,12 @@ pub enum Refusal {
     OddSlices { count: usize, total: usize, first: Place, by_hu: f64, usual_hu: f64 },
 
     #[error(
+        "slices with text or marks burnt in, or that do not belong to those beside them: {count} of {total}, first {first}; \
+         send the original series"
+    )]
+    WrittenSlices { count: usize, total: usize, first: Place },
+
+    #[error(
         "too large for this device: decoding and analysis need {needed_mib} MiB of memory, {limit_mib} MiB are allowed; \
          send a reconstruction with fewer or smaller slices, or have the operator of the device allow more"
     )]
@@ -283,6 +289,7 @@ impl Refusal {
             Self::OffScale { .. } | Self::NoAirScale { .. } => "off-scale",
             Self::BlankSlices { .. } => "blank-slices",
             Self::OddSlices { .. } => "odd-slices",
+            Self::WrittenSlices { .. } => "written-slices",
             Self::TwoParts { .. } => "two-parts",
             Self::TooLarge { .. } => "too-large",
         }

@@ -37,6 +37,8 @@ pub enum SliceFault {
     Blank,
     /// It does not belong to its neighbours: cut off, another scale, reconstruction or place.
     Odd,
+    /// Text or marks are burnt into it.
+    Written,
     /// Its pixels cannot be decoded.
     Unreadable,
     /// Its values are no Hounsfield units.
@@ -54,6 +56,7 @@ impl SliceFault {
             Self::Missing => "is missing",
             Self::Blank => "shows nothing",
             Self::Odd => "does not belong to those beside it",
+            Self::Written => "has text or marks burnt in",
             Self::Unreadable => "cannot be read",
             Self::Units => "has no Hounsfield units",
             Self::Direction => "lies in another direction",

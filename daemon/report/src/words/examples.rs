@@ -133,6 +133,7 @@ pub fn remarks() -> Vec<Remark> {
             filled_in(SliceFault::Missing),
             filled_in(SliceFault::Blank),
             filled_in(SliceFault::Odd),
+            filled_in(SliceFault::Written),
             filled_in(SliceFault::Unreadable),
             filled_in(SliceFault::Units),
             filled_in(SliceFault::Direction),
@@ -273,6 +274,10 @@ fn refusals() -> Vec<Refusal> {
         Refusal::OddSlices { .. } => [
             Refusal::OddSlices { count: 1, total, first: place(11), by_hu: 512.0, usual_hu: 21.0 },
             Refusal::OddSlices { count, total, first: nameless, by_hu: 512.0, usual_hu: 21.0 },
+        ],
+        Refusal::WrittenSlices { .. } => [
+            Refusal::WrittenSlices { count: 1, total, first: place(11) },
+            Refusal::WrittenSlices { count, total, first: nameless },
         ],
         Refusal::TooLarge { .. } => [Refusal::TooLarge { needed_mib: 9000, limit_mib: 4096 }],
         Refusal::TwoParts { .. } => [

@@ -624,6 +624,10 @@ impl Words for Chinese {
                 by_hu = Number::from(by_hu),
                 usual_hu = Number::from(usual_hu)
             ),
+            Refusal::WrittenSlices { count, total, first } => format!(
+                "{total} 层图像中有 {count} 层烧录了文字或标记，或与相邻层面不符，首处为{}；请发送原始序列",
+                place(first)
+            ),
             Refusal::TooLarge { needed_mib, limit_mib } => format!(
                 "数据量超出本设备的处理能力：解码和分析需要 {needed_mib} MiB 内存，上限为 {limit_mib} MiB；\
                  请发送层数较少或矩阵较小的重建，或请设备管理员调高内存上限"
@@ -1144,6 +1148,7 @@ fn slice_fault(fault: SliceFault) -> &'static str {
         SliceFault::Missing => "缺失",
         SliceFault::Blank => "无图像内容",
         SliceFault::Odd => "与相邻层面不符",
+        SliceFault::Written => "图像内有烧录的文字或标记",
         SliceFault::Unreadable => "无法读取",
         SliceFault::Units => "数值不是 HU",
         SliceFault::Direction => "方向与其他层面不同",

@@ -255,6 +255,7 @@ fn worst(faults: &[Fault]) -> Vec<(usize, SliceFault)> {
     for fault in faults {
         let (slice, badness, what) = match *fault {
             Fault::Blank { slice } => (slice, f64::INFINITY, SliceFault::Blank),
+            Fault::Written { slice } => (slice, f64::INFINITY, SliceFault::Written),
             Fault::Odd { slice, by_hu, usual_hu } => (slice, by_hu / usual_hu.max(1.0), SliceFault::Odd),
             Fault::Step { .. } => continue,
         };
@@ -277,6 +278,7 @@ fn refuse_odd(volume: &Volume, sent: &[Sent], faults: &[Fault]) -> Option<Refusa
     };
     Some(match *faults.first()? {
         Fault::Blank { slice } => Refusal::BlankSlices { count, total, first: place(slice) },
+        Fault::Written { slice } => Refusal::WrittenSlices { count, total, first: place(slice) },
         Fault::Odd { slice, by_hu, usual_hu } => {
             Refusal::OddSlices { count, total, first: place(slice), by_hu, usual_hu }
         }

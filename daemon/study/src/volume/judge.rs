@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::geometry;
+use super::{geometry, written};
 
 /// Every second column and row is compared: enough, and four times as fast.
 const STRIDE: usize = 2;
@@ -32,6 +32,8 @@ pub enum Fault {
     Blank { slice: usize },
     /// It differs from both neighbours by `by_hu` on average; they differ from each other by `usual_hu`.
     Odd { slice: usize, by_hu: f64, usual_hu: f64 },
+    /// Text or marks are burnt into it, over the body.
+    Written { slice: usize },
     /// From `before` to the next slice everything differs by `by_hu` on average, elsewhere by `usual_hu`.
     Step { before: usize, by_hu: f64, usual_hu: f64 },
 }
@@ -45,6 +47,17 @@ pub fn judge(slices: &[Arc<[i16]>], columns: usize) -> Vec<Fault> {
     let next: Vec<f64> = (0..last).into_par_iter().map(|i| differ(&slices[i], &slices[i + 1], columns)).collect();
     let across: Vec<f64> = (0..last - 1).into_par_iter().map(|i| differ(&slices[i], &slices[i + 2], columns)).collect();
     let share = |i: usize| next[i - 1].min(next[i]) / across[i - 1].max(1.0);
+    let is_written: Vec<bool> = (0..=last)
+        .into_par_iter()
+        .map(|i| {
+            let beside: Vec<&[i16]> = [i.checked_sub(1), Some(i + 1)]
+                .into_iter()
+                .flatten()
+                .filter_map(|next| slices.get(next).map(AsRef::as_ref))
+                .collect();
+            written::is_written(&slices[i], &beside, columns)
+        })
+        .collect();
     let usual_share = geometry::median(&(1..last).map(share).collect::<Vec<_>>());
     let odd = |i: usize| {
         let by_hu = match i {
@@ -64,6 +77,8 @@ pub fn judge(slices: &[Arc<[i16]>], columns: usize) -> Vec<Fault> {
         let beside_an_image = next[slice.saturating_sub(1)..(slice + 1).min(last)].iter().any(|by| *by > ALIKE_HU);
         if beside_an_image && is_blank(&slices[slice]) {
             faults.push(Fault::Blank { slice });
+        } else if is_written[slice] {
+            faults.push(Fault::Written { slice });
         } else if let Some((by_hu, usual_hu)) = odd(slice) {
             faults.push(Fault::Odd { slice, by_hu, usual_hu });
         }

@@ -6,7 +6,7 @@ impl Fault {
     /// The slice, or the one before a step.
     fn slice(&self) -> usize {
         match self {
-            Self::Blank { slice } | Self::Odd { slice, .. } => *slice,
+            Self::Blank { slice } | Self::Written { slice } | Self::Odd { slice, .. } => *slice,
             Self::Step { before, .. } => *before,
         }
     }

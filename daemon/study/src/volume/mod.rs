@@ -18,6 +18,7 @@ pub mod rescale;
 mod shear;
 mod sound;
 pub mod units;
+mod written;
 
 use std::sync::Arc;
 

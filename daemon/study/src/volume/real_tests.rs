@@ -140,3 +140,29 @@ fn a_slice_that_is_missing_among_thick_ones_cuts_the_series() {
     assert_eq!(said(&built).len(), 1);
     assert!(said(&built)[0].starts_with(&format!("not analysed: {} of {} slices", total - 57, total - 1)));
 }
+
+#[test]
+fn a_word_over_one_slice_of_a_real_chest_is_named_and_bone_is_not_taken_for_one() {
+    for name in ["real/ct-midrc-1.25mm", "ct-chest-philips-5mm", "ct-chest-siemens-b40f"] {
+        let Some(folder) = shared(name) else { return };
+        let slices = slices(&folder);
+        let word = |built: &Built| said(built).iter().any(|remark| remark.contains("text or marks burnt in"));
+        assert!(!word(&build::assemble(slices.clone()).unwrap()), "{name}: {:?}", name);
+        // Far enough from the middle that more than half of a thick series is left.
+        for (at, value) in [(slices.len() / 6, 1500), (slices.len() - 3, 3071)] {
+            let mut written = slices.clone();
+            let columns = written[at].geometry.columns as usize;
+            let mut hu = written[at].hu.to_vec();
+            // Three upright strokes and a bar, each two pixels wide.
+            let [middle_y, middle_x] = [written[at].geometry.rows as usize / 2, columns / 2];
+            for (y, x) in (0..14).flat_map(|y| (0..20).map(move |x| (y, x))).filter(|(y, x)| x % 9 < 2 || *y < 2) {
+                hu[(middle_y + y) * columns + middle_x + x] = value;
+            }
+            written[at].hu = hu.into();
+            match build::assemble(written) {
+                Ok(built) => assert!(word(&built), "{name}, slice {at}: {:?}", said(&built)),
+                Err(refusal) => panic!("{name}, slice {at}: {refusal}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Is something written over the anatomy of a slice? Pure.
+//!
+//! Text, arrows and callipers that a scanner or a workstation burns in have one value, brighter than nearly all tissue, and
+//! what lies beside each stroke is as it is in the next slice. Metal is as bright, but shines on what is around it. What is
+//! written beside the body, or at the same place in the next slice too, hides nothing that is looked for.
+
+/// Bone and contrast agent are rarely brighter; strokes always are, HU.
+const BRIGHT_HU: i16 = 600;
+/// A stroke is brighter than the same place in the next slice by this much, HU.
+const RISE_HU: i32 = 500;
+/// Below this there is the air of the room, HU.
+const BODY_HU: i16 = -950;
+/// A short word, pixels. (In the real scans that were looked at bone has at most a few of one value that stand out like this.)
+const LEAST_PIXELS: usize = 40;
+/// Beside a stroke a pixel that differs by this much from those of the next slices is not as it was, HU.
+const CHANGED_HU: i32 = 250;
+/// Of the pixels beside strokes at most this share is changed: streaks and the blur of metal change nearly all.
+const MOST_CHANGED: f64 = 0.4;
+
+/// `beside`: the slices next to it, one or two. All have `columns` columns.
+pub(super) fn is_written(slice: &[i16], beside: &[&[i16]], columns: usize) -> bool {
+    let Some(value) = most_frequent(slice) else { return false };
+    let rises = |at: usize| beside.iter().all(|next| i32::from(value) - i32::from(next[at]) >= RISE_HU);
+    let strokes: Vec<usize> = (0..slice.len()).filter(|at| slice[*at] == value && rises(*at)).collect();
+    let over_body = strokes.iter().filter(|at| beside.iter().any(|next| next[**at] > BODY_HU)).count();
+    if over_body < LEAST_PIXELS {
+        return false;
+    }
+    let unlike = |at: usize| beside.iter().map(|next| (i32::from(slice[at]) - i32::from(next[at])).abs()).min();
+    let (mut changed, mut count) = (0, 0);
+    for at in strokes.iter().flat_map(|at| around(*at, columns, slice.len())).filter(|at| slice[*at] != value) {
+        count += 1;
+        changed += usize::from(unlike(at).is_some_and(|by| by > CHANGED_HU));
+    }
+    count > 0 && f64::from(changed as u32) <= MOST_CHANGED * f64::from(count)
+}
+
+/// The bright value that most pixels have, if it is that of `LEAST_PIXELS`.
+fn most_frequent(slice: &[i16]) -> Option<i16> {
+    let mut counts = vec![0usize; (i32::from(i16::MAX) - i32::from(BRIGHT_HU) + 1) as usize];
+    for hu in slice.iter().filter(|hu| **hu >= BRIGHT_HU) {
+        counts[(i32::from(*hu) - i32::from(BRIGHT_HU)) as usize] += 1;
+    }
+    let (above, count) = counts.iter().enumerate().max_by_key(|(_, count)| **count)?;
+    (*count >= LEAST_PIXELS).then(|| (i32::from(BRIGHT_HU) + above as i32) as i16)
+}
+
+/// The pixels left, right, above and below, where there are any.
+fn around(at: usize, columns: usize, len: usize) -> impl Iterator<Item = usize> {
+    let column = at % columns.max(1);
+    let left = (column > 0).then(|| at - 1);
+    let right = (column + 1 < columns).then_some(at + 1);
+    let above = at.checked_sub(columns);
+    [left, right, above, Some(at + columns)].into_iter().flatten().filter(move |at| *at < len)
+}
+
+#[cfg(test)]
+#[path = "written_tests.rs"]
+mod tests;
