@@ -200,11 +200,13 @@ rm -f "$SCANSIDE_DATABASE"
 
 system=$layer/recipes-core/scanside-system/files
 printf 'ID=scanside-os\nVERSION_ID=0.1.0\n' >"$work/os-release"
-export SCANSIDE_STICK=$work/stick SCANSIDE_OS_RELEASE=$work/os-release
+export SCANSIDE_STICK=$work/stick SCANSIDE_OS_RELEASE=$work/os-release SCANSIDE_INSTALLED=$work/installed
 # stick BUNDLE...: a stick with these bundles is put in.
 stick() {
   rm -rf "$work/files" && mkdir "$work/files"
-  local name; for name in "$@"; do cp "$work/$name.raucb" "$work/files/"; done
+  local name; for name in "$@"; do
+    if [ "$name" = again ]; then touch "$work/files/again"; else cp "$work/$name.raucb" "$work/files/"; fi
+  done
   rm -f "$work/usb" && mke2fs -q -t ext4 -d "$work/files" "$work/usb" 64M >/dev/null 2>&1
   on A "$system/scanside-update" "$work/usb"
 }
@@ -220,7 +222,19 @@ fresh
 printf 'ID=scanside-os\nVERSION_ID="0.2.0"\n' >"$work/os-release"
 is "a stick that stays in does not install again" says "already running" stick plain
 is "and nothing was written" unchanged
+printf 'ID=scanside-os\nVERSION_ID=0.1.0\n' >"$work/os-release"
+is "an update that was given up is not installed again from a stick that stays in" says "was installed before" stick plain
+is "and nothing was written, either" unchanged
+is "unless the stick says so" says "0.2.0 is installed" stick plain again
+fresh
 is "the stick is let go" test -z "$(ls "$work/stick")"
+
+# A data partition that cannot be used must not end in a shell that nobody can log in to.
+each_line() { ! grep -vE '^(#|$)' "$layer/recipes-core/base-files/files/fstab.data" | grep -vE "$1"; }
+is "what cannot be mounted stops no start" each_line '[ ,]nofail,'
+is "and is waited for all the same" each_line 'x-systemd.before=local-fs.target'
+is "a file system with errors is repaired (PC)" grep -q '^linux .* fsck.repair=yes' "$bsp/files/wic/scanside-grub.cfg"
+is "a file system with errors is repaired (Jetson)" grep -q '^KERNEL_ARGS:append = ".* fsck.repair=yes' "$bsp/conf/machine/scanside-jetson-orin.conf"
 
 mkdir -p "$work/etc/config.d" && echo first >"$work/etc/config.d/50-site.toml"
 is "the first start makes the folders of the data partition" "$system/scanside-data" "$work/data" "$work/etc"
