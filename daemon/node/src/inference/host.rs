@@ -257,7 +257,8 @@ impl RemoteModel {
                     }
                     return Ok(read);
                 }
-                400..=599 if self.form == Form::TryBytes => self.form = Form::Json,
+                // One that is busy has said nothing of the form.
+                400..=599 if self.form == Form::TryBytes && !matches!(answer.code, 429 | 503) => self.form = Form::Json,
                 code => {
                     let kind = if matches!(code, 429 | 503) { HostFault::NotReady } else { HostFault::BadAnswer };
                     return Err(HostError::new(kind, format!("it answered HTTP {code}{}", answer.said())));

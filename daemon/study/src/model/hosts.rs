@@ -320,6 +320,10 @@ impl Pace {
         sorted.get(sorted.len() / 2).copied().filter(|_| sorted.len() >= least)
     }
 
+    fn is_known(&self) -> bool {
+        self.0.len() >= LEAST
+    }
+
     /// Why a host of this pace is not worth asking. Pure.
     fn too_slow(&self, here: &Self, slowest: f64) -> Option<String> {
         let times = self.median(LEAST)? / here.median(1)?.max(f64::MIN_POSITIVE);
@@ -447,7 +451,6 @@ impl LoadedModel for Shared {
             let begun = Instant::now();
             match station.run(&self.package, &self.variant, inputs) {
                 Ok(answer) => {
-                    station.backoff.succeeded();
                     *self.tally.counted().away.entry(station.remote.words()).or_default() += 1;
                     if was_proved {
                         station.pace.took(begun.elapsed(), inputs);
@@ -455,6 +458,9 @@ impl LoadedModel for Shared {
                     if let Some(why) = station.pace.too_slow(&self.pace, station.slowest) {
                         station.pace = Pace::default();
                         station.fails(&why, self.begun.elapsed(), &self.tally);
+                    } else if station.pace.is_known() {
+                        // Not before: a host that is slow each time would be tried again after the first pause each time.
+                        station.backoff.succeeded();
                     }
                     return Ok(answer);
                 }

@@ -376,6 +376,22 @@ fn real_a_host_that_is_slower_than_allowed_is_left_and_the_journal_says_so() {
     assert!(told.contains("times as long as this box, 0.01 are allowed"), "{told}");
 }
 
+/// Promise: a host that is slow each time it is tried costs less and less.
+#[test]
+fn real_the_pauses_of_a_host_that_stays_slow_double() {
+    let Some(home) = Box_::new(&Specimen::default()) else { return };
+    let host = home.host();
+    let mut loaded = home.loaded(&one(&host, |host| {
+        (host.slowest, host.retry_secs, host.retry_max_secs) = (0.01, 0.001, 1000.0);
+    }));
+    loaded.begin(None);
+    for _ in 0..400 {
+        loaded.model.run(&[patch()]).unwrap();
+    }
+    // Each trial is seven runs there. In a minute there are sixteen such pauses, and at one pause each time nearly all runs were there.
+    assert!(host.infers() < 150, "{}", host.infers());
+}
+
 #[test]
 fn real_live_pictures_never_leave_the_box() {
     let Some(home) = Box_::new(&Specimen::default()) else { return };
