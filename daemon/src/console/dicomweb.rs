@@ -149,25 +149,24 @@ async fn instance(
     retrieve(giver, which(study, Some(series), Some(instance)), &headers).await
 }
 
-async fn study_metadata(State(web): State<Web>, Path(study): Path<String>) -> Answer {
-    metadata(web, which(study, None, None)).await
+async fn study_metadata(giver: Giver, Path(study): Path<String>) -> Answer {
+    metadata(giver, which(study, None, None)).await
 }
 
-async fn series_metadata(State(web): State<Web>, Path((study, series)): Path<(String, String)>) -> Answer {
-    metadata(web, which(study, Some(series), None)).await
+async fn series_metadata(giver: Giver, Path((study, series)): Path<(String, String)>) -> Answer {
+    metadata(giver, which(study, Some(series), None)).await
 }
 
-async fn instance_metadata(
-    State(web): State<Web>,
-    Path((study, series, instance)): Path<(String, String, String)>,
-) -> Answer {
-    metadata(web, which(study, Some(series), Some(instance))).await
+async fn instance_metadata(giver: Giver, Path((study, series, instance)): Path<(String, String, String)>) -> Answer {
+    metadata(giver, which(study, Some(series), Some(instance))).await
 }
 
 /// As [`retrieve`]: a study has thousands of objects, and reading them takes longer than an answer may take to begin.
-async fn metadata(web: Web, which: Which) -> Answer {
-    let objects = web.objects(which).await?;
-    given(web, Form::Metadata, objects).await
+async fn metadata(Giver(site, from): Giver, which: Which) -> Answer {
+    let study = dbus::named("study", &which.study_uid);
+    let objects = site.web.objects(which).await?;
+    trail::taken(&site.audit, from, &study);
+    given(site.web, Form::Metadata, objects).await
 }
 
 /// What a client will take, of its Accept header: the transfer syntax, and whether one object may come without parts.
@@ -434,6 +433,11 @@ mod tests {
 
     fn of_series(series: &str, sop_uid: Option<&str>) -> Which {
         which("1.2".into(), Some(series.into()), sop_uid.map(str::to_owned))
+    }
+
+    async fn metadata(web: Web, which: Which) -> Answer {
+        let objects = web.objects(which).await?;
+        given(web, Form::Metadata, objects).await
     }
 
     async fn uids_of(web: &Web, which: Which) -> Vec<String> {
