@@ -179,6 +179,10 @@ impl Store {
             transaction.pragma_update(None, "user_version", index + 1)?;
             transaction.commit()?;
         }
+        if found < MIGRATIONS.len() {
+            // Packages and updates read the number from the database's own file, without its log (WAL).
+            connection.pragma_query(None, "wal_checkpoint", |_| Ok(()))?;
+        }
         Ok(())
     }
 }
