@@ -90,6 +90,8 @@ python3 -B "$scripts/operators.py"
 wheel
 headers
 places
+# What `make gpu` asks of each network on a card, asked of the processor.
+cargo run --quiet --package models --example measure -- golden models/packages cpu
 # One after the other: the table has the time and the memory of each network.
 SCANSIDE_TENSORRT=$libraries SCANSIDE_TENSORRT_PLACES=$places \
   cargo test --quiet --workspace --test tensorrt -- --nocapture --test-threads 1

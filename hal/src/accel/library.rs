@@ -45,7 +45,9 @@ fn resolve(configured: &Path, environment: Option<OsString>) -> Result<PathBuf, 
         return Err(not_present("no path to ONNX Runtime is configured"));
     }
     if path.components().count() > 1 || path.is_absolute() {
-        return std::path::absolute(&path).map_err(|e| not_present(&format!("{}: {e}", path.display())));
+        // ONNX Runtime looks for its providers beside its own file, not beside a link to it.
+        let real = path.canonicalize().or_else(|_| std::path::absolute(&path));
+        return real.map_err(|e| not_present(&format!("{}: {e}", path.display())));
     }
     search(&path).ok_or_else(|| {
         not_present(&format!("{} is not in LD_LIBRARY_PATH or the system's library folders", path.display()))

@@ -89,7 +89,8 @@ impl Provider {
     pub(super) fn dispatch(self, config: &AcceleratorConfig, is_quantised: bool) -> Vec<ExecutionProviderDispatch> {
         // The arena would keep the peak of the largest run for as long as the network is loaded.
         let cpu = ep::CPU::default().with_arena_allocator(false).build().error_on_failure();
-        let cuda = || ep::CUDA::default().build().error_on_failure();
+        // A network in single precision is computed in it: ONNX Runtime would use TF32, with ten bits of mantissa, by itself.
+        let cuda = || ep::CUDA::default().with_tf32(false).build().error_on_failure();
         match self {
             Self::TensorRt | Self::OnnxRuntimeTensorRt => {
                 vec![tensorrt(config, is_quantised).build().error_on_failure(), cuda(), cpu]
