@@ -61,6 +61,12 @@ fn main() -> ExitCode {
             return ExitCode::from(WRONG_CONFIGURATION);
         }
     };
+    if arguments.check_config && !start.of_files.is_empty() {
+        for problem in &start.of_files {
+            say(format_args!("scansided: {problem}"));
+        }
+        return ExitCode::from(WRONG_CONFIGURATION);
+    }
     let outcome = if arguments.check_config { print(&start.settings) } else { serve(start, &arguments) };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -97,6 +103,9 @@ fn serve(start: Start, arguments: &Arguments) -> anyhow::Result<()> {
             tracing::error!(%problem, "the configuration is wrong");
         }
         tracing::error!(utc = fallback.utc, left_out = ?fallback.left_out, "the last good configuration is used instead");
+    }
+    for problem in &start.of_files {
+        tracing::error!(%problem, "a file of the configuration cannot be used: what needs it waits, all else works");
     }
     if let Some(problem) = &start.not_removed {
         tracing::error!(%problem, "the last good configuration allows more than the present one, and cannot be removed");

@@ -262,10 +262,23 @@ fn same_host(old: &Value, new: &Value) -> bool {
     same_destination(old, new) && (is_true(new, "plain") || !is_true(old, "plain"))
 }
 
+/// The certificate of a peer is checked by its name where nothing is said of it: a weaker check must have been asked for.
+fn is_checked(old: &Value, new: Option<&Table>) -> bool {
+    let says = |key: &str| new.is_some_and(|new| new.contains_key(key));
+    match old.get("check").and_then(Value::as_str) {
+        Some("fingerprint") => true,
+        Some("name") => says("name") || old.get("name").is_none(),
+        _ => says("check"),
+    }
+}
+
 fn same_destination(old: &Value, new: &Value) -> bool {
     let tls = match (old.get("tls"), new.get("tls")) {
-        (_, None | Some(Value::Boolean(false))) | (Some(_), Some(Value::Boolean(true))) => true,
-        (Some(old), Some(Value::Table(new))) => new.iter().all(|(key, new)| old.get(key) == Some(new)),
+        (_, None | Some(Value::Boolean(false))) => true,
+        (Some(old), Some(Value::Boolean(true))) => is_checked(old, None),
+        (Some(old), Some(Value::Table(new))) => {
+            new.iter().all(|(key, new)| old.get(key) == Some(new)) && is_checked(old, Some(new))
+        }
         _ => false,
     };
     tls && agrees(old, new, &["address", "ae_title", "url", "results"])
@@ -295,7 +308,7 @@ mod decided;
 mod tests {
     use super::*;
     use crate::fragment;
-    use crate::source::{Content, judge};
+    use crate::source::{Content, judge, judge_texts};
 
     fn source(text: &str) -> Vec<Source> {
         vec![Source { file: "50-site.toml".into(), content: Content::Text(text.into()) }]
@@ -447,6 +460,29 @@ mod tests {
         assert_eq!(narrowed("live.name_check = \"off\"\n", ""), Err("live.name_check".into()));
         assert_eq!(narrowed("", "live.name_check = \"off\"\n"), Ok(vec![]));
         assert_eq!(narrowed("", "console.token_file = \"/t\"\n"), Err("console.token_file".into()));
+    }
+
+    #[test]
+    fn a_weaker_check_of_a_certificate_comes_back_only_where_it_is_asked_for() {
+        let pin = "sha256:".to_owned() + &"ab".repeat(32);
+        let tls = |table: &str| format!("[destination.pacs]\naddress = \"pacs:104\"\nae_title = \"PACS\"\n{table}\n");
+        let pinned = format!("tls = {{ check = \"fingerprint\", fingerprint = \"{pin}\" }}");
+        // The CA is no file here, so that only the texts are judged.
+        let old = |table: &str| judge_texts(&source(&tls(table)), Vec::new()).unwrap().0;
+        let stays = |was: &str, now: &str| {
+            narrow(old(was), &readable(&source(&format!("{}[spool]\nkeep_dayss = 3\n", tls(now)))))
+                .unwrap()
+                .left_out
+                .is_empty()
+        };
+        let ca = "tls = { check = \"ca\", ca = [\"/nowhere/ca.pem\"] }";
+        let name = "tls = { ca = [\"/nowhere/ca.pem\"] }";
+        assert!(stays(ca, ca) && stays(name, name) && stays(&pinned, &pinned));
+        assert!(!stays(ca, "tls = true"), "the name is checked today");
+        assert!(!stays(ca, "tls = { ca = [\"/nowhere/ca.pem\"] }"));
+        assert!(stays(name, "tls = true") && stays(&pinned, "tls = true"), "no weaker");
+        let other = "tls = { name = \"other\", ca = [\"/nowhere/ca.pem\"] }";
+        assert!(!stays(other, name) && stays(other, other));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::access::{self, Narrowed};
 use crate::edit::disk;
 use crate::edit::history::Snapshot;
 use crate::source::{self, Source};
-use crate::{Error, Problem, Settings};
+use crate::{Error, Problem, SEARCH, Settings};
 
 /// In the state directory, because the daemon cannot write anywhere else.
 const FILE: &str = "last-good.json";
@@ -22,6 +22,8 @@ pub struct Start {
     pub settings: Settings,
     /// The files of today cannot be used.
     pub fallback: Option<Fallback>,
+    /// Certificates, keys and tokens that settings name and that cannot be used now. Whoever needs one tries again.
+    pub of_files: Vec<Problem>,
     /// Why the last good one is still there although it allows more than today's files. Told, and no reason not to start: the
     /// disk is in trouble, and then the box must answer all the same.
     pub not_removed: Option<Problem>,
@@ -48,6 +50,8 @@ impl Fallback {
     }
 }
 
+/// How the status begins when a certificate, key or token cannot be used.
+pub const FILE_CANNOT_BE_USED: &str = "a file of the configuration cannot be used";
 /// How [`Fallback::reason`] begins.
 pub const CANNOT_BE_USED: &str = "the configuration cannot be used";
 
@@ -88,7 +92,7 @@ impl Good {
     /// When there is none, or this version cannot use it.
     pub fn settings(&self) -> Result<(Settings, String), Error> {
         let snapshot = self.read()?;
-        Ok((source::judge(&snapshot.files, Vec::new())?, snapshot.utc))
+        Ok((source::judge_texts(&snapshot.files, Vec::new())?.0, snapshot.utc))
     }
 }
 
@@ -97,36 +101,63 @@ impl Good {
 /// # Errors
 /// The configuration is wrong, and the last good one cannot be used; the last problem says why, if there is one.
 pub fn begin(paths: &[PathBuf], good: Option<&Good>) -> Result<Start, Error> {
-    let (sources, problems) = source::read(paths)?;
-    match source::judge(&sources, problems) {
-        Ok(settings) => {
-            let keep = good.map(|good| Keep { good: good.clone(), files: sources });
+    let (sources, unread) = source::read(paths).unwrap_or_else(|error| (Vec::new(), error.problems));
+    let is_unread = !unread.is_empty();
+    let judged = source::judge_texts(&sources, unread);
+    match (judged, good.and_then(|good| emptied(&sources, good))) {
+        (Ok(_), Some(problem)) => fall_back(Error::from(problem), good, None),
+        (Ok((settings, of_files)), None) => {
+            // What nobody could use yet has not been seen to work.
+            let keep = good.filter(|_| of_files.is_empty()).map(|good| Keep { good: good.clone(), files: sources });
             // At once, not when this one has proved good: until then the old one would give back what was taken away.
             let stale = good.filter(|good| good.settings().is_ok_and(|(old, _)| access::allows_less(&settings, &old)));
             let not_removed = stale.and_then(|good| {
                 let removed = disk::remove(&good.0).and_then(|()| disk::sync(disk::folder(&good.0)));
                 removed.err().map(|error| Problem::of_file(&good.0, error.to_string()))
             });
-            Ok(Start { settings, fallback: None, not_removed, keep })
+            Ok(Start { settings, fallback: None, of_files, not_removed, keep })
         }
-        Err(wrong) => {
-            let Some(good) = good.filter(|good| good.0.exists()) else { return Err(wrong) };
-            match good.settings().and_then(|(old, utc)| Ok((narrowed(old, &sources)?, utc))) {
-                Ok((Narrowed { settings, left_out }, utc)) => {
-                    let fallback = Some(Fallback { problems: wrong.problems, utc, left_out });
-                    Ok(Start { settings, fallback, not_removed: None, keep: None })
-                }
-                Err(why) => {
-                    let problems = wrong.problems.into_iter();
-                    let why = why.problems.into_iter().take(1).map(|problem| Problem {
-                        reason: format!("the last good configuration cannot be used instead: {}", problem.reason),
-                        ..problem
-                    });
-                    Err(Error { problems: problems.chain(why).collect() })
-                }
-            }
+        // What nobody could read takes nothing back.
+        (Err(wrong), _) => fall_back(wrong, good, Some(sources.as_slice()).filter(|_| !is_unread)),
+    }
+}
+
+/// `now`: the files of today, which may say what the last good configuration must not give back.
+fn fall_back(wrong: Error, good: Option<&Good>, now: Option<&[Source]>) -> Result<Start, Error> {
+    let Some(good) = good.filter(|good| good.0.exists()) else { return Err(wrong) };
+    let old = good.settings().and_then(|(old, utc)| match now {
+        Some(now) => Ok((narrowed(old, now)?, utc)),
+        None => Ok((Narrowed { settings: old, left_out: Vec::new() }, utc)),
+    });
+    match old {
+        Ok((Narrowed { settings, left_out }, utc)) => {
+            let fallback = Some(Fallback { problems: wrong.problems, utc, left_out });
+            Ok(Start { settings, fallback, of_files: Vec::new(), not_removed: None, keep: None })
+        }
+        Err(why) => {
+            let problems = wrong.problems.into_iter();
+            let why = why.problems.into_iter().take(1).map(|problem| Problem {
+                reason: format!("the last good configuration cannot be used instead: {}", problem.reason),
+                ..problem
+            });
+            Err(Error { problems: problems.chain(why).collect() })
         }
     }
+}
+
+/// When files of the site said something and none does any more, the files were lost: nobody means a box that lets in
+/// everyone and sends results nowhere.
+fn emptied(now: &[Source], good: &Good) -> Option<Problem> {
+    let says_something = |sources: &[Source]| {
+        let own: Vec<Source> = sources.iter().filter(|one| !one.file.starts_with(SEARCH[0])).cloned().collect();
+        !access::readable(&own).is_empty()
+    };
+    let lost = !says_something(now) && says_something(&good.read().ok()?.files);
+    let reason = format!(
+        "no file of the site sets anything, and the last good configuration did; to begin anew, remove {}",
+        good.0.display()
+    );
+    lost.then(|| Problem { file: None, line: None, key: None, reason })
 }
 
 fn narrowed(old: Settings, sources: &[Source]) -> Result<Narrowed, Error> {
@@ -192,6 +223,63 @@ mod tests {
         a.works(SENDERS);
         a.start("dicom.sender = [{ ae_title = \"CT1\" }]\n").unwrap();
         a.start(&format!("{SENDERS}spool.keep_dayss = 3\n")).unwrap_err();
+    }
+
+    #[test]
+    fn a_site_file_that_was_emptied_or_is_gone_opens_the_box_to_nobody() {
+        let a = Box::new();
+        a.works(SENDERS);
+        for text in ["", "# moved away\n"] {
+            let start = a.start(text).unwrap();
+            assert_eq!(start.settings.dicom.sender.len(), 2, "{text:?}");
+            let reason = start.fallback.unwrap().reason();
+            assert!(
+                reason.contains("no file of the site sets anything") && reason.contains("last-good.json"),
+                "{reason}"
+            );
+            assert!(start.keep.is_none());
+        }
+        std::fs::remove_file(a.directory.path().join("last-good.json")).unwrap();
+        assert!(a.start("").unwrap().fallback.is_none(), "to begin anew");
+    }
+
+    #[test]
+    fn a_configuration_that_nobody_can_read_takes_nothing_back() {
+        let a = Box::new();
+        a.works(SENDERS);
+        let gone = a.directory.path().join("config.d");
+        let start = begin(std::slice::from_ref(&gone), Some(&Good::in_state(a.directory.path()))).unwrap();
+        assert_eq!(start.settings.dicom.sender.len(), 2);
+        let fallback = start.fallback.unwrap();
+        assert_eq!(fallback.problems[0].file.as_deref(), Some(gone.as_path()));
+        assert!(fallback.left_out.is_empty());
+        begin(&[gone], Some(&Good::in_state(Path::new("/nowhere")))).unwrap_err();
+    }
+
+    #[test]
+    fn a_token_or_certificate_that_cannot_be_used_stops_no_start_and_is_told_to_whoever_checks() {
+        let a = Box::new();
+        let token = a.directory.path().join("token");
+        std::fs::write(&token, "secret\n").unwrap();
+        std::fs::set_permissions(&token, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        let pacs = format!(
+            "[destination.pacs]\nurl = \"https://pacs.example/dicom-web\"\ntoken_file = {token:?}\n\
+             tls = {{ check = \"fingerprint\", fingerprint = \"sha256:{}\" }}\n",
+            "ab".repeat(32)
+        );
+        a.works(&pacs);
+        std::fs::remove_file(&token).unwrap();
+        // The copy may be used, too.
+        let start = a.start(&format!("{pacs}[spool]\nkeep_dayss = 3\n")).unwrap();
+        assert!(start.settings.destination.contains_key("pacs") && start.fallback.is_some());
+        let page = "[console]\ncertificate = \"/nowhere/page.pem\"\nkey = \"/nowhere/page.key\"\n";
+        let start = a.start(&format!("{pacs}{page}")).unwrap();
+        assert!(start.fallback.is_none() && start.settings.destination.contains_key("pacs"));
+        let keys: Vec<_> = start.of_files.iter().filter_map(|problem| problem.key.as_deref()).collect();
+        assert_eq!(keys, ["console.certificate", "destination.pacs.token_file"]);
+        assert!(start.keep.is_none(), "it has not been seen to work");
+        let checked = crate::load(&[a.directory.path().join("50-site.toml")]).unwrap_err();
+        assert_eq!(checked.problems, start.of_files, "with file and line");
     }
 
     #[test]

@@ -78,6 +78,24 @@ pub fn load(paths: &[PathBuf]) -> Result<Settings, Error> {
     source::judge(&sources, problems)
 }
 
+/// What the files say of the alarm, also where the rest of them is wrong or cannot be read by the reader.
+///
+/// # Errors
+/// When no file can be read, the table `alarm` is wrong, or there is none and something else is wrong.
+pub fn load_alarm(paths: &[PathBuf]) -> Result<settings::Alarm, Error> {
+    let (sources, unread) = source::read(paths)?;
+    let table = access::readable(&sources).remove("alarm");
+    let alarm = table.map(toml::Value::try_into).transpose().map_err(|error: toml::de::Error| {
+        let reason = error.message().to_owned();
+        Problem { file: None, line: None, key: Some("alarm".into()), reason }
+    })?;
+    match alarm {
+        Some(alarm) if alarm != settings::Alarm::default() => Ok(alarm),
+        // What cannot be read may be what says it.
+        _ => source::judge_texts(&sources, unread).map(|(settings, _)| settings.alarm),
+    }
+}
+
 /// The settings as TOML, every key written out.
 ///
 /// # Errors

@@ -47,11 +47,11 @@ fn list(path: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Later fragments win, key by key.
+/// Later fragments win, key by key. Beside the settings: every key that names a file which cannot be used now.
 ///
 /// # Errors
-/// Every key that is missing or whose value is out of range, with the file and line that set it.
-pub fn settings(fragments: Vec<Vec<Leaf>>) -> Result<Settings, Vec<Problem>> {
+/// Every key that is missing or whose value is out of range, with the file and line that set it; then those of files, too.
+pub fn settings(fragments: Vec<Vec<Leaf>>) -> Result<(Settings, Vec<Problem>), Vec<Problem>> {
     let mut winners: BTreeMap<String, Leaf> = BTreeMap::new();
     let mut table = toml::Table::new();
     for leaf in fragments.into_iter().flatten() {
@@ -68,15 +68,12 @@ pub fn settings(fragments: Vec<Vec<Leaf>>) -> Result<Settings, Vec<Problem>> {
             return Err(vec![Problem { file: None, line: None, key: None, reason }]);
         }
     };
-    let problems: Vec<_> = settings
-        .check()
-        .into_iter()
-        .map(|(key, reason)| match blame(&winners, &key) {
-            Some(leaf) => Problem { key: Some(key), ..leaf.problem(reason) },
-            None => Problem { file: None, line: None, key: Some(key), reason },
-        })
-        .collect();
-    if problems.is_empty() { Ok(settings) } else { Err(problems) }
+    let problem = |(key, reason): (String, String)| match blame(&winners, &key) {
+        Some(leaf) => Problem { key: Some(key), ..leaf.problem(reason) },
+        None => Problem { file: None, line: None, key: Some(key), reason },
+    };
+    let [wrong, of_files] = settings.check().map(|found| found.into_iter().map(problem).collect::<Vec<_>>());
+    if wrong.is_empty() { Ok((settings, of_files)) } else { Err([wrong, of_files].concat()) }
 }
 
 /// The leaf that set the key, or one below or above it; of a destination that lacks a key, one of its others.

@@ -99,8 +99,8 @@ impl Settings {
             || self.sensors.source().is_ok_and(|source| source.is_simulated())
     }
 
-    /// What is not acceptable, as (dotted key, reason).
-    pub fn check(&self) -> Vec<(String, String)> {
+    /// What is not acceptable, as (dotted key, reason); and apart from it which files that settings name cannot be used now.
+    pub fn check(&self) -> [Vec<(String, String)>; 2] {
         let mut checker = Checker::default();
         self.device.check(&mut checker);
         self.dicom.check(&mut checker);
@@ -145,7 +145,7 @@ impl Settings {
         for (name, host) in &self.inference_host {
             host.check(&mut checker, name);
         }
-        checker.into_found()
+        checker.into_wrong_and_files()
     }
 
     /// Every file with certificates that is in use, once.

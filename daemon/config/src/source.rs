@@ -83,8 +83,21 @@ pub fn read(paths: &[PathBuf]) -> Result<(Vec<Source>, Vec<Problem>), Error> {
 /// What the files mean together: the one judge of a configuration, whoever asks.
 ///
 /// # Errors
-/// Every problem: those that are known already, and those of the texts; of values only when every text can be read.
+/// Every problem: those that are known already, and those of the texts; of values only when every text can be read. A
+/// certificate, key or token that cannot be used counts, too.
 pub fn judge(sources: &[Source], known: Vec<Problem>) -> Result<Settings, Error> {
+    match judge_texts(sources, known)? {
+        (settings, of_files) if of_files.is_empty() => Ok(settings),
+        (_, problems) => Err(Error { problems }),
+    }
+}
+
+/// As [`judge`], for a start: it must not fail because one of many peers has a file that cannot be used, so these problems
+/// stand beside the settings.
+///
+/// # Errors
+/// As [`judge`], but for those files.
+pub fn judge_texts(sources: &[Source], known: Vec<Problem>) -> Result<(Settings, Vec<Problem>), Error> {
     let (mut fragments, mut problems) = (Vec::new(), known);
     for source in sources {
         match source.text().map_err(|problem| vec![problem]).and_then(|text| fragment::parse(&source.file, text)) {

@@ -6,11 +6,22 @@ use std::ops::RangeInclusive;
 
 /// Collects invalid settings as (dotted key, reason).
 #[derive(Debug, Default)]
-pub struct Checker(Vec<(String, String)>);
+pub struct Checker {
+    all: Vec<(String, String)>,
+    /// Which of them are about a file that a setting names.
+    of_files: Vec<usize>,
+}
 
 impl Checker {
     pub fn refuse(&mut self, key: &str, reason: impl Into<String>) {
-        self.0.push((key.to_owned(), reason.into()));
+        self.all.push((key.to_owned(), reason.into()));
+    }
+
+    /// The setting is right, and a certificate, key or token that it names cannot be used now. Whoever writes a configuration
+    /// is told as of what is wrong; a start goes on, since all that does not need the file works.
+    pub fn refuse_file(&mut self, key: &str, reason: impl Into<String>) {
+        self.of_files.push(self.all.len());
+        self.refuse(key, reason);
     }
 
     pub fn range<T: PartialOrd + Display>(&mut self, key: &str, value: T, allowed: RangeInclusive<T>, unit: &str) {
@@ -47,7 +58,17 @@ impl Checker {
 
     /// The invalid settings, in the order in which they were found.
     pub fn into_found(self) -> Vec<(String, String)> {
-        self.0
+        self.all
+    }
+
+    /// The invalid settings, and apart from them those whose files cannot be used.
+    pub fn into_wrong_and_files(self) -> [Vec<(String, String)>; 2] {
+        let Self { all, of_files } = self;
+        let mut parts = [Vec::new(), Vec::new()];
+        for (at, found) in all.into_iter().enumerate() {
+            parts[usize::from(of_files.contains(&at))].push(found);
+        }
+        parts
     }
 }
 

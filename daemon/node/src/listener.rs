@@ -21,7 +21,6 @@ use crate::at_once::{AtOnce, Whole};
 use crate::places::{Places, subscriber};
 use crate::serve::{Connection, serve};
 use crate::settings;
-use crate::tls::certificate::Unusable;
 use crate::tls::server::Server;
 use crate::tls::{Counts, FaultKind};
 use crate::{Arrival, Intake};
@@ -37,8 +36,6 @@ const STOP_GRACE: Duration = Duration::from_secs(5);
 pub enum Error {
     #[error("cannot listen on {address}: {source}")]
     Bind { address: SocketAddr, source: std::io::Error },
-    #[error("dicom.tls: {0}")]
-    Tls(#[from] Unusable),
 }
 
 /// The bound ports, not served yet.
@@ -69,10 +66,10 @@ impl Ports {
 }
 
 /// # Errors
-/// When it cannot listen on an address, or the certificate cannot be used.
+/// When it cannot listen on an address.
 pub async fn bind(settings: &settings::Dicom) -> Result<Ports, Error> {
     let plain = bind_to(settings.listen).await?;
-    let secure = match (settings.tls.listen(), Server::open(&settings.tls, settings.certificates())?) {
+    let secure = match (settings.tls.listen(), Server::open(&settings.tls, settings.certificates())) {
         (Some(address), Some(server)) => Some((bind_to(address).await?, Arc::new(server))),
         _ => None,
     };

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::destination::{Asking, Destination, ResultKind};
 use crate::identity;
-use crate::tls::server::trust_of_sender;
+use crate::tls::server::{ca_file, trust_of_sender};
 use crate::tls::settings::Tls;
 
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
@@ -237,8 +237,14 @@ impl Dicom {
     fn check_certificate(&self, checker: &mut Checker, sender: &Sender) {
         let Some(certificate) = &sender.certificate else { return };
         let title = &sender.ae_title;
+        let file = ca_file(certificate);
         let reason = if let Err(error) = trust_of_sender(certificate) {
-            format!("certificate of {title:?}: {error}")
+            let reason = format!("certificate of {title:?}: {error}");
+            return if file.is_some() {
+                checker.refuse_file("dicom.sender", reason);
+            } else {
+                checker.refuse("dicom.sender", reason);
+            };
         } else if sender.plain {
             format!("{title:?} has a certificate and plain = true: without TLS nobody shows a certificate")
         } else if self.tls.listen().is_none() {

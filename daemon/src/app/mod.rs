@@ -14,6 +14,7 @@ mod worklist;
 use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ::custody::FreeBytes;
@@ -22,7 +23,7 @@ use ::custody::level::{Gate, Level};
 use ::custody::store::Store;
 use ::live::auto;
 use config::Settings;
-use config::good::{Fallback, Start};
+use config::good::{FILE_CANNOT_BE_USED, Fallback, Start};
 use dicom::pixels::cage;
 use hal::clock::Wall;
 use hal::root::Root;
@@ -118,7 +119,12 @@ pub async fn run(start: Start, good_after: Duration, shutdown: CancellationToken
         min_free_bytes: settings.spool.min_free_mib << 20,
         custody: custody.clone(),
         remark: remark(&settings, decoders()),
-        reduced: reduced(start.fallback.as_ref().map(Fallback::reason), &parts, heat.clone()),
+        reduced: reduced(
+            start.fallback.as_ref().map(Fallback::reason),
+            unusable(settings.clone(), start.of_files),
+            &parts,
+            heat.clone(),
+        ),
     };
 
     let mut tasks = Tasks::new(shutdown.clone());
@@ -302,9 +308,24 @@ fn remark(settings: &Settings, decoders: Option<String>) -> Arc<dyn Fn() -> Opti
     Arc::new(move || node::tls::expiry::remark(&files, &calendar).or_else(|| decoders.clone()))
 }
 
+/// Which certificate, key or token cannot be used, until all of those that could not be used at the start can.
+fn unusable(settings: Arc<Settings>, at_start: Vec<config::Problem>) -> impl Fn() -> Option<String> + Send + Sync {
+    let is_open = AtomicBool::new(!at_start.is_empty());
+    move || {
+        if !is_open.load(Ordering::Relaxed) {
+            return None;
+        }
+        let [_, now] = settings.check();
+        let first = now.iter().find(|(key, _)| at_start.iter().any(|problem| problem.key.as_ref() == Some(key)));
+        is_open.store(first.is_some(), Ordering::Relaxed);
+        first.map(|(key, reason)| format!("{FILE_CANNOT_BE_USED}: {key}: {reason}"))
+    }
+}
+
 /// Why not everything is as it should be: the configuration, the GPU, heat.
 fn reduced(
     configuration: Option<String>,
+    of_files: impl Fn() -> Option<String> + Send + Sync + 'static,
     parts: &StudyParts,
     heat: heat::Told,
 ) -> Arc<dyn Fn() -> Option<String> + Send + Sync> {
@@ -314,7 +335,8 @@ fn reduced(
             let report = heat.borrow();
             (report.condition == Condition::Throttled).then(|| report.words().en)
         };
-        let reasons: Vec<_> = [configuration.clone(), shelf.reduced(), slow].into_iter().flatten().collect();
+        let reasons: Vec<_> =
+            [configuration.clone(), of_files(), shelf.reduced(), slow].into_iter().flatten().collect();
         (!reasons.is_empty()).then(|| reasons.join("; "))
     })
 }

@@ -246,6 +246,30 @@ fn a_bad_configuration_starts_the_last_good_one_is_told_and_heals_when_the_file_
     assert_eq!(output.status.code(), Some(78));
 }
 
+/// Promise: studies are received whatever has become of the files of one peer or of the page.
+#[test]
+fn a_token_and_a_certificate_that_are_gone_stop_no_start_are_told_and_need_no_restart() {
+    let a = Boxed::new();
+    let token = a.directory.path().join("token");
+    let page = a.directory.path().join("page.pem");
+    let more = format!(
+        "[destination.pacs]\nurl = \"https://127.0.0.1:1/dicom-web\"\ntoken_file = {token:?}\n\
+         tls = {{ check = \"fingerprint\", fingerprint = \"sha256:{}\" }}\n\
+         [console]\naddress = \"127.0.0.1:0\"\ncertificate = {page:?}\nkey = {page:?}\n",
+        "ab".repeat(32)
+    );
+    let output = a.command(&more).arg("--check-config").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(78), "who checks is told: {said}");
+    assert!(said.contains("destination.pacs.token_file") && said.contains("console.certificate"), "{said}");
+    let mut running = Running(a.command(&more).spawn().unwrap());
+    let told = "STATUS=Ready, reduced: a file of the configuration cannot be used: console.certificate: ";
+    hear_one(&a.socket, told, |line| line.starts_with(told));
+    kill_process(Pid::from_child(&running.0), Signal::TERM).unwrap();
+    assert!(running.0.wait().unwrap().success());
+    assert!(!a.good().exists(), "it has not been seen to work");
+}
+
 #[test]
 fn who_was_taken_out_is_not_let_in_again_by_the_last_good_configuration() {
     let a = Boxed::new();

@@ -94,11 +94,12 @@ struct Indicators(Vec<(Box<dyn Indicator>, OfPattern)>);
 
 impl Indicators {
     fn open(place: &Place) -> Result<Self, Failure> {
-        let settings = config::load(&place.config)
+        // Nothing else of the configuration: what is wrong there is a reason to blink, not to go dark.
+        let alarm = config::load_alarm(&place.config)
             .map_err(|error| Failure::new(error.to_string(), "correct what is named above"))?;
         let open = |source: Result<Source, _>| source.ok().and_then(|source: Source| source.open(&place.root));
-        let light = open(settings.alarm.light()).map(|one| (one, Pattern::light as OfPattern));
-        let buzzer = open(settings.alarm.buzzer()).map(|one| (one, Pattern::buzzer as OfPattern));
+        let light = open(alarm.light()).map(|one| (one, Pattern::light as OfPattern));
+        let buzzer = open(alarm.buzzer()).map(|one| (one, Pattern::buzzer as OfPattern));
         let all: Vec<_> = light.into_iter().chain(buzzer).collect();
         if all.is_empty() {
             return Err(Failure::not_configured(
@@ -244,6 +245,21 @@ mod tests {
 
     fn pattern(seen: Seen) -> Pattern {
         judge(seen, None, now(60_000)).0
+    }
+
+    #[test]
+    fn the_light_is_found_where_the_rest_of_the_configuration_is_wrong_or_names_files_that_cannot_be_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let site = folder.path().join("site.toml");
+        let rest = "[console]\ncertificate = \"/nowhere/page.pem\"\nkey = \"/nowhere/page.key\"\n";
+        for wrong in ["", "[spool]\nkeep_dayss = 3\n", "[spool]\nkeep_days = = 3\n"] {
+            std::fs::write(&site, format!("[alarm]\nlight = \"red\"\n{rest}{wrong}")).unwrap();
+            let alarm = config::load_alarm(std::slice::from_ref(&site)).unwrap();
+            assert_eq!((alarm.light.as_str(), alarm.buzzer.as_str()), ("red", "off"), "{wrong}");
+        }
+        std::fs::write(&site, "[alarm]\nlight = 3\n").unwrap();
+        let said = config::load_alarm(&[site]).unwrap_err().to_string();
+        assert!(said.contains("alarm"), "{said}");
     }
 
     #[test]

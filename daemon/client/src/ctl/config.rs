@@ -103,8 +103,14 @@ fn tell(plan: &Plan, dry_run: bool, output: &Output) -> Result<(), Failure> {
         return output.json(&Changed { files, differs, written, restart_needed, command });
     }
     show(&differs, output)?;
-    for (file, _) in &plan.files {
-        output.note(&format!("{} {}", if dry_run { "Not written:" } else { "Written:" }, file.display()));
+    for (file, content) in &plan.files {
+        let done = match (content, dry_run) {
+            (Some(_), false) => "Written:",
+            (Some(_), true) => "Not written:",
+            (None, false) => "Removed:",
+            (None, true) => "Not removed:",
+        };
+        output.note(&format!("{done} {}", file.display()));
     }
     output.note(&if plan.changes_nothing() {
         "It is so already: nothing was changed.".to_owned()

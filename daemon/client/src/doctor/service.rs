@@ -1,6 +1,6 @@
 //! Does the daemon run, and if not, why: configuration, port, rights, disk, systemd.
 
-use config::good::CANNOT_BE_USED;
+use config::good::{CANNOT_BE_USED, FILE_CANNOT_BE_USED};
 
 use super::facts::{Bus, Port, Problem, Unit};
 use super::text::{Text, both};
@@ -31,6 +31,7 @@ pub(super) fn judge(facts: &Facts, checked: &mut Vec<Checked>) -> Vec<Finding> {
         found.extend(why);
         found.extend(known.then(|| stopped(facts)).flatten());
     }
+    found.extend(file_unusable(facts));
     found.extend(facts.unit.as_ref().and_then(restarts));
     found.extend(facts.unit.as_ref().and_then(not_enabled));
     found
@@ -83,6 +84,25 @@ fn last_good(facts: &Facts, reason: &str) -> Finding {
         ));
     let problems = facts.config.problems.iter().take(5);
     problems.fold(finding, |finding, problem| finding.seen(Text::same(line(problem))))
+}
+
+/// Whoever asks may be able to read what the daemon cannot.
+fn file_unusable(facts: &Facts) -> Option<Finding> {
+    let reason = &facts.status.as_ref()?.level_reason;
+    let at = reason.find(FILE_CANNOT_BE_USED)?;
+    let finding = Finding::new(
+        "configuration-file",
+        Gravity::Broken,
+        both!(
+            "scansided cannot use a certificate, key or token that the configuration names: what needs it does not work, all else does",
+            "scansided 无法使用配置中指定的证书、密钥或令牌文件：依赖它的功能不可用，其余功能正常"
+        ),
+        both!(
+            "Let the user scanside read the file (`sudo chown scanside FILE; sudo chmod 0400 FILE`), or put the right one there; no restart is needed.",
+            "请让用户 scanside 能够读取该文件（`sudo chown scanside 文件; sudo chmod 0400 文件`），或放入正确的文件；无需重启。"
+        ),
+    );
+    Some(finding.seen(Text::same(&reason[at..])))
 }
 
 fn configuration(facts: &Facts, checked: &mut Vec<Checked>) -> Option<Finding> {

@@ -491,6 +491,12 @@ const FAULTS: &[Fault] = &[
         (status.level, status.level_reason) =
             ("reduced".into(), "the configuration cannot be used (/etc/x.toml:7: dicom.max_pdu: no)".into());
     }),
+    ("configuration-file", |f| {
+        let status = f.status.as_mut().unwrap();
+        let file = "destination.pacs.token_file: /etc/scanside/token: Permission denied";
+        (status.level, status.level_reason) =
+            ("reduced".into(), format!("a file of the configuration cannot be used: {file}"));
+    }),
     ("configuration-not-loaded", |f| f.config.newer_than_daemon = Some("/etc/scanside/config.d/50-site.toml".into())),
     ("port-in-use", |f| {
         down(f);

@@ -84,7 +84,7 @@ impl Daemon {
         let settings = config::load(&[site.config()]).unwrap();
         let level = if fallback.is_some() { "reduced" } else { "full" };
         let trigger = CancellationToken::new();
-        let start = config::good::Start { settings, fallback, not_removed: None, keep: None };
+        let start = config::good::Start { settings, fallback, of_files: Vec::new(), not_removed: None, keep: None };
         let run = scansided::app::run(start, Duration::ZERO, trigger.clone());
         let task = tokio::spawn(async move { run.await.map_err(|error| format!("{error:#}")) });
         let mut address = String::new();

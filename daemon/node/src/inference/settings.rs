@@ -100,7 +100,7 @@ impl InferenceHost {
                 checker
                     .refuse(&key("token_file"), "a login must not go over the network in plain text: write https://");
             } else if let Err(reason) = login.check() {
-                checker.refuse(&key("token_file"), format!("{}: {reason}", login.file().display()));
+                checker.refuse_file(&key("token_file"), format!("{}: {reason}", login.file().display()));
             }
         }
         checker.range(&key("deadline_secs"), self.deadline_secs, 0.1..=600.0, "seconds");
@@ -224,7 +224,7 @@ impl InferenceService {
         if let Some(file) = &self.token_file
             && let Err(reason) = Login::Bearer(file.clone()).check()
         {
-            checker.refuse("inference.token_file", format!("{}: {reason}", file.display()));
+            checker.refuse_file("inference.token_file", format!("{}: {reason}", file.display()));
         }
         check_files(checker, "inference", self.certificate.as_ref(), self.key.as_ref(), &[]);
         checker.range("inference.largest_mib", self.largest_mib, 1..=4096, "MiB");

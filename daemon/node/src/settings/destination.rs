@@ -207,7 +207,7 @@ impl Destination {
             let reason = "a login must not go over the network in plain text: write https:// in the url";
             checker.refuse(&key(of), reason);
         } else if let Err(reason) = login.check() {
-            checker.refuse(&key(of), format!("{}: {reason}", login.file().display()));
+            checker.refuse_file(&key(of), format!("{}: {reason}", login.file().display()));
         }
     }
 

@@ -1,53 +1,52 @@
 //! What is made of files with certificates, and made again once one of them changes. Files that cannot be used any more change
-//! nothing.
+//! nothing; those that never could are tried again each time.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
 
 use tracing::{info, warn};
 
 use super::certificate::Unusable;
 
-/// Which content a file had when it was read.
-type Stamp = Option<(SystemTime, u64)>;
+/// Which content, owner and mode a file had when it was read: when one of them changed last, and its size.
+type Stamp = Option<(i64, i64, u64)>;
 
 #[derive(Debug)]
 pub(super) struct Reread<T> {
     /// Whose certificates they are, for the log.
     of: &'static str,
     files: Vec<PathBuf>,
-    made: Mutex<(Vec<Stamp>, T)>,
+    made: Mutex<(Vec<Stamp>, Result<T, Unusable>)>,
 }
 
 impl<T: Clone> Reread<T> {
-    /// # Errors
-    /// When a file cannot be used.
-    pub fn open(
-        of: &'static str,
-        files: Vec<PathBuf>,
-        make: impl FnOnce() -> Result<T, Unusable>,
-    ) -> Result<Self, Unusable> {
+    pub fn open(of: &'static str, files: Vec<PathBuf>, make: impl FnOnce() -> Result<T, Unusable>) -> Self {
         // Before they are read: what changes meanwhile is read again next time.
         let stamps = stamps(&files);
-        let made = Mutex::new((stamps, make()?));
-        Ok(Self { of, files, made })
+        let made = Mutex::new((stamps, make()));
+        Self { of, files, made }
     }
 
     /// Of the files as they are now.
-    pub fn current(&self, make: impl FnOnce() -> Result<T, Unusable>) -> T {
+    ///
+    /// # Errors
+    /// While they could not be used even once.
+    pub fn current(&self, make: impl FnOnce() -> Result<T, Unusable>) -> Result<T, Unusable> {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         let stamps = stamps(&self.files);
-        if stamps != made.0 {
-            match make() {
-                Ok(new) => {
+        // A folder above may let us in without a change of the file.
+        if stamps != made.0 || made.1.is_err() {
+            match (make(), &made.1) {
+                (Ok(new), _) => {
                     info!("the certificates of {} were read again", self.of);
-                    made.1 = new;
+                    made.1 = Ok(new);
                 }
-                Err(error) => warn!(
+                (Err(error), Ok(_)) => warn!(
                     "the certificates of {} have changed and cannot be used, so those before stay in use: {error}",
                     self.of
                 ),
+                (Err(error), Err(_)) => made.1 = Err(error),
             }
             made.0 = stamps;
         }
@@ -58,7 +57,7 @@ impl<T: Clone> Reread<T> {
 fn stamps(files: &[PathBuf]) -> Vec<Stamp> {
     let stamp = |path: &PathBuf| {
         let file = std::fs::metadata(path).ok()?;
-        Some((file.modified().ok()?, file.len()))
+        Some((file.ctime(), file.ctime_nsec(), file.len()))
     };
     files.iter().map(stamp).collect()
 }

@@ -29,7 +29,8 @@ impl Https {
     /// When a file cannot be used.
     pub fn open(certificate: &Path, key: &Path) -> Result<Self, Unusable> {
         let files = vec![certificate.to_owned(), key.to_owned()];
-        let config = Reread::open("the page", files, || load(certificate, key))?;
+        let config = Reread::open("the page", files, || load(certificate, key));
+        config.current(|| load(certificate, key))?;
         Ok(Self { certificate: certificate.to_owned(), key: key.to_owned(), config })
     }
 
@@ -38,7 +39,7 @@ impl Https {
     /// # Errors
     /// When the peer breaks off, for example because it does not trust the certificate.
     pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<TlsStream<S>> {
-        let config = self.config.current(|| load(&self.certificate, &self.key));
+        let config = self.config.current(|| load(&self.certificate, &self.key)).map_err(io::Error::other)?;
         TlsAcceptor::from(config).accept(stream).await
     }
 }

@@ -36,24 +36,22 @@ struct Loaded {
 }
 
 impl Server {
-    /// Reads the files; `senders` are the certificates that senders must show. `None` when TLS is not in use.
-    ///
-    /// # Errors
-    /// When a file cannot be used.
-    pub(crate) fn open(tls: &Tls, mut senders: Vec<String>) -> Result<Option<Self>, Unusable> {
-        if tls.listen().is_none() {
-            return Ok(None);
-        }
+    /// Reads the files; `senders` are the certificates that senders must show. `None` when TLS is not in use. While a file
+    /// cannot be used, nobody gets through here, each connection tries again, and the port without TLS works.
+    pub(crate) fn open(tls: &Tls, mut senders: Vec<String>) -> Option<Self> {
+        tls.listen()?;
         senders.sort();
         senders.dedup();
-        let loaded = Reread::open("DICOM over TLS", files(tls, &senders), || load(tls, &senders))?;
+        let loaded = Reread::open("DICOM over TLS", files(tls, &senders), || load(tls, &senders));
         let server = Self { settings: tls.clone(), senders, loaded, counts: Arc::new(Counts::default()) };
-        if server.current().judge.calendar.today().is_none() {
-            warn!(
+        match server.current() {
+            Ok(loaded) if loaded.judge.calendar.today().is_none() => warn!(
                 "no time server has set the clock: validity dates of certificates are not judged (dicom.tls.judge_dates)"
-            );
+            ),
+            Ok(_) => {}
+            Err(error) => warn!("no connection by TLS until its files can be used: {error}"),
         }
-        Ok(Some(server))
+        Some(server)
     }
 
     pub(crate) fn counts(&self) -> Arc<Counts> {
@@ -62,14 +60,14 @@ impl Server {
 
     /// Makes the connection and says who the peer is. At most `patience`, so that a peer that says nothing holds no task.
     pub(crate) async fn accept(&self, stream: Whole, patience: Duration) -> Result<(TlsStream<Whole>, Facts), Fault> {
-        let loaded = self.current();
-        timeout(patience, handshake(&loaded, stream, patience))
-            .await
-            .unwrap_or_else(|_| Err(Fault::silent(patience)))
-            .inspect_err(|fault| self.counts.add(fault))
+        let accepted = match self.current() {
+            Ok(loaded) => timeout(patience, handshake(&loaded, stream, patience)).await,
+            Err(error) => Ok(Err(Fault::new(FaultKind::Other, error.to_string()))),
+        };
+        accepted.unwrap_or_else(|_| Err(Fault::silent(patience))).inspect_err(|fault| self.counts.add(fault))
     }
 
-    fn current(&self) -> Loaded {
+    fn current(&self) -> Result<Loaded, Unusable> {
         self.loaded.current(|| load(&self.settings, &self.senders))
     }
 }
@@ -143,8 +141,16 @@ fn load(settings: &Tls, senders: &[String]) -> Result<Loaded, Unusable> {
         certificate::identity(certificate.unwrap_or_else(|| Path::new("")), key.unwrap_or_else(|| Path::new("")))?;
     let pinned = settings.fingerprints.iter().filter_map(|text| text.parse().ok());
     let known = Trust::of_ca_files(&settings.ca)?.with(pinned);
-    let of_senders = senders.iter().map(|value| Ok((value.clone(), trust_of_sender(value)?)));
-    let of_senders = of_senders.collect::<Result<Vec<_>, Unusable>>()?;
+    let of_senders: Vec<_> = senders
+        .iter()
+        .map(|value| {
+            let trust = trust_of_sender(value).unwrap_or_else(|error| {
+                warn!("a sender gets in with no certificate until its file can be used: {error}");
+                Trust::default()
+            });
+            (value.clone(), trust)
+        })
+        .collect();
     // Without hints a peer shows the certificate that it has; with them it might keep one back that is pinned.
     let pins = !known.fingerprints.is_empty() || of_senders.iter().any(|(_, trust)| trust.roots.is_none());
     let roots = std::iter::once(&known).chain(of_senders.iter().map(|(_, trust)| trust));

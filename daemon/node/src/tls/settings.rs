@@ -170,7 +170,7 @@ pub fn check_files(
     match (certificate, key) {
         (Some(certificate), Some(key)) => {
             if let Err(Unusable { key, path, reason }) = certificate::identity(certificate, key) {
-                checker.refuse(&format!("{of}.{key}"), format!("{}: {reason}", path.display()));
+                checker.refuse_file(&format!("{of}.{key}"), format!("{}: {reason}", path.display()));
             }
         }
         (Some(_), None) => {
@@ -183,7 +183,7 @@ pub fn check_files(
     }
     for path in ca {
         if let Err(error) = Trust::of_ca_files(std::slice::from_ref(path)) {
-            checker.refuse(&format!("{of}.ca"), error.to_string());
+            checker.refuse_file(&format!("{of}.ca"), error.to_string());
         }
     }
 }

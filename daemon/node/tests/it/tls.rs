@@ -375,6 +375,24 @@ async fn a_renewed_certificate_counts_without_a_restart_and_a_damaged_one_change
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_cannot_be_used_at_the_start_closes_its_port_alone_until_it_can() {
+    let site = Site::new();
+    let settings = site.secure();
+    let (certificate, aside) = (site.path().join("box.test.pem"), site.path().join("aside"));
+    std::fs::rename(&certificate, &aside).unwrap();
+    let node = Node::start(settings).await;
+    let client = site.client(&site.machine("ct1.test"));
+    echo(&node, &client, "CT1").await.unwrap_err();
+    let words = fault(&node, FaultKind::Other).await;
+    assert!(words.contains("box.test.pem"), "{words}");
+    let plain =
+        Target { address: node.address.to_string(), called_ae: "SCANSIDE".into(), calling_ae: "CT1".into(), tls: None };
+    send::echo(&plain).await.unwrap();
+    std::fs::rename(&aside, &certificate).unwrap();
+    echo(&node, &client, "CT1").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_key_of_another_certificate_or_one_that_everyone_can_read_is_refused_by_name() {
     let site = Site::new();
     let (ours, other) = (site.machine("box.test"), site.machine("other.test"));
