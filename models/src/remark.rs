@@ -172,6 +172,12 @@ pub enum Remark {
          seen", apart_mm = Number::from(apart_mm)
     )]
     FilledIn { place: Place, fault: SliceFault, apart_mm: f64 },
+    /// The header leaves open what the values are (`said`, Rescale Type or Image Type); they measure as Hounsfield units.
+    #[error(
+        "the header does not say that the values are Hounsfield units ({said}): they were read as such, because air and soft \
+         tissue measure so"
+    )]
+    Measured { said: String },
     /// Slices next to each other that were not analysed, and why.
     #[error("not analysed: {count} of {total} slices, {}: {why}", between(first, last))]
     LeftOut { count: usize, total: usize, first: Place, last: Place, why: Beyond },
@@ -202,7 +208,11 @@ impl Remark {
             | Self::Discontinued
             | Self::CutOff { .. }
             | Self::ReviewNotApplied { .. } => true,
-            Self::PixelsNotSquare { .. } | Self::NotRead { .. } | Self::Rejected { .. } | Self::Edited { .. } => false,
+            Self::PixelsNotSquare { .. }
+            | Self::NotRead { .. }
+            | Self::Measured { .. }
+            | Self::Rejected { .. }
+            | Self::Edited { .. } => false,
             Self::Shared { .. } | Self::Tilted { .. } | Self::FilledIn { .. } | Self::LeftOut { .. } => {
                 self.is_about_slices()
             }

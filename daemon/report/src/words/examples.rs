@@ -128,6 +128,7 @@ pub fn remarks() -> Vec<Remark> {
             ],
         }],
         Remark::CutOff { .. } => [Remark::CutOff { findings: ChestFinding::ALL.to_vec() }],
+        Remark::Measured { .. } => [Remark::Measured { said: "US".into() }],
         Remark::Tilted { .. } => [Remark::Tilted { degrees: 12.3 }],
         Remark::FilledIn { .. } => [
             filled_in(SliceFault::Missing),

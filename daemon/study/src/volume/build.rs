@@ -163,7 +163,10 @@ fn assemble_without(slices: Vec<Slice>, unreadable: Vec<SliceGeometry>) -> Resul
     }
     let mut first_refusal = None;
     for _ in 0..MOST_ROUNDS {
-        let built = build(&slices, &found);
+        let mut built = build(&slices, &found);
+        if doubt.is_some() {
+            built.remarks.extend(units::overruled(slices.iter().map(|slice| &slice.units)));
+        }
         if let Some(refusal) = units::off_scale(&built.volume) {
             return Err(refusal);
         }

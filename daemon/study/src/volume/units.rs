@@ -3,6 +3,7 @@
 use dicom::header::Header;
 use models::Volume;
 use models::refusal::{Quantity, Refusal, Shift};
+use models::remark::Remark;
 
 /// What the values of one slice are, as its header says.
 #[derive(Debug, Clone, PartialEq)]
@@ -134,6 +135,14 @@ impl Units {
 pub(super) fn doubt<'a>(slices: impl Iterator<Item = (&'a Units, Option<i64>)> + Clone) -> Option<Refusal> {
     let all = slices.clone().all(|(units, _)| units.is_doubtful());
     refusal(slices).filter(|_| all)
+}
+
+/// What a header says that leaves it open, and was overruled by the values.
+pub(super) fn overruled<'a>(mut slices: impl Iterator<Item = &'a Units>) -> Option<Remark> {
+    slices.find_map(|units| match units {
+        Units::Other { said, .. } if units.is_doubtful() => Some(Remark::Measured { said: said.clone() }),
+        _ => None,
+    })
 }
 
 /// The number before `keV`: `MonoE 70keV` is 70.

@@ -4,6 +4,10 @@ use std::sync::Arc;
 
 use models::Geometry;
 
+use crate::volume::Slice;
+use crate::volume::build::assemble;
+use crate::volume::geometry::SliceGeometry;
+
 use super::*;
 
 fn said(image_type: &str, rescale_type: &str) -> Said {
@@ -182,4 +186,34 @@ fn where_the_header_leaves_it_open_the_values_decide() {
     assert!(!measures_as_hu(&grey(-1000.0, 400.0, 1.0)), "scaled for a network");
     assert!(!measures_as_hu(&chest(|hu, _| hu + 1024.0)), "without its intercept");
     assert!(!measures_as_hu(&chest(|hu, i| if hu < -500.0 { 0.0 } else { (i % 40) as f64 })), "a map");
+}
+
+/// The slices of the chest, with these units each.
+fn sent(units: &Units) -> Vec<Slice> {
+    let volume = chest(|hu, _| hu);
+    let slice = |(at, hu): (usize, &Arc<[i16]>)| Slice {
+        sop_class_uid: String::new(),
+        sop_instance_uid: at.to_string(),
+        frame: None,
+        geometry: SliceGeometry {
+            position_mm: Some([0.0, 0.0, 3.0 * at as f64]),
+            orientation: Some([1.0, 0.0, 0.0, 0.0, 1.0, 0.0]),
+            pixel_spacing_mm: Some([3.0, 3.0]),
+            rows: WIDE as u32,
+            columns: WIDE as u32,
+            ..SliceGeometry::default()
+        },
+        units: units.clone(),
+        hu: hu.clone(),
+    };
+    volume.slices.iter().enumerate().map(slice).collect()
+}
+
+#[test]
+fn a_header_that_the_values_overrule_is_told() {
+    let remarks = |units: &Units| assemble(sent(units)).unwrap().remarks;
+    let doubtful = units(&said("DERIVED\\SECONDARY\\AXIAL", ""));
+    assert_eq!(remarks(&doubtful), [Remark::Measured { said: "DERIVED\\SECONDARY".into() }]);
+    assert_eq!(remarks(&units(&said("ORIGINAL\\PRIMARY", "US"))), [Remark::Measured { said: "US".into() }]);
+    assert_eq!(remarks(&Units::Hounsfield), [], "nothing to tell of a clear header");
 }
