@@ -488,7 +488,7 @@ impl Words for Chinese {
                 format!("像素不是正方形（{:.2} x {:.2} mm）", Number::from(x_mm), Number::from(y_mm))
             }
             Remark::Measured { said } => {
-                format!("影像头未说明像素值为 Hounsfield 单位（{said}）：因空气和软组织的测量值相符，已按 HU 读取")
+                format!("影像头未说明像素值为 HU 值（{said}）：因空气和软组织的测量值相符，已按 HU 读取")
             }
             Remark::NotReceived { missing, declared } => {
                 format!("设备报告本序列共采集 {declared} 幅图像，其中 {missing} 幅未收到")
