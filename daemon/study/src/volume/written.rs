@@ -27,22 +27,20 @@ pub(super) fn is_written(slice: &[i16], beside: &[&[i16]], columns: usize) -> bo
         return false;
     }
     let unlike = |at: usize| beside.iter().map(|next| (i32::from(slice[at]) - i32::from(next[at])).abs()).min();
-    let (mut changed, mut count) = (0, 0);
+    let (mut changed, mut count) = (0usize, 0usize);
     for at in strokes.iter().flat_map(|at| around(*at, columns, slice.len())).filter(|at| slice[*at] != value) {
         count += 1;
         changed += usize::from(unlike(at).is_some_and(|by| by > CHANGED_HU));
     }
-    count > 0 && f64::from(changed as u32) <= MOST_CHANGED * f64::from(count)
+    count > 0 && changed as f64 <= MOST_CHANGED * count as f64
 }
 
 /// The bright value that most pixels have, if it is that of `LEAST_PIXELS`.
 fn most_frequent(slice: &[i16]) -> Option<i16> {
-    let mut counts = vec![0usize; (i32::from(i16::MAX) - i32::from(BRIGHT_HU) + 1) as usize];
-    for hu in slice.iter().filter(|hu| **hu >= BRIGHT_HU) {
-        counts[(i32::from(*hu) - i32::from(BRIGHT_HU)) as usize] += 1;
-    }
-    let (above, count) = counts.iter().enumerate().max_by_key(|(_, count)| **count)?;
-    (*count >= LEAST_PIXELS).then(|| (i32::from(BRIGHT_HU) + above as i32) as i16)
+    let mut bright: Vec<i16> = slice.iter().copied().filter(|hu| *hu >= BRIGHT_HU).collect();
+    bright.sort_unstable();
+    let most = bright.chunk_by(|a, b| a == b).max_by_key(|equal| equal.len())?;
+    most.first().copied().filter(|_| most.len() >= LEAST_PIXELS)
 }
 
 /// The pixels left, right, above and below, where there are any.
