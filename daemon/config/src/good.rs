@@ -157,7 +157,7 @@ fn emptied(now: &[Source], good: &Good) -> Option<Problem> {
         "no file of the site sets anything, and the last good configuration did; to begin anew, remove {}",
         good.0.display()
     );
-    lost.then(|| Problem { file: None, line: None, key: None, reason })
+    lost.then_some(Problem { file: None, line: None, key: None, reason })
 }
 
 fn narrowed(old: Settings, sources: &[Source]) -> Result<Narrowed, Error> {
